@@ -1,0 +1,72 @@
+//! What the gateway changed in a request so that a model would take it.
+//!
+//! Nothing is dropped silently: every repair and every field that could not be honoured becomes one
+//! [`Adjustment`], reported in the `x-outcrop-adjusted` response header and in the request's log line.
+
+use std::{borrow::Cow, fmt};
+
+/// One change: the client's field and what was done with it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Adjustment {
+    /// Client-side name of the field, e.g. `temperature` or `tools.name`. ASCII, no `=` and no comma.
+    pub field: Cow<'static, str>,
+    /// What happened, e.g. `dropped`, `clamped`, `renamed`. ASCII, no comma.
+    pub action: Cow<'static, str>,
+}
+
+/// The changes of one request, in the order they were made, each listed once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adjustments(Vec<Adjustment>);
+
+impl Adjustments {
+    /// Notes that `field` was treated by `action`. A repeated pair is kept once.
+    pub fn note(&mut self, field: impl Into<Cow<'static, str>>, action: impl Into<Cow<'static, str>>) {
+        let adjustment = Adjustment { field: field.into(), action: action.into() };
+        if !self.0.contains(&adjustment) {
+            self.0.push(adjustment);
+        }
+    }
+
+    /// Adds all of `other`, keeping each pair once.
+    pub fn extend(&mut self, other: Adjustments) {
+        for adjustment in other.0 {
+            self.note(adjustment.field, adjustment.action);
+        }
+    }
+
+    /// True when nothing was changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The changes in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Adjustment> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Adjustments {
+    /// `field=action,field=action`, the value of `x-outcrop-adjusted`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, adjustment) in self.0.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            write!(f, "{comma}{}={}", adjustment.field, adjustment.action)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adjustments_print_once_each_in_order() {
+        let mut adjustments = Adjustments::default();
+        adjustments.note("seed", "dropped");
+        adjustments.note("temperature", "clamped");
+        adjustments.note("seed", "dropped");
+        assert_eq!(adjustments.to_string(), "seed=dropped,temperature=clamped");
+    }
+}

@@ -1,0 +1,299 @@
+//! What a chat model takes and refuses on Converse. Rows of `config/models/*.toml`; no code asks for a model's name.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chat::{CacheTtl, Effort};
+
+/// Everything the translation to Converse must know of a model. Defaults describe a cautious, unknown model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChatCapabilities {
+    /// `system` blocks.
+    pub system: SystemSupport,
+    /// `system` turns in mid-conversation.
+    pub mid_system: MidSystem,
+    /// Function tools.
+    pub tools: ToolSupport,
+    /// `toolChoice: any` is taken.
+    pub tool_choice_any: bool,
+    /// `toolChoice: tool` is taken.
+    pub tool_choice_named: bool,
+    /// Forced choices (any, named).
+    pub forced_tools: ForcedTools,
+    /// `toolSpec.strict` is taken.
+    pub strict_tools: bool,
+    /// `disable_parallel_tool_use` is taken (as an extra `tool_choice` member).
+    pub parallel_switch: bool,
+    /// Form of tool-call ids in history.
+    pub tool_ids: ToolIds,
+    /// `toolResult.status` is taken.
+    pub tool_result_status: bool,
+    /// Where images of a tool result go.
+    pub tool_result_images: ToolResultImages,
+    /// Names of Bedrock-run tools the model has, e.g. `nova_grounding`.
+    pub system_tools: Vec<String>,
+    /// Image blocks.
+    pub images: bool,
+    /// Document blocks.
+    pub documents: bool,
+    /// Video blocks.
+    pub video: bool,
+    /// Audio blocks.
+    pub audio: bool,
+    /// `s3Location` sources.
+    pub s3_sources: bool,
+    /// A final assistant turn is continued.
+    pub prefill: bool,
+    /// `temperature`, `topP`, `topK`.
+    pub sampling: SamplingRule,
+    /// Where `top_k` goes.
+    pub top_k: TopKField,
+    /// Most stop sequences; 0 = the model takes none.
+    pub max_stop_sequences: u32,
+    /// Least value of `maxTokens`.
+    pub min_max_tokens: u32,
+    /// OpenAI sampling fields that go into `additionalModelRequestFields` as they are, e.g. `seed`.
+    pub passed_parameters: Vec<String>,
+    /// How reasoning is asked for.
+    pub reasoning: ReasoningDialect,
+    /// Which reasoning may be sent back.
+    pub reasoning_replay: ReasoningReplay,
+    /// JSON-schema answers.
+    pub structured: Structured,
+    /// Explicit prompt caching.
+    pub cache: Option<CacheSupport>,
+    /// `/usage/output_tokens_details` may be asked for through `additionalModelResponseFieldPaths`.
+    pub reports_thinking_tokens: bool,
+    /// `/stop_sequence` may be asked for through `additionalModelResponseFieldPaths`.
+    pub reports_stop_sequence: bool,
+    /// `anthropic_beta` flags taken on Converse; empty = the field is never sent.
+    pub beta_flags: Vec<String>,
+    /// Reasoning arrives as tags in the text (`think`, `reasoning`, `thinking`): tag names to lift out.
+    pub reasoning_tags: Vec<String>,
+    /// Metadata and guardrails work on every Converse model; guardrails are refused by a few.
+    pub guardrails: bool,
+}
+
+impl Default for ChatCapabilities {
+    fn default() -> Self {
+        Self {
+            system: SystemSupport::Native,
+            mid_system: MidSystem::UserTurn,
+            tools: ToolSupport::Full,
+            tool_choice_any: false,
+            tool_choice_named: false,
+            forced_tools: ForcedTools::Always,
+            strict_tools: false,
+            parallel_switch: false,
+            tool_ids: ToolIds::Any,
+            tool_result_status: false,
+            tool_result_images: ToolResultImages::Inside,
+            system_tools: Vec::new(),
+            images: false,
+            documents: true,
+            video: false,
+            audio: false,
+            s3_sources: false,
+            prefill: false,
+            sampling: SamplingRule::Both,
+            top_k: TopKField::Unsupported,
+            max_stop_sequences: 2500,
+            min_max_tokens: 1,
+            passed_parameters: Vec::new(),
+            reasoning: ReasoningDialect::None,
+            reasoning_replay: ReasoningReplay::Drop,
+            structured: Structured::ForcedTool,
+            cache: None,
+            reports_thinking_tokens: false,
+            reports_stop_sequence: false,
+            beta_flags: Vec::new(),
+            reasoning_tags: Vec::new(),
+            guardrails: true,
+        }
+    }
+}
+
+/// Where leading instructions go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemSupport {
+    /// `system`.
+    Native,
+    /// Before the first user turn's text (models that refuse `system`).
+    FirstUserTurn,
+}
+
+/// What becomes of `system` turns in mid-conversation. Always in place, so that the cached prefix holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MidSystem {
+    /// `role: system`.
+    Native,
+    /// A user turn with a fixed note.
+    UserTurn,
+}
+
+/// How far function tools work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolSupport {
+    /// Not at all.
+    None,
+    /// Not on the streaming operation: the whole answer is fetched and streamed by us.
+    WithoutStreaming,
+    /// Everywhere.
+    Full,
+}
+
+/// When a tool choice may be forced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForcedTools {
+    /// Whenever the choice kind is taken at all.
+    Always,
+    /// Not while reasoning is on.
+    NotWithReasoning,
+}
+
+/// Form of tool-call ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolIds {
+    /// `[a-zA-Z0-9_.:-]{1,64}`, as Converse says.
+    Any,
+    /// Exactly nine letters or digits (Mistral).
+    NineAlphanumerics,
+}
+
+/// Where images of a tool result go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolResultImages {
+    /// Into the result.
+    Inside,
+    /// Into the same turn, after the result.
+    Beside,
+}
+
+/// Which sampling parameters are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingRule {
+    /// `temperature` and `topP`, together too.
+    Both,
+    /// One of them: `temperature` wins.
+    OneOf,
+    /// None of them.
+    Refused,
+    /// As `Both`, but none of them while reasoning is on.
+    NotWithReasoning,
+}
+
+/// Where `top_k` goes in `additionalModelRequestFields`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopKField {
+    /// Nowhere.
+    Unsupported,
+    /// `top_k`.
+    TopK,
+    /// `inferenceConfig.topK` (Nova).
+    InferenceConfig,
+    /// `k` (Cohere).
+    K,
+}
+
+/// How a model is told to reason. Fields go into `additionalModelRequestFields`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum ReasoningDialect {
+    /// It cannot.
+    None,
+    /// It always does, by itself; no field is taken.
+    AlwaysOn,
+    /// `thinking: {type: enabled, budget_tokens}`.
+    ClaudeBudget {
+        /// Least budget.
+        min_budget: u32,
+        /// Highest `output_config.effort`, where that is taken beside the budget.
+        #[serde(default)]
+        max_effort: Option<Effort>,
+    },
+    /// `thinking: {type: adaptive}` and `output_config: {effort}`.
+    ClaudeAdaptive {
+        /// Thinking can be switched off.
+        can_disable: bool,
+        /// `enabled` with a budget is still taken.
+        budget_allowed: bool,
+        /// `display: summarized` must be asked for, else the text stays hidden.
+        hidden_by_default: bool,
+        /// The model thinks unless told not to.
+        #[serde(default)]
+        on_by_default: bool,
+        /// Highest effort.
+        max_effort: Effort,
+    },
+    /// `reasoningConfig: {type, maxReasoningEffort}` (Nova 2).
+    NovaConfig,
+    /// An effort word.
+    Effort {
+        /// Where it goes.
+        field: EffortField,
+        /// Lowest word taken; lower wishes are raised to it.
+        min: Effort,
+        /// Highest word taken.
+        max: Effort,
+        /// The word `none` is taken.
+        can_disable: bool,
+    },
+}
+
+/// Field of an effort word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffortField {
+    /// `reasoning_effort: "low"`.
+    ReasoningEffort,
+    /// `reasoning: {effort: "low"}`.
+    ReasoningObject,
+}
+
+/// Which reasoning blocks of the history may be sent back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningReplay {
+    /// None.
+    Drop,
+    /// Signed and redacted ones (Claude).
+    Signed,
+    /// Plain text ones.
+    Plain,
+}
+
+/// How a JSON schema is enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Structured {
+    /// `outputConfig.textFormat`.
+    Native,
+    /// One tool that takes the schema; its call becomes the answer's text.
+    ForcedTool,
+}
+
+/// Explicit prompt caching.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSupport {
+    /// Least tokens before a mark for it to count.
+    pub min_tokens: u32,
+    /// Most marks in a request.
+    pub max_points: u32,
+    /// Lifetimes taken; the first is the default.
+    pub ttls: Vec<CacheTtl>,
+    /// Marks in `system`.
+    pub system: bool,
+    /// Marks in `messages`.
+    pub messages: bool,
+    /// Marks in `toolConfig.tools`.
+    pub tools: bool,
+}

@@ -1,0 +1,1 @@
+//! The actors behind the edge: foundation, admission, catalogue, targets and lanes.

@@ -1,0 +1,1 @@
+//! Wire structs of the dialects the gateway speaks, for serde and nothing else.

@@ -1,0 +1,1 @@
+//! Pure translation between client dialects, the chat hub and model surfaces.

@@ -1,0 +1,1 @@
+//! I/O to providers: AWS wire calls, the control plane, the fence around URL fetches.

@@ -1,0 +1,1 @@
+//! A simulator of AWS Bedrock in several regions that refuses what AWS refuses.

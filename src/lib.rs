@@ -1,0 +1,1 @@
+//! Outcrop: an OpenAI- and Anthropic-compatible gateway to AWS AI services.
