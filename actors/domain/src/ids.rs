@@ -74,6 +74,10 @@ name_type!(
     InvokeId
 );
 name_type!(
+    /// The prefix of a cross-region inference profile without its dot, e.g. `us`, `eu`, `us-gov`.
+    Geography
+);
+name_type!(
     /// A gateway key's public id (never the key itself).
     KeyId
 );

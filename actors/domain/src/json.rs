@@ -42,6 +42,12 @@ impl JsonText {
         self.0.get()
     }
 
+    /// The text as serde writes it through unchanged, to be borrowed into a wire struct.
+    #[must_use]
+    pub fn raw(&self) -> &RawValue {
+        &self.0
+    }
+
     /// True when the value is an object.
     #[must_use]
     pub fn is_object(&self) -> bool {

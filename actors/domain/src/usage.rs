@@ -24,31 +24,31 @@ impl Usage {
     /// All tokens written to the prompt cache.
     #[must_use]
     pub fn cache_write(&self) -> u64 {
-        self.cache_write_5m + self.cache_write_1h
+        self.cache_write_5m.saturating_add(self.cache_write_1h)
     }
 
     /// All input tokens: uncached, read and written. OpenAI's `prompt_tokens`.
     #[must_use]
     pub fn prompt(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write()
+        self.input.saturating_add(self.cache_read).saturating_add(self.cache_write())
     }
 
     /// Input and output together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.prompt() + self.output
+        self.prompt().saturating_add(self.output)
     }
 
     /// Adds another call's tokens (several choices of one request).
     pub fn add(&mut self, other: &Usage) {
-        self.input += other.input;
-        self.output += other.output;
-        self.cache_read += other.cache_read;
-        self.cache_write_5m += other.cache_write_5m;
-        self.cache_write_1h += other.cache_write_1h;
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.cache_write_5m = self.cache_write_5m.saturating_add(other.cache_write_5m);
+        self.cache_write_1h = self.cache_write_1h.saturating_add(other.cache_write_1h);
         self.reasoning = match (self.reasoning, other.reasoning) {
             (None, None) => None,
-            (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
         };
     }
 

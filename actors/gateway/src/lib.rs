@@ -1,1 +1,14 @@
 //! The actors behind the edge: foundation, admission, catalogue, targets and lanes.
+//!
+//! [`ports`] is the crate's whole public face; [`tree`] says what runs and what restarts what. A request's way:
+//! [`ports::GatewayPorts`] -> the lane's bounded intake -> one job actor -> leases of targets -> the answer.
+
+pub mod admission;
+pub mod catalogue;
+pub mod foundation;
+pub mod lanes;
+pub mod ports;
+pub mod record;
+pub mod settings;
+pub mod targets;
+pub mod tree;

@@ -46,6 +46,8 @@ pub struct ChatCapabilities {
     pub prefill: bool,
     /// `temperature`, `topP`, `topK`.
     pub sampling: SamplingRule,
+    /// `temperature`, `topP` and `topK` are taken while reasoning is on (as far as `sampling` takes them at all).
+    pub sampling_while_reasoning: bool,
     /// Where `top_k` goes.
     pub top_k: TopKField,
     /// Most stop sequences; 0 = the model takes none.
@@ -56,6 +58,9 @@ pub struct ChatCapabilities {
     pub passed_parameters: Vec<String>,
     /// How reasoning is asked for.
     pub reasoning: ReasoningDialect,
+    /// Effort words below the highest one that the model refuses; the next higher word it has is meant instead
+    /// (Claude Opus 4.6 has `max` but no `xhigh`).
+    pub missing_efforts: Vec<Effort>,
     /// Which reasoning may be sent back.
     pub reasoning_replay: ReasoningReplay,
     /// JSON-schema answers.
@@ -68,6 +73,8 @@ pub struct ChatCapabilities {
     pub reports_stop_sequence: bool,
     /// `anthropic_beta` flags taken on Converse; empty = the field is never sent.
     pub beta_flags: Vec<String>,
+    /// `anthropic_beta` flags taken on InvokeModel; all others are filtered out, because an unknown one is a 400.
+    pub invoke_beta_flags: Vec<String>,
     /// Reasoning arrives as tags in the text (`think`, `reasoning`, `thinking`): tag names to lift out.
     pub reasoning_tags: Vec<String>,
     /// Metadata and guardrails work on every Converse model; guardrails are refused by a few.
@@ -96,17 +103,20 @@ impl Default for ChatCapabilities {
             s3_sources: false,
             prefill: false,
             sampling: SamplingRule::Both,
+            sampling_while_reasoning: true,
             top_k: TopKField::Unsupported,
             max_stop_sequences: 2500,
             min_max_tokens: 1,
             passed_parameters: Vec::new(),
             reasoning: ReasoningDialect::None,
+            missing_efforts: Vec::new(),
             reasoning_replay: ReasoningReplay::Drop,
             structured: Structured::ForcedTool,
             cache: None,
             reports_thinking_tokens: false,
             reports_stop_sequence: false,
             beta_flags: Vec::new(),
+            invoke_beta_flags: Vec::new(),
             reasoning_tags: Vec::new(),
             guardrails: true,
         }

@@ -1,0 +1,9 @@
+//! What everything else stands on: live settings, the usage ledger, background work.
+
+mod background;
+mod ledger_writer;
+mod settings_keeper;
+
+pub use background::{Background, BackgroundJob, BackgroundMsg, MakeWork};
+pub use ledger_writer::{LedgerReport, LedgerTotals, LedgerWriter, LedgerWriterMsg, UsageRow};
+pub use settings_keeper::{SettingsKeeper, SettingsKeeperArgs, SettingsKeeperMsg, SettingsReport};

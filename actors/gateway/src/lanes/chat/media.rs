@@ -1,0 +1,51 @@
+//! Fetches the media that a request names by URL.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use outcrop_domain::{
+    chat::{MediaFormat, MediaKind},
+    error::GatewayError,
+};
+use outcrop_translate::openai_chat::request::{Fetched, FetchedMedia, MediaUrl};
+use outcrop_upstream::fetch::Fetcher;
+
+use crate::settings::LiveSettings;
+
+/// URLs fetched at once for one request.
+const AT_ONCE: usize = 8;
+
+/// Fetches every URL. The first failure fails the request and names its field.
+pub(super) async fn fetch_all(
+    fetcher: &Fetcher,
+    urls: Vec<MediaUrl>,
+    settings: &LiveSettings,
+    sniff: super::Sniff,
+) -> Result<FetchedMedia, GatewayError> {
+    let fetches = stream::iter(urls).map(|wanted| async move {
+        let param = Some(wanted.param.clone());
+        let fetched = fetcher.fetch(&wanted.url, settings.fetch).await.map_err(|error| error.for_field(param.clone()))?;
+        let format = sniff(&fetched.bytes, fetched.content_type.as_deref(), None).ok_or_else(|| GatewayError::FetchFailed {
+            message: "the URL holds nothing that a model can take (image, document, video or audio)".to_owned(),
+            param,
+        })?;
+        Ok::<_, GatewayError>((wanted.url, Fetched { base64: STANDARD.encode(&fetched.bytes), format }))
+    });
+    let fetched: Vec<(String, Fetched)> = fetches.buffer_unordered(AT_ONCE).try_collect().await?;
+    Ok(collect(fetched))
+}
+
+/// What stands for fetched content when nothing may be sent: an image of one pixel's worth of text.
+pub(super) fn stand_ins(urls: Vec<MediaUrl>) -> FetchedMedia {
+    collect(urls.into_iter().map(|wanted| {
+        let base64 = STANDARD.encode(format!("content of {}", wanted.url));
+        (wanted.url, Fetched { base64, format: MediaFormat { kind: MediaKind::Image, name: "png" } })
+    }))
+}
+
+fn collect(fetched: impl IntoIterator<Item = (String, Fetched)>) -> FetchedMedia {
+    let mut media = FetchedMedia::default();
+    for (url, content) in fetched {
+        media.insert(url, content);
+    }
+    media
+}

@@ -1,0 +1,249 @@
+//! The chat lane: one actor per chat request, from admission to settlement.
+
+mod attempt;
+mod explain;
+mod media;
+mod prepare;
+mod profile;
+mod run;
+mod stream;
+mod tally;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
+use outcrop_domain::{
+    chat::MediaFormat,
+    clock::{Moment, Ports},
+    error::GatewayError,
+    ids::Region,
+    model::{Catalogue, Target},
+};
+use outcrop_supervision::{CallError, Job, JobFuture, JobOutcome, LaneHandle, LaneObserver, LaneReport, Refusal, Reply, Slot};
+use outcrop_translate::{
+    converse::Mode,
+    openai_chat::{request::Delivery, stream::UsageChunk},
+};
+use outcrop_upstream::ports::{ControlPlane, RuntimeCall, RuntimeOperation};
+
+use self::{prepare::Prepared, run::ChatReply};
+use crate::{
+    catalogue::CatalogueKeeperMsg,
+    foundation::LedgerWriterMsg,
+    ports::{AnswerFacts, ChatAnswer, ChatJob, Explanation},
+    settings::{LiveSettings, SettingsCell},
+    targets::{HealthBoard, RegionTargets},
+};
+
+/// Tells a media format from its first bytes, its content type and its file name.
+pub type Sniff = fn(&[u8], Option<&str>, Option<&str>) -> Option<MediaFormat>;
+
+/// What every chat job needs of the rest of the gateway.
+pub struct ChatContext {
+    /// Live settings.
+    pub settings: SettingsCell,
+    /// Models.
+    pub catalogue: Arc<ArcSwap<Catalogue>>,
+    /// Owner of the catalogue, for profiles that were looked up.
+    pub keeper: Slot<CatalogueKeeperMsg>,
+    /// Control planes, for such look-ups.
+    pub controls: HashMap<Region, Arc<dyn ControlPlane>>,
+    /// Health of targets.
+    pub board: Arc<HealthBoard>,
+    /// How to reach regions.
+    pub regions: RegionTargets,
+    /// Usage.
+    pub ledger: Slot<LedgerWriterMsg>,
+    /// The way to callers' URLs.
+    pub fetcher: Arc<outcrop_upstream::fetch::Fetcher>,
+    /// Tells a media format from its first bytes.
+    pub sniff: Sniff,
+    /// Time, randomness, blocking work.
+    pub ports: Ports,
+}
+
+impl fmt::Debug for ChatContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatContext").field("board", &self.board).finish_non_exhaustive()
+    }
+}
+
+/// Work of the chat lane.
+pub struct ChatWork {
+    context: Arc<ChatContext>,
+    job: ChatJob,
+    submitted: Moment,
+    reply: WorkReply,
+}
+
+enum WorkReply {
+    Answer(ChatReply),
+    Explain(Reply<Result<Explanation, GatewayError>>),
+}
+
+impl Job for ChatWork {
+    fn refused(self, refusal: Refusal) {
+        let delivered = match self.reply {
+            WorkReply::Answer(reply) => reply.refuse(refusal),
+            WorkReply::Explain(reply) => reply.refuse(refusal),
+        };
+        tracing::debug!(request.id = %self.job.record.id(), refusal = refusal.as_str(), ?delivered, "job refused");
+    }
+
+    fn run(self) -> JobFuture {
+        let waited = self.context.ports.clock.now().since(self.submitted);
+        match self.reply {
+            WorkReply::Answer(reply) => Box::pin(run::run(self.context, self.job, reply, waited)),
+            WorkReply::Explain(reply) => Box::pin(run::explain(self.context, self.job, reply, waited)),
+        }
+    }
+
+    fn abandoned(&self) -> bool {
+        match &self.reply {
+            WorkReply::Answer(reply) => reply.is_closed(),
+            WorkReply::Explain(reply) => reply.is_closed(),
+        }
+    }
+}
+
+/// Submits chat requests.
+#[derive(Clone)]
+pub struct ChatPort {
+    lane: LaneHandle<ChatWork>,
+    context: Arc<ChatContext>,
+}
+
+impl fmt::Debug for ChatPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatPort").field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
+impl ChatPort {
+    /// A port over a lane that may not run yet.
+    #[must_use]
+    pub fn new(lane: LaneHandle<ChatWork>, context: Arc<ChatContext>) -> Self {
+        Self { lane, context }
+    }
+
+    /// Runs a request. Dropping the future cancels it.
+    ///
+    /// # Errors
+    /// Whatever went wrong, as data.
+    pub async fn submit(&self, job: ChatJob) -> Result<ChatAnswer, GatewayError> {
+        let (reply, answer) = Reply::channel();
+        self.send(job, WorkReply::Answer(reply));
+        answer.await.unwrap_or_else(|error| Err(self.unanswered(&error)))
+    }
+
+    /// Explains a request.
+    ///
+    /// # Errors
+    /// As [`ChatPort::submit`], except what only sending would show.
+    pub async fn explain(&self, job: ChatJob) -> Result<Explanation, GatewayError> {
+        let (reply, answer) = Reply::channel();
+        self.send(job, WorkReply::Explain(reply));
+        answer.await.unwrap_or_else(|error| Err(self.unanswered(&error)))
+    }
+
+    /// What the lane does.
+    ///
+    /// # Errors
+    /// When it does not run or does not answer in time.
+    pub async fn describe(&self, within: Duration) -> Result<LaneReport, CallError> {
+        self.lane.describe(within).await
+    }
+
+    fn send(&self, job: ChatJob, reply: WorkReply) {
+        let submitted = self.context.ports.clock.now();
+        self.lane.submit(ChatWork { context: Arc::clone(&self.context), job, submitted, reply });
+    }
+
+    fn unanswered(&self, error: &CallError) -> GatewayError {
+        let retry_after = RETRY_SOON;
+        match error {
+            CallError::Refused(Refusal::QueueFull) => {
+                GatewayError::Overloaded { message: "the gateway has too many requests waiting".to_owned(), retry_after }
+            }
+            CallError::Refused(Refusal::QueueTimeout { waited }) => GatewayError::Overloaded {
+                message: format!("the request waited {} ms in the gateway's queue", waited.as_millis()),
+                retry_after,
+            },
+            CallError::Refused(Refusal::ShuttingDown) => {
+                GatewayError::Unavailable { message: "the gateway is shutting down".to_owned(), retry_after }
+            }
+            CallError::Refused(Refusal::Unavailable) | CallError::Unavailable(_) => {
+                GatewayError::Unavailable { message: "the chat lane is restarting".to_owned(), retry_after }
+            }
+            CallError::Timeout { after } => GatewayError::DeadlineExceeded { after: *after },
+            CallError::WorkerLost => GatewayError::WorkerLost,
+        }
+    }
+}
+
+/// When to come back after a refusal of our own: queues turn over within seconds.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// Feeds a lane's events to the metrics.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LaneMetrics(pub(crate) &'static str);
+
+impl LaneObserver for LaneMetrics {
+    fn queued(&self, depth: usize) {
+        metrics::gauge!("outcrop_lane_queued", "lane" => self.0).set(u32::try_from(depth).map_or(f64::MAX, f64::from));
+    }
+
+    fn started(&self, waited: Duration) {
+        metrics::gauge!("outcrop_lane_running", "lane" => self.0).increment(1.0);
+        metrics::histogram!("outcrop_lane_wait_seconds", "lane" => self.0).record(waited.as_secs_f64());
+    }
+
+    fn refused(&self, refusal: Refusal) {
+        metrics::counter!("outcrop_lane_refused_total", "lane" => self.0, "reason" => refusal.as_str()).increment(1);
+    }
+
+    fn finished(&self, _ran: Duration, _outcome: JobOutcome) {
+        metrics::gauge!("outcrop_lane_running", "lane" => self.0).decrement(1.0);
+    }
+}
+
+impl Prepared {
+    /// What the edge tells about the answer.
+    fn facts(&self, region: Region, attempts: u32) -> AnswerFacts {
+        AnswerFacts {
+            model: self.resolution.model.id.clone(),
+            region,
+            attempts,
+            adjustments: self.adjustments.clone(),
+            replaced: self.replaced_words(),
+            shape: self.read.shape.clone(),
+            usage_chunk: match self.read.delivery {
+                Delivery::Stream { usage } => usage,
+                Delivery::Whole => UsageChunk::Omitted,
+            },
+            choices: self.read.choices,
+        }
+    }
+
+    fn replaced_words(&self) -> Option<String> {
+        self.resolution.replaced.as_ref().map(|replaced| replaced.words.to_string())
+    }
+}
+
+/// One call of a prepared request to a target.
+fn upstream_call(mode: Mode, target: &Target, body: &Bytes, settings: &LiveSettings, time_left: Duration) -> RuntimeCall {
+    RuntimeCall {
+        operation: match mode {
+            Mode::Stream => RuntimeOperation::ConverseStream,
+            Mode::Whole => RuntimeOperation::Converse,
+        },
+        invoke_id: target.invoke_id.clone(),
+        body: body.clone(),
+        headers: HeaderMap::new(),
+        first_byte: settings.timeouts.first_byte.min(time_left),
+        total: time_left,
+        idle: settings.timeouts.idle,
+    }
+}

@@ -1,0 +1,272 @@
+//! Streamed answers: opened with failover, held until the first event, then handed on as they come.
+
+use outcrop_domain::{
+    chat::{ChatEvent, ChatResponse, ServiceTier},
+    clock::Moment,
+    error::{Cause, GatewayError, UpstreamFailure},
+    ids::Region,
+    model::Target,
+    usage::Usage,
+};
+use outcrop_translate::converse::{
+    Mode, ReplyContext,
+    stream::{StreamReader, replay},
+};
+use outcrop_upstream::frames::FrameStream;
+use tokio::sync::mpsc;
+
+use super::{
+    ChatContext,
+    attempt::Attempts,
+    prepare::Prepared,
+    run::{ChatReply, deliver},
+    tally::Tally,
+    upstream_call,
+};
+use crate::{
+    ports::{AnswerFacts, ChatAnswer, StreamItem},
+    record::JobOutcome,
+    settings::LiveSettings,
+    targets::Lease,
+};
+
+/// Batches a client may lag behind before upstream is held back. Each is one network read of a model's stream.
+const CHANNEL_DEPTH: usize = 16;
+
+/// Most events handed on together, so that a burst does not make one giant write.
+const MAX_BATCH: usize = 256;
+
+/// A request whose every choice has its first event.
+pub(super) struct Opened {
+    choices: Vec<Choice>,
+    prepared: Prepared,
+    about: AnswerFacts,
+}
+
+/// One choice, open.
+struct Choice {
+    number: u32,
+    frames: FrameStream,
+    reader: StreamReader,
+    /// Events read so far and not yet handed on.
+    ready: Vec<ChatEvent>,
+    target: Target,
+    /// Counts the call as under way until the answer has ended.
+    _lease: Lease,
+    used: Option<(Usage, Option<ServiceTier>)>,
+}
+
+/// Opens every choice, all at once. A target that fails before its first event is left for the next.
+pub(super) async fn open(
+    context: &ChatContext,
+    settings: &LiveSettings,
+    prepared: Prepared,
+    tally: &mut Tally,
+    deadline: Moment,
+) -> Result<Opened, GatewayError> {
+    let numbers = 0..prepared.read.choices;
+    let results = futures_util::future::join_all(numbers.map(|number| open_one(context, settings, &prepared, number, deadline))).await;
+    let mut choices = Vec::with_capacity(results.len());
+    let mut failed = None;
+    for (called, result) in results {
+        tally.attempted(&called, None);
+        match result {
+            Ok(choice) => choices.push(choice),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let Some(region) = choices.first().map(|choice| choice.target.region.clone()) else {
+        return Err(GatewayError::Internal { message: "a request without choices was opened".to_owned() });
+    };
+    tally.first_event();
+    let about = prepared.facts(region, tally.attempts());
+    Ok(Opened { choices, prepared, about })
+}
+
+async fn open_one(
+    context: &ChatContext,
+    settings: &LiveSettings,
+    prepared: &Prepared,
+    number: u32,
+    deadline: Moment,
+) -> (Vec<Region>, Result<Choice, GatewayError>) {
+    let mut attempts = Attempts::new(context, settings, &prepared.resolution, deadline);
+    let opened = attempts
+        .run(|target, handle| {
+            let call = upstream_call(Mode::Stream, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
+            let first_byte = call.first_byte;
+            let client = std::sync::Arc::clone(&handle.client);
+            let reply = prepared.body.reply.clone();
+            Box::pin(async move {
+                let frames = client.open_stream(call).await?;
+                first_event(frames, reply, first_byte).await
+            })
+        })
+        .await;
+    let called = std::mem::take(&mut attempts.called);
+    let choice = opened.map(|answered| {
+        let (frames, reader, ready) = answered.value;
+        Choice { number, frames, reader, ready, target: answered.target, _lease: answered.lease, used: None }
+    });
+    (called, choice)
+}
+
+/// Waits for the first event: until then another target may still answer.
+async fn first_event(
+    mut frames: FrameStream,
+    reply: ReplyContext,
+    within: std::time::Duration,
+) -> Result<(FrameStream, StreamReader, Vec<ChatEvent>), UpstreamFailure> {
+    let mut reader = StreamReader::new(reply);
+    let mut ready = Vec::new();
+    while ready.is_empty() {
+        let frame = match tokio::time::timeout(within, frames.next()).await {
+            Ok(Some(frame)) => frame?,
+            Ok(None) => {
+                return Err(without_event(Cause::Connection, "TruncatedStream", "the stream ended before its first event".to_owned()));
+            }
+            Err(_) => return Err(without_event(Cause::Timeout, "FirstEventTimeout", format!("no event within {within:?}"))),
+        };
+        reader.read(frame.event_type.as_str(), &frame.payload, &mut ready)?;
+    }
+    Ok((frames, reader, ready))
+}
+
+/// A stream that gave no event is a failed call: another target may answer.
+fn without_event(cause: Cause, code: &str, message: String) -> UpstreamFailure {
+    UpstreamFailure { cause, status: 0, code: code.to_owned(), message, request_id: None, retry_after: None, region: None }
+}
+
+/// Replies with the channel and fills it until every choice has ended, one broke, or the client left.
+pub(super) async fn forward(
+    context: &ChatContext,
+    settings: &LiveSettings,
+    opened: Opened,
+    reply: ChatReply,
+    mut tally: Tally,
+    deadline: Moment,
+) {
+    let Opened { mut choices, prepared, about } = opened;
+    let (sender, events) = mpsc::channel(CHANNEL_DEPTH);
+    deliver(reply, Ok(ChatAnswer::Stream { events, about }));
+    let left = deadline.since(context.ports.clock.now());
+    let ended = match tokio::time::timeout(left, forward_all(&mut choices, &sender)).await {
+        Ok(ended) => ended,
+        Err(_) => Err(Ended::Broken(GatewayError::DeadlineExceeded { after: settings.timeouts.total })),
+    };
+    let outcome = match &ended {
+        Ok(()) => JobOutcome::Completed,
+        Err(Ended::ClientGone) => JobOutcome::Cancelled,
+        Err(Ended::Broken(_)) => JobOutcome::Failed,
+    };
+    for choice in &choices {
+        // What a cut stream used is not told by Bedrock; a row without tokens says that the call was made.
+        let (usage, tier) = choice.used.unwrap_or_default();
+        tally.used(choice.number, &prepared.resolution.model, &choice.target, &usage, tier, outcome);
+    }
+    // Closes the upstream connections of choices that have not ended, and gives the leases back.
+    drop(choices);
+    let error = match ended {
+        Err(Ended::Broken(error)) => Some(error),
+        Ok(()) | Err(Ended::ClientGone) => None,
+    };
+    tally.settle(outcome, error.as_ref());
+    let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
+    if sender.send(last).await.is_err() && outcome != JobOutcome::Cancelled {
+        metrics::counter!("outcrop_answers_unread_total").increment(1);
+    }
+}
+
+/// Why a stream ended before its end.
+enum Ended {
+    ClientGone,
+    Broken(GatewayError),
+}
+
+async fn forward_all(choices: &mut [Choice], sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+    match choices {
+        [only] => forward_one(only, sender).await,
+        several => futures_util::future::try_join_all(several.iter_mut().map(|choice| forward_one(choice, sender))).await.map(|_| ()),
+    }
+}
+
+async fn forward_one(choice: &mut Choice, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+    loop {
+        let read = choice.read_what_is_there();
+        // What came before a break still reaches the client.
+        choice.hand_on(sender).await?;
+        if read? {
+            return Ok(());
+        }
+        let frame = tokio::select! {
+            biased;
+            // Cancel-safe: a frame that is not complete stays in the stream's buffer.
+            () = sender.closed() => return Err(Ended::ClientGone),
+            frame = choice.frames.next() => frame,
+        };
+        let taken = choice.take(frame);
+        if !matches!(taken, Ok(false)) {
+            choice.hand_on(sender).await?;
+            return taken.map(|_| ());
+        }
+    }
+}
+
+impl Choice {
+    /// Reads the frames that have arrived, without waiting: several deltas become one write, and none waits for
+    /// another. True at the end of the stream.
+    fn read_what_is_there(&mut self) -> Result<bool, Ended> {
+        while self.ready.len() < MAX_BATCH {
+            match self.frames.try_next() {
+                None => return Ok(false),
+                some => {
+                    if self.take(some)? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes one frame, or the end. True at the end.
+    fn take(&mut self, frame: Option<Result<outcrop_upstream::frames::Frame, UpstreamFailure>>) -> Result<bool, Ended> {
+        let broken = |failure: UpstreamFailure| Ended::Broken(GatewayError::Upstream(failure));
+        let Some(frame) = frame else {
+            self.reader.end(&mut self.ready).map_err(broken)?;
+            return Ok(true);
+        };
+        let frame = frame.map_err(broken)?;
+        self.reader.read(frame.event_type.as_str(), &frame.payload, &mut self.ready).map_err(broken)?;
+        Ok(false)
+    }
+
+    async fn hand_on(&mut self, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
+        let events = std::mem::take(&mut self.ready);
+        for event in &events {
+            if let ChatEvent::Finished { usage, service_tier, .. } = event {
+                self.used = Some((*usage, *service_tier));
+            }
+        }
+        sender.send(StreamItem::Events { choice: self.number, events }).await.map_err(|_| Ended::ClientGone)
+    }
+}
+
+/// A whole answer as a stream that is already complete.
+pub(super) fn replayed(choices: Vec<ChatResponse>, about: AnswerFacts) -> ChatAnswer {
+    // One batch per choice and the end: the channel holds them all, nobody waits.
+    let (sender, events) = mpsc::channel(choices.len() + 1);
+    let batches = choices.into_iter().zip(0u32..).map(|(response, choice)| StreamItem::Events { choice, events: replay(response) });
+    for item in batches.chain([StreamItem::Done]) {
+        if sender.try_send(item).is_err() {
+            tracing::error!("a replayed answer did not fit its channel");
+        }
+    }
+    ChatAnswer::Stream { events, about }
+}

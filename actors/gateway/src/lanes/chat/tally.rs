@@ -1,0 +1,154 @@
+//! The account of one request: settled exactly once, whatever happens to the job.
+
+use std::{sync::Arc, time::Duration};
+
+use outcrop_domain::{
+    adjust::Adjustments,
+    chat::ServiceTier,
+    error::GatewayError,
+    ids::{KeyId, ModelId, Region},
+    model::{ModelSpec, Target, cost},
+    money::MicroUsd,
+    usage::Usage,
+};
+use outcrop_supervision::Slot;
+
+use crate::{
+    foundation::{LedgerWriterMsg, UsageRow},
+    record::{JobOutcome, JobReport, RequestRecord},
+};
+
+/// Collects what a job did. Dropped without [`Tally::settle`] (a panic, a kill) it settles as lost.
+pub(super) struct Tally {
+    record: Arc<RequestRecord>,
+    ledger: Slot<LedgerWriterMsg>,
+    key: KeyId,
+    report: JobReport,
+    began: outcrop_domain::clock::Moment,
+    clock: Arc<dyn outcrop_domain::clock::Clock>,
+    settled: bool,
+}
+
+impl Tally {
+    pub(super) fn open(
+        record: Arc<RequestRecord>,
+        ledger: Slot<LedgerWriterMsg>,
+        key: KeyId,
+        clock: Arc<dyn outcrop_domain::clock::Clock>,
+        queue_wait: Duration,
+    ) -> Self {
+        let began = clock.now();
+        Self { record, ledger, key, report: JobReport { queue_wait, ..JobReport::default() }, began, clock, settled: false }
+    }
+
+    pub(super) fn asked(&mut self, model: &str) {
+        self.report.model_asked = model.to_owned();
+    }
+
+    pub(super) fn resolved(&mut self, model: &ModelId) {
+        self.report.model = Some(model.clone());
+    }
+
+    pub(super) fn adjusted(&mut self, adjustments: &Adjustments) {
+        self.report.adjusted = adjustments.to_string();
+    }
+
+    pub(super) fn attempted(&mut self, regions: &[Region], request_id: Option<String>) {
+        self.report.attempts += u32::try_from(regions.len()).unwrap_or(u32::MAX);
+        self.report.regions_tried.extend_from_slice(regions);
+        if request_id.is_some() {
+            self.report.upstream_request_id = request_id;
+        }
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.report.attempts
+    }
+
+    pub(super) fn first_event(&mut self) {
+        if self.report.first_event.is_none() {
+            self.report.first_event = Some(self.clock.now().since(self.began));
+        }
+    }
+
+    /// Books what one upstream call used.
+    pub(super) fn used(
+        &mut self,
+        choice: u32,
+        spec: &ModelSpec,
+        target: &Target,
+        usage: &Usage,
+        tier: Option<ServiceTier>,
+        outcome: JobOutcome,
+    ) {
+        let price = spec.price.as_ref().map(|price| cost(price, usage, &target.class, tier));
+        self.report.usage.get_or_insert_default().add(usage);
+        if let Some(price) = price {
+            self.report.cost = Some(self.report.cost.unwrap_or(MicroUsd(0)).plus(price));
+        }
+        count_usage(spec, target, usage, price);
+        let row = UsageRow {
+            request: self.record.id().clone(),
+            choice,
+            key: self.key.clone(),
+            model: spec.id.clone(),
+            region: target.region.clone(),
+            usage: *usage,
+            cost: price,
+            outcome,
+        };
+        if self.ledger.cast(LedgerWriterMsg::Record(Box::new(row))).is_err() {
+            metrics::counter!("outcrop_ledger_rows_lost_total").increment(1);
+            tracing::error!(request.id = %self.record.id(), "the ledger is restarting: a usage row is only in the log");
+        }
+    }
+
+    /// Ends the account.
+    pub(super) fn settle(mut self, outcome: JobOutcome, error: Option<&GatewayError>) {
+        self.report.error_class = error.map(GatewayError::class);
+        self.report.error_detail = error.map(ToString::to_string);
+        self.write(outcome);
+    }
+
+    fn write(&mut self, outcome: JobOutcome) {
+        self.settled = true;
+        self.report.outcome = outcome;
+        let report = std::mem::take(&mut self.report);
+        count_request(&report, self.clock.now().since(self.began));
+        self.record.set_job(report);
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.write(JobOutcome::Lost);
+        }
+    }
+}
+
+fn count_request(report: &JobReport, duration: Duration) {
+    let model = report.model.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    let outcome = report.outcome.as_str();
+    metrics::counter!("outcrop_requests_total", "model" => model.clone(), "outcome" => outcome, "error" => report.error_class.unwrap_or("none"))
+        .increment(1);
+    metrics::histogram!("outcrop_request_duration_seconds", "model" => model.clone(), "outcome" => outcome).record(duration.as_secs_f64());
+    metrics::counter!("outcrop_upstream_attempts_total", "model" => model.clone()).increment(u64::from(report.attempts));
+    if let Some(first) = report.first_event {
+        metrics::histogram!("outcrop_time_to_first_event_seconds", "model" => model).record(first.as_secs_f64());
+    }
+}
+
+fn count_usage(spec: &ModelSpec, target: &Target, usage: &Usage, price: Option<MicroUsd>) {
+    let kinds = [("input", usage.input), ("output", usage.output), ("cache_read", usage.cache_read), ("cache_write", usage.cache_write())];
+    for (kind, tokens) in kinds {
+        if tokens > 0 {
+            metrics::counter!("outcrop_tokens_total", "model" => spec.id.to_string(), "region" => target.region.to_string(), "kind" => kind)
+                .increment(tokens);
+        }
+    }
+    if let Some(MicroUsd(micro)) = price {
+        metrics::counter!("outcrop_cost_micro_usd_total", "model" => spec.id.to_string(), "region" => target.region.to_string())
+            .increment(u64::try_from(micro).unwrap_or(0));
+    }
+}

@@ -1,0 +1,6 @@
+//! Lanes: bulkheads with bounded intake, one actor per admitted job.
+
+mod chat;
+
+pub(crate) use chat::LaneMetrics;
+pub use chat::{ChatContext, ChatPort, ChatWork, Sniff};

@@ -1,0 +1,178 @@
+//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use outcrop_domain::{
+    adjust::Adjustments,
+    chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
+    error::GatewayError,
+    ids::{ModelId, Region},
+    model::{Catalogue, CataloguePolicy, ModelBook},
+};
+use outcrop_protocol::openai::chat::ChatCompletionRequest;
+use outcrop_translate::openai_chat::{AnswerShape, stream::UsageChunk};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::{
+    admission::{KeySnapshot, Principal},
+    lanes::ChatPort,
+    record::RequestRecord,
+    settings::LiveSettings,
+    tree::{GatewayReport, TreeHandle},
+};
+
+/// Everything the edge holds of a running gateway.
+#[derive(Debug, Clone)]
+pub struct GatewayPorts {
+    /// Chat requests.
+    pub chat: ChatPort,
+    /// Keys, for authentication.
+    pub keys: Arc<ArcSwap<KeySnapshot>>,
+    /// Models, for listings.
+    pub catalogue: Arc<ArcSwap<Catalogue>>,
+    /// The tree, for health, reload and shutdown.
+    pub tree: TreeHandle,
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+pub struct Reload {
+    /// Live settings.
+    pub settings: LiveSettings,
+    /// Keys.
+    pub keys: KeySnapshot,
+    /// Model data.
+    pub book: Arc<ModelBook>,
+    /// Catalogue policy.
+    pub policy: CataloguePolicy,
+}
+
+impl GatewayPorts {
+    /// State of the whole tree.
+    pub async fn describe(&self) -> GatewayReport {
+        self.tree.describe().await
+    }
+}
+
+/// One chat request of the OpenAI dialect.
+#[derive(Debug)]
+pub struct ChatJob {
+    /// The request's record, shared with the edge.
+    pub record: Arc<RequestRecord>,
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// The decoded body.
+    pub request: Box<ChatCompletionRequest>,
+    /// What headers asked for.
+    pub overrides: RequestOverrides,
+}
+
+/// Wishes that came by header, in the surface's own words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestOverrides {
+    /// Guardrail.
+    pub guardrail: Option<Guardrail>,
+    /// Service tier.
+    pub service_tier: Option<ServiceTier>,
+    /// Latency-optimised inference.
+    pub latency: Option<Latency>,
+    /// `anthropic-beta` flags.
+    pub beta_flags: Vec<String>,
+}
+
+/// How a chat request was answered.
+#[derive(Debug)]
+pub enum ChatAnswer {
+    /// At once.
+    Whole {
+        /// One response per choice.
+        choices: Vec<ChatResponse>,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+    /// As it is written. The channel ends with [`StreamItem::Done`] or [`StreamItem::Failed`]; if it closes without
+    /// either, the worker died.
+    Stream {
+        /// Events as they come.
+        events: mpsc::Receiver<StreamItem>,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug)]
+pub enum StreamItem {
+    /// Events of one choice that came together.
+    Events {
+        /// Which choice.
+        choice: u32,
+        /// In order.
+        events: Vec<ChatEvent>,
+    },
+    /// The answer broke.
+    Failed(Box<GatewayError>),
+    /// Every choice is complete.
+    Done,
+}
+
+/// What the edge tells about an answer.
+#[derive(Debug, Clone)]
+pub struct AnswerFacts {
+    /// The model that answers.
+    pub model: ModelId,
+    /// Where.
+    pub region: Region,
+    /// Upstream calls made so far.
+    pub attempts: u32,
+    /// What was changed in the request.
+    pub adjustments: Adjustments,
+    /// Set when a retired model was replaced: says which by which.
+    pub replaced: Option<String>,
+    /// How to write the answer in the client's dialect.
+    pub shape: AnswerShape,
+    /// Whether usage is streamed.
+    pub usage_chunk: UsageChunk,
+    /// Answers asked for.
+    pub choices: u32,
+}
+
+/// What a request would become upstream.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// The model the name resolves to.
+    pub model: ModelId,
+    /// What a retired model was replaced by, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
+    /// The Bedrock operation.
+    pub operation: &'static str,
+    /// Where it would be sent, in order.
+    pub targets: Vec<ExplainedTarget>,
+    /// The exact body.
+    pub body: outcrop_domain::json::JsonText,
+    /// Every change.
+    pub adjusted: Vec<ExplainedChange>,
+}
+
+/// One target of an [`Explanation`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ExplainedTarget {
+    /// Region.
+    pub region: Region,
+    /// Method and path of the call.
+    pub request: String,
+    /// Whether it may be called now.
+    pub health: &'static str,
+}
+
+/// One change of an [`Explanation`].
+#[derive(Debug, Clone, Serialize)]
+pub struct ExplainedChange {
+    /// Field.
+    pub field: String,
+    /// What was done.
+    pub action: String,
+}

@@ -1,0 +1,175 @@
+//! One line per request, written when both the edge and the job have let go of it.
+//!
+//! The edge knows the HTTP side, the job knows the AWS side, and either may end first (a client that leaves, a job
+//! that is killed). Each fills in its part once; the last of them to drop the record writes the line.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use outcrop_domain::{
+    clock::{Clock, Moment},
+    ids::{KeyId, ModelId, Region, RequestId},
+    money::MicroUsd,
+    usage::Usage,
+};
+
+/// What the edge knows of a request.
+#[derive(Debug, Clone)]
+pub struct EdgeFacts {
+    /// HTTP method.
+    pub method: &'static str,
+    /// The route's pattern, or the path for unknown routes.
+    pub path: String,
+    /// Status sent; 499 when the client left before any.
+    pub status: u16,
+    /// Body bytes sent.
+    pub sent_bytes: u64,
+    /// The client left before the end.
+    pub client_gone: bool,
+    /// Who asked.
+    pub key: Option<KeyId>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobOutcome {
+    /// Answered in full.
+    Completed,
+    /// Refused or failed; `error_class` says how.
+    Failed,
+    /// The client left.
+    Cancelled,
+    /// The worker died.
+    #[default]
+    Lost,
+}
+
+impl JobOutcome {
+    /// Label for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What the job knows of a request.
+#[derive(Debug, Clone, Default)]
+pub struct JobReport {
+    /// How it ended.
+    pub outcome: JobOutcome,
+    /// Class of the error, when it failed.
+    pub error_class: Option<&'static str>,
+    /// Upstream's or our own words, when it failed. Never the caller's content.
+    pub error_detail: Option<String>,
+    /// The name the caller used.
+    pub model_asked: String,
+    /// The model that answered.
+    pub model: Option<ModelId>,
+    /// Regions called, in order.
+    pub regions_tried: Vec<Region>,
+    /// Upstream calls made.
+    pub attempts: u32,
+    /// Time in the lane's queue.
+    pub queue_wait: Duration,
+    /// From the job's start to the first upstream event.
+    pub first_event: Option<Duration>,
+    /// Tokens, as upstream reported them.
+    pub usage: Option<Usage>,
+    /// Cost by the price data; `None` when the model has no price.
+    pub cost: Option<MicroUsd>,
+    /// The changes made to the request, as in `x-outcrop-adjusted`.
+    pub adjusted: String,
+    /// Upstream's request id of the last call.
+    pub upstream_request_id: Option<String>,
+}
+
+/// Writes finished records.
+pub trait RecordSink: Send + Sync {
+    /// Called once per request, from a `Drop`: must not block.
+    fn write(&self, line: &RequestLine<'_>);
+}
+
+/// A finished record, as the sink sees it.
+#[derive(Debug)]
+pub struct RequestLine<'a> {
+    /// The request's id.
+    pub id: &'a RequestId,
+    /// From acceptance to the end.
+    pub duration: Duration,
+    /// The edge's part; missing only when the process is being torn down.
+    pub edge: Option<&'a EdgeFacts>,
+    /// The job's part; missing for routes without a job.
+    pub job: Option<&'a JobReport>,
+}
+
+/// The record of one request, shared by the edge and the job.
+pub struct RequestRecord {
+    id: RequestId,
+    began: Moment,
+    clock: Arc<dyn Clock>,
+    edge: OnceLock<EdgeFacts>,
+    job: OnceLock<JobReport>,
+    sink: Arc<dyn RecordSink>,
+}
+
+impl RequestRecord {
+    /// Opens a record.
+    #[must_use]
+    pub fn open(id: RequestId, clock: Arc<dyn Clock>, sink: Arc<dyn RecordSink>) -> Arc<Self> {
+        let began = clock.now();
+        Arc::new(Self { id, began, clock, edge: OnceLock::new(), job: OnceLock::new(), sink })
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    /// When the request was accepted.
+    #[must_use]
+    pub fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// The edge's part, once.
+    pub fn set_edge(&self, facts: EdgeFacts) {
+        if self.edge.set(facts).is_err() {
+            tracing::error!(request.id = %self.id, "edge facts of a request were set twice");
+        }
+    }
+
+    /// The job's part, once.
+    pub fn set_job(&self, report: JobReport) {
+        if self.job.set(report).is_err() {
+            tracing::error!(request.id = %self.id, "job report of a request was set twice");
+        }
+    }
+
+    /// The job's part, when it has ended.
+    #[must_use]
+    pub fn job(&self) -> Option<&JobReport> {
+        self.job.get()
+    }
+}
+
+impl Drop for RequestRecord {
+    fn drop(&mut self) {
+        let duration = self.clock.now().since(self.began);
+        self.sink.write(&RequestLine { id: &self.id, duration, edge: self.edge.get(), job: self.job.get() });
+    }
+}
+
+impl fmt::Debug for RequestRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestRecord").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,121 @@
+//! The settings that actors and jobs read while running: one immutable snapshot, replaced as a whole.
+
+use std::{sync::Arc, time::Duration};
+
+use outcrop_domain::{
+    chat::{CachePolicy, Guardrail, ServiceTier},
+    json::JsonObject,
+    routing::{BreakerPolicy, Strategy},
+};
+use outcrop_upstream::fetch::FetchLimits;
+
+/// Everything that can change without a restart, except the catalogue's policy and the keys, which their keepers own.
+#[derive(Debug, Clone)]
+pub struct LiveSettings {
+    /// Chat requests.
+    pub chat: ChatPolicy,
+    /// Routing.
+    pub routing: RoutingPolicy,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Limits of URL fetches.
+    pub fetch: FetchLimits,
+}
+
+/// Deadlines of upstream calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// Until the response head of a call.
+    pub first_byte: Duration,
+    /// The whole request, all attempts together.
+    pub total: Duration,
+    /// Silence within a stream.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        // A thinking model may be silent for minutes before its first token; the whole answer may take an hour.
+        Self { first_byte: Duration::from_secs(120), total: Duration::from_secs(3600), idle: Duration::from_secs(300) }
+    }
+}
+
+/// How targets are chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct RoutingPolicy {
+    /// Order of targets.
+    pub strategy: Strategy,
+    /// Backoffs.
+    pub breaker: BreakerPolicy,
+    /// Most upstream calls of one request (of each choice, when `n` is more than 1).
+    pub max_attempts: u32,
+    /// Longest wait for a closed target to open when no other is left.
+    pub max_wait: Duration,
+}
+
+impl Default for RoutingPolicy {
+    fn default() -> Self {
+        Self { strategy: Strategy::Ordered, breaker: BreakerPolicy::default(), max_attempts: 10, max_wait: Duration::from_secs(10) }
+    }
+}
+
+/// Defaults and limits of chat requests.
+#[derive(Debug, Clone)]
+pub struct ChatPolicy {
+    /// Adjustments that change the meaning of an answer are errors.
+    pub strict: bool,
+    /// Sent when the client names no maximum; `None` leaves it to the model.
+    pub default_max_tokens: Option<u32>,
+    /// Most choices (`n`) of a request.
+    pub max_choices: u32,
+    /// Most tools of a request.
+    pub max_tools: usize,
+    /// Cache marks set for clients that set none.
+    pub cache: CachePolicy,
+    /// Guardrail on every request.
+    pub guardrail: Option<Guardrail>,
+    /// A request may name its own guardrail though a global one is set.
+    pub guardrail_override: bool,
+    /// Thinking budgets by effort, in tokens: minimal, low, medium, high, xhigh, max.
+    pub reasoning_budgets: [u32; 6],
+    /// Request fields never passed on to models.
+    pub dropped_fields: Vec<String>,
+    /// What an alias adds to a request, by the catalogue's alias index.
+    pub aliases: Vec<AliasOptions>,
+    /// URL fetching for media parts is allowed.
+    pub fetch_urls: bool,
+}
+
+impl Default for ChatPolicy {
+    fn default() -> Self {
+        Self {
+            strict: false,
+            default_max_tokens: None,
+            max_choices: 16,
+            max_tools: 1024,
+            cache: CachePolicy::default(),
+            guardrail: None,
+            guardrail_override: false,
+            reasoning_budgets: [1024, 1024, 2048, 4096, 16_384, 32_768],
+            dropped_fields: Vec::new(),
+            aliases: Vec::new(),
+            fetch_urls: true,
+        }
+    }
+}
+
+/// What an alias adds to a request that does not say otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct AliasOptions {
+    /// Service tier.
+    pub service_tier: Option<ServiceTier>,
+    /// Guardrail.
+    pub guardrail: Option<Guardrail>,
+    /// Labels.
+    pub metadata: Vec<(String, String)>,
+    /// Model parameters.
+    pub extra: JsonObject,
+}
+
+/// The current snapshot: one atomic load to read.
+pub type SettingsCell = Arc<arc_swap::ArcSwap<LiveSettings>>;

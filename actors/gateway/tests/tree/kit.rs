@@ -1,0 +1,436 @@
+//! A whole tree over scripted regions, under a paused clock.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use outcrop_domain::{
+    clock::{Blocking, Clock, Entropy, Moment, Ports},
+    error::{Cause, GatewayError, UpstreamFailure},
+    ids::{KeyId, ModelId, Region, RequestId},
+    model::{BUILTIN, CataloguePolicy, ModelBook, OfferedModel, OfferedProfile, RegionOffer},
+    secret::SecretString,
+};
+use outcrop_gateway::{
+    admission::{KeyEntry, KeySnapshot, Principal},
+    ports::{ChatAnswer, ChatJob, RequestOverrides, StreamItem},
+    record::{JobReport, RecordSink, RequestLine, RequestRecord},
+    settings::{ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+    tree::{Gateway, GatewayParts, RegionParts, start_gateway},
+};
+use outcrop_protocol::openai::body::decode;
+use outcrop_supervision::IntakeLimits;
+use outcrop_upstream::{
+    fetch::{FetchLimits, FetchSettings, Fetcher},
+    frames::FrameStream,
+    ports::{BoxFuture, ControlPlane, RuntimeAnswer, RuntimeCall, RuntimeClient},
+    sniff::sniff,
+};
+use tokio::sync::{Notify, mpsc};
+
+/// The model of all tests: callable by its bare id, no reasoning.
+pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
+
+#[derive(Debug)]
+pub(crate) struct PausedClock(tokio::time::Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Moment {
+        Moment(self.0.elapsed())
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counting(AtomicU64);
+
+impl Entropy for Counting {
+    /// Halves: `unit()` is 0.5, so that jitter is none.
+    fn next_u64(&self) -> u64 {
+        (1 << 63) | self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug)]
+struct Inline;
+
+impl Blocking for Inline {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
+    }
+}
+
+pub(crate) fn world() -> Ports {
+    Ports { clock: Arc::new(PausedClock(tokio::time::Instant::now())), entropy: Arc::new(Counting::default()), blocking: Arc::new(Inline) }
+}
+
+/// What a scripted region does with its next call.
+pub(crate) enum Step {
+    Text(&'static str),
+    Fail(Cause, &'static str),
+    /// Never answers.
+    Hang,
+    Panic,
+    /// Chunks of an event stream that the test feeds.
+    Feed(mpsc::Receiver<Result<Bytes, String>>),
+}
+
+#[derive(Debug)]
+pub(crate) struct ScriptedRegion {
+    region: Region,
+    steps: Mutex<VecDeque<Step>>,
+    calls: Mutex<Vec<RuntimeCall>>,
+    /// Told when a call was dropped before its end.
+    pub dropped: Arc<Notify>,
+    pub called: Notify,
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Step")
+    }
+}
+
+pub(crate) fn failure(cause: Cause, message: &str) -> UpstreamFailure {
+    UpstreamFailure {
+        cause,
+        status: 400,
+        code: "ScriptedException".to_owned(),
+        message: message.to_owned(),
+        request_id: None,
+        retry_after: None,
+        region: None,
+    }
+}
+
+struct DropNotice(Option<Arc<Notify>>);
+
+impl Drop for DropNotice {
+    fn drop(&mut self) {
+        if let Some(notify) = self.0.take() {
+            notify.notify_one();
+        }
+    }
+}
+
+impl ScriptedRegion {
+    pub(crate) fn new(region: &str) -> Arc<Self> {
+        Arc::new(Self {
+            region: region.into(),
+            steps: Mutex::default(),
+            calls: Mutex::default(),
+            dropped: Arc::default(),
+            called: Notify::new(),
+        })
+    }
+
+    pub(crate) fn then(&self, step: Step) {
+        self.steps.lock().unwrap().push_back(step);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    fn next(&self, call: RuntimeCall) -> Step {
+        self.calls.lock().unwrap().push(call);
+        self.called.notify_one();
+        self.steps.lock().unwrap().pop_front().unwrap_or(Step::Text("unscripted"))
+    }
+}
+
+pub(crate) fn whole_answer(text: &str) -> Bytes {
+    let answer = serde_json::json!({
+        "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18},
+        "metrics": {"latencyMs": 5},
+    });
+    Bytes::from(serde_json::to_vec(&answer).unwrap())
+}
+
+pub(crate) fn event(kind: &str, payload: serde_json::Value) -> Bytes {
+    use outcrop_sim::encode_frame;
+    let headers = [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")];
+    Bytes::from(encode_frame(&headers, &serde_json::to_vec(&payload).unwrap()))
+}
+
+pub(crate) fn exception(kind: &str, message: &str) -> Bytes {
+    use outcrop_sim::encode_frame;
+    let headers = [(":exception-type", kind), (":message-type", "exception")];
+    Bytes::from(encode_frame(&headers, &serde_json::to_vec(&serde_json::json!({"message": message})).unwrap()))
+}
+
+pub(crate) fn start_event() -> Bytes {
+    event("messageStart", serde_json::json!({"role": "assistant"}))
+}
+
+pub(crate) fn text_event(text: &str) -> Bytes {
+    event("contentBlockDelta", serde_json::json!({"contentBlockIndex": 0, "delta": {"text": text}}))
+}
+
+pub(crate) fn end_events() -> Vec<Bytes> {
+    vec![
+        event("contentBlockStop", serde_json::json!({"contentBlockIndex": 0})),
+        event("messageStop", serde_json::json!({"stopReason": "end_turn"})),
+        event(
+            "metadata",
+            serde_json::json!({"usage": {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18}, "metrics": {"latencyMs": 5}}),
+        ),
+    ]
+}
+
+pub(crate) fn whole_stream(text: &str) -> Vec<Bytes> {
+    let mut chunks = vec![start_event(), text_event(text)];
+    chunks.extend(end_events());
+    chunks
+}
+
+impl RuntimeClient for ScriptedRegion {
+    fn region(&self) -> &Region {
+        &self.region
+    }
+
+    fn call(&self, call: RuntimeCall) -> BoxFuture<'_, Result<RuntimeAnswer, UpstreamFailure>> {
+        let step = self.next(call);
+        let notice = DropNotice(Some(Arc::clone(&self.dropped)));
+        Box::pin(async move {
+            let mut notice = notice;
+            let result = match step {
+                Step::Text(text) => {
+                    Ok(RuntimeAnswer { headers: HeaderMap::new(), body: whole_answer(text), request_id: Some("aws-1".to_owned()) })
+                }
+                Step::Fail(cause, message) => Err(failure(cause, message)),
+                Step::Hang => std::future::pending().await,
+                Step::Panic => panic!("scripted panic"),
+                Step::Feed(_) => panic!("a stream was scripted for a whole answer"),
+            };
+            notice.0 = None;
+            result
+        })
+    }
+
+    fn open_stream(&self, call: RuntimeCall) -> BoxFuture<'_, Result<FrameStream, UpstreamFailure>> {
+        let step = self.next(call);
+        let notice = DropNotice(Some(Arc::clone(&self.dropped)));
+        Box::pin(async move {
+            let mut notice = notice;
+            let result = match step {
+                Step::Text(text) => Ok(FrameStream::from_chunks(whole_stream(text))),
+                Step::Fail(cause, message) => Err(failure(cause, message)),
+                Step::Hang => std::future::pending().await,
+                Step::Panic => panic!("scripted panic"),
+                Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, None)),
+            };
+            notice.0 = None;
+            result
+        })
+    }
+}
+
+/// A control plane that offers the test model, fails, or hangs, as told.
+#[derive(Debug)]
+pub(crate) struct ScriptedControl {
+    region: Region,
+    pub answers: Mutex<VecDeque<Result<RegionOffer, UpstreamFailure>>>,
+    pub asked: AtomicU64,
+}
+
+pub(crate) fn offer(region: &str) -> RegionOffer {
+    let model = OfferedModel {
+        id: ModelId::from(MODEL),
+        name: "Nova Lite".to_owned(),
+        provider: "Amazon".to_owned(),
+        input: vec!["TEXT".to_owned()],
+        output: vec!["TEXT".to_owned()],
+        streaming: true,
+        lifecycle: "ACTIVE".to_owned(),
+        on_demand: true,
+        available: true,
+    };
+    RegionOffer { region: region.into(), models: vec![model], profiles: Vec::new(), problems: Vec::new() }
+}
+
+impl ControlPlane for ScriptedControl {
+    fn region(&self) -> &Region {
+        &self.region
+    }
+
+    fn discover(&self) -> BoxFuture<'_, Result<RegionOffer, UpstreamFailure>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let next = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| Ok(offer(self.region.as_str())));
+        Box::pin(async move { next })
+    }
+
+    fn profile(&self, id: &str) -> BoxFuture<'_, Result<OfferedProfile, UpstreamFailure>> {
+        let profile = OfferedProfile {
+            id: id.into(),
+            arn: id.to_owned(),
+            name: "looked up".to_owned(),
+            model: ModelId::from(MODEL),
+            regions: vec![self.region.clone()],
+            kind: outcrop_domain::model::ProfileKind::Application,
+        };
+        Box::pin(async move { Ok(profile) })
+    }
+}
+
+/// Keeps the job reports of ended requests.
+#[derive(Default)]
+pub(crate) struct Reports(pub Mutex<Vec<Option<JobReport>>>, pub Notify);
+
+impl RecordSink for Reports {
+    fn write(&self, line: &RequestLine<'_>) {
+        self.0.lock().unwrap().push(line.job.cloned());
+        self.1.notify_one();
+    }
+}
+
+pub(crate) struct TestTree {
+    pub gateway: Gateway,
+    pub regions: Vec<Arc<ScriptedRegion>>,
+    pub controls: Vec<Arc<ScriptedControl>>,
+    pub reports: Arc<Reports>,
+    pub world: Ports,
+}
+
+pub(crate) fn settings() -> LiveSettings {
+    LiveSettings {
+        chat: ChatPolicy::default(),
+        routing: RoutingPolicy::default(),
+        timeouts: Timeouts::default(),
+        fetch: FetchLimits { max_bytes: 1 << 20, total: Duration::from_secs(5) },
+    }
+}
+
+pub(crate) fn book() -> Arc<ModelBook> {
+    Arc::new(ModelBook::load(BUILTIN).unwrap())
+}
+
+pub(crate) const LIMITS: IntakeLimits = IntakeLimits { running: 64, queued: 64, max_wait: Duration::from_secs(5) };
+
+impl TestTree {
+    pub(crate) async fn start(names: &[&str]) -> Self {
+        Self::with(names, settings(), LIMITS).await
+    }
+
+    pub(crate) async fn with(names: &[&str], settings: LiveSettings, chat_limits: IntakeLimits) -> Self {
+        let world = world();
+        let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
+        let controls: Vec<_> = names
+            .iter()
+            .map(|name| Arc::new(ScriptedControl { region: (*name).into(), answers: Mutex::default(), asked: AtomicU64::new(0) }))
+            .collect();
+        let parts = GatewayParts {
+            regions: regions
+                .iter()
+                .zip(&controls)
+                .map(|(runtime, control)| RegionParts {
+                    region: runtime.region.clone(),
+                    runtime: Arc::clone(runtime) as Arc<dyn RuntimeClient>,
+                    control: Arc::clone(control) as Arc<dyn ControlPlane>,
+                })
+                .collect(),
+            settings,
+            keys: KeySnapshot::new(
+                &[KeyEntry { id: "team".into(), secret: SecretString::new("sk-team".to_owned()), models: Vec::new() }],
+                true,
+                world.entropy.as_ref(),
+            ),
+            book: book(),
+            policy: CataloguePolicy { regions: names.iter().map(|name| (*name).into()).collect(), ..CataloguePolicy::default() },
+            discovery_interval: Duration::from_secs(900),
+            chat_limits,
+            drain: Duration::from_secs(5),
+            fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
+            sniff,
+            background: Vec::new(),
+            ports: world.clone(),
+        };
+        let gateway = start_gateway(parts).await.unwrap();
+        let tree = Self { gateway, regions, controls, reports: Arc::default(), world };
+        tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
+        tree
+    }
+
+    /// Advances the paused clock until `done`.
+    pub(crate) async fn until(&self, done: impl Fn() -> bool) {
+        for _ in 0..10_000 {
+            if done() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never happened");
+    }
+
+    pub(crate) fn job(&self, body: &str) -> ChatJob {
+        let record = RequestRecord::open(
+            RequestId::from(format!("req_{}", self.world.entropy.next_u64())),
+            Arc::clone(&self.world.clock),
+            Arc::clone(&self.reports) as Arc<dyn RecordSink>,
+        );
+        ChatJob {
+            record,
+            principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new() }),
+            request: Box::new(decode(body.as_bytes()).unwrap()),
+            overrides: RequestOverrides::default(),
+        }
+    }
+
+    pub(crate) async fn ask(&self, body: &str) -> Result<ChatAnswer, GatewayError> {
+        self.gateway.ports().chat.submit(self.job(body)).await
+    }
+
+    pub(crate) async fn ask_text(&self) -> Result<String, GatewayError> {
+        match self.ask(&hello(false)).await? {
+            ChatAnswer::Whole { choices, .. } => Ok(format!("{:?}", choices[0].content)),
+            ChatAnswer::Stream { .. } => panic!("streamed"),
+        }
+    }
+
+    pub(crate) fn last_report(&self) -> JobReport {
+        self.reports.0.lock().unwrap().last().unwrap().clone().unwrap()
+    }
+
+    /// Kills an actor by name and waits until the tree has another in its place.
+    pub(crate) async fn kill(&self, name: &str) {
+        let before = self.cell(name).unwrap();
+        before.kill();
+        self.until(|| self.cell(name).is_some_and(|cell| cell.get_id() != before.get_id())).await;
+    }
+
+    pub(crate) fn cell(&self, name: &str) -> Option<ractor::ActorCell> {
+        self.gateway.ports().tree.killables().into_iter().find(|(known, _)| known == name).map(|(_, cell)| cell)
+    }
+}
+
+pub(crate) fn hello(stream: bool) -> String {
+    format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "hello"}}], "stream": {stream}}}"#)
+}
+
+/// Everything a stream gives, in short words.
+pub(crate) async fn drain(events: &mut mpsc::Receiver<StreamItem>) -> Vec<String> {
+    let mut words = Vec::new();
+    while let Some(item) = events.recv().await {
+        match item {
+            StreamItem::Events { events, .. } => words.extend(events.into_iter().filter_map(|event| match event {
+                outcrop_domain::chat::ChatEvent::Text { text, .. } => Some(text),
+                _ => None,
+            })),
+            StreamItem::Failed(error) => words.push(format!("failed: {error}")),
+            StreamItem::Done => words.push("done".to_owned()),
+        }
+    }
+    words
+}

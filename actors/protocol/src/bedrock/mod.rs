@@ -1,0 +1,3 @@
+//! Bedrock Runtime wire structs.
+
+pub mod converse;

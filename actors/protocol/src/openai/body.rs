@@ -1,0 +1,137 @@
+//! Decodes request bodies so that an error names the place in the JSON.
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Why a body could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyError {
+    /// What kind of fault.
+    pub fault: BodyFault,
+    /// Dotted path of the member at fault, e.g. `messages.0.content`; `None` when the text is no JSON or the
+    /// fault is at the top.
+    pub path: Option<String>,
+    /// The parser's words, without the position and without the caller's own text.
+    pub reason: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+}
+
+/// Kind of a decoding fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Not JSON, or cut off.
+    Syntax,
+    /// JSON, but a member has the wrong type or value.
+    Type,
+}
+
+/// Decodes a JSON body.
+///
+/// The good case pays for one plain parse; only a body that fails is parsed a second time to find the path.
+///
+/// # Errors
+/// The first fault, with its path and position.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
+    serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
+}
+
+fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> BodyError {
+    let fault = match error.classify() {
+        Category::Data => BodyFault::Type,
+        Category::Io | Category::Syntax | Category::Eof => BodyFault::Syntax,
+    };
+    BodyError {
+        fault,
+        path: if fault == BodyFault::Type { path_of_fault::<T>(body) } else { None },
+        reason: without_content(without_position(error)),
+        line: error.line(),
+        column: error.column(),
+    }
+}
+
+fn path_of_fault<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    let mut path = String::new();
+    for segment in error.path().iter() {
+        let separator = if path.is_empty() { "" } else { "." };
+        match segment {
+            serde_path_to_error::Segment::Seq { index } => path.push_str(&format!("{separator}{index}")),
+            serde_path_to_error::Segment::Map { key } => path.push_str(&format!("{separator}{key}")),
+            serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => {}
+        }
+    }
+    (!path.is_empty()).then_some(path)
+}
+
+/// The parser appends ` at line L column C`; the position is told apart from the words here.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let suffix = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&suffix).map_or_else(|| text.clone(), str::to_owned)
+}
+
+/// The parser quotes a string that stands in the wrong place, be it a whole prompt. Content belongs neither in
+/// logs nor in errors of its own length.
+fn without_content(reason: String) -> String {
+    let quoted = reason.split_once(": string \"").zip(reason.rsplit_once("\", expected "));
+    match quoted {
+        Some(((fault, _), (_, expected))) => format!("{fault}: a string, expected {expected}"),
+        None => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openai::chat::ChatCompletionRequest;
+
+    fn fault_of(body: &str) -> BodyError {
+        decode::<ChatCompletionRequest>(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_wrong_type_deep_inside_is_named_by_its_path() {
+        let fault =
+            fault_of(r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":5}]}]}"#);
+        assert_eq!(fault.fault, BodyFault::Type);
+        assert_eq!(fault.path.as_deref(), Some("messages.0.content.1.text"));
+        assert!(fault.reason.contains("invalid type: integer `5`"), "{}", fault.reason);
+        assert!(!fault.reason.contains("column"));
+    }
+
+    #[test]
+    fn a_fault_inside_text_or_object_values_keeps_its_path() {
+        let fault = fault_of(r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":7}}]}]}"#);
+        assert_eq!(fault.path.as_deref(), Some("messages.0.content.0.image_url.url"));
+        let fault = fault_of(r#"{"messages":[],"stop":["a",1]}"#);
+        assert_eq!(fault.path.as_deref(), Some("stop.1"));
+        let fault = fault_of(r#"{"messages":[],"max_tokens":1.5}"#);
+        assert_eq!(fault.path.as_deref(), Some("max_tokens"));
+    }
+
+    #[test]
+    fn a_prompt_in_the_wrong_place_is_not_quoted() {
+        let fault = fault_of(r#"{"messages":"my secret, \", expected nonsense"}"#);
+        assert_eq!(fault.reason, "invalid type: a string, expected a sequence");
+        let fault = fault_of(r#"{"messages":[{"role":"user","content":{"secret":"x"}}]}"#);
+        assert!(!fault.reason.contains("secret"), "{}", fault.reason);
+    }
+
+    #[test]
+    fn broken_json_has_a_position_and_no_path() {
+        let fault = fault_of("{\"model\":\n \"m\",}");
+        assert_eq!((fault.fault, fault.path.as_deref(), fault.line), (BodyFault::Syntax, None, 2));
+        let fault = fault_of(r#"{"model":"m","messages":[{"role":"us"#);
+        assert_eq!(fault.fault, BodyFault::Syntax);
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_a_type_fault_at_the_top() {
+        let fault = fault_of("[1]");
+        assert_eq!((fault.fault, fault.path), (BodyFault::Type, None));
+    }
+}

@@ -1,0 +1,190 @@
+//! The mock model: deterministic answers that are sensible enough to exercise a client, and honest accounting for them.
+//!
+//! It calls tools that fit, fills their arguments validly for the tool's schema, answers from tool results, obeys response
+//! schemas, reasons with valid signatures, honours limits and stop sequences, caches prompts and counts tokens. The same seed and
+//! the same calls give the same answers. Phrases with meaning: `say exactly: ...`, `count to N`, `write N words`, `BLOCKME`
+//! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::models::SimModel;
+use crate::validate::{Refusal, shape, thinking};
+
+mod caching;
+mod choose;
+mod fields;
+mod fill;
+mod finish;
+mod grounding;
+mod guard;
+mod hints;
+mod memory;
+mod scene;
+mod speech;
+mod think;
+pub(crate) mod tokens;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use memory::Memory;
+
+/// What the model answered, before it is encoded for a wire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Content blocks in order.
+    pub blocks: Vec<Block>,
+    /// `stopReason` of Converse.
+    pub stop_reason: &'static str,
+    /// The stop sequence that ended the turn, if one did.
+    pub stop_sequence: Option<String>,
+    /// What is billed.
+    pub usage: TurnUsage,
+    /// `trace.guardrail`, when a guardrail is configured with trace.
+    pub guardrail_trace: Option<Value>,
+    /// Service tier to echo, when the request named one.
+    pub service_tier: Option<String>,
+    /// `additionalModelResponseFields`, when paths asked for some that exist.
+    pub additional_response_fields: Option<Value>,
+}
+
+/// Token counts of one turn. `input` excludes cache reads and writes; `thinking` is a part of `output`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TurnUsage {
+    /// Uncached input tokens.
+    pub input: u64,
+    /// Output tokens, thinking included.
+    pub output: u64,
+    /// Input tokens read from the prompt cache.
+    pub cache_read: u64,
+    /// Input tokens written to the five-minute cache.
+    pub cache_write_5m: u64,
+    /// Input tokens written to the one-hour cache.
+    pub cache_write_1h: u64,
+    /// Thinking tokens within `output`.
+    pub thinking: u64,
+}
+
+/// One block of the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// Plain text.
+    Text(String),
+    /// A tool call; `input` is valid for the tool's schema.
+    ToolUse {
+        /// Unique id.
+        id: String,
+        /// Tool name.
+        name: String,
+        /// Arguments, an object.
+        input: Value,
+    },
+    /// Reasoning; the signature is empty for models that do not sign, the text for models that hide it.
+    Reasoning {
+        /// Reasoning text.
+        text: String,
+        /// Signature to replay unchanged.
+        signature: String,
+    },
+    /// A redacted reasoning block, base64.
+    Redacted(String),
+    /// Text with citations (a list of Converse `Citation` objects).
+    Cited {
+        /// The text.
+        text: String,
+        /// The citations.
+        citations: Value,
+    },
+}
+
+/// Answers a Converse body that [`crate::validate::converse`] has passed. `now` is the region's clock; cache entries expire by it.
+///
+/// # Errors
+/// The refusal of a body that is not well-formed, or of a model without a chat surface.
+pub fn answer(model: &SimModel, body: &Value, memory: &mut Memory, now: Duration) -> Result<Turn, Refusal> {
+    let request = shape::request(body, true)?;
+    let traits = model.chat()?;
+    let call = memory.next_call();
+    let scene = scene::Scene::read(&request);
+    if let Some(turn) = guard::blocked_input(&request) {
+        return Ok(turn);
+    }
+    let segments = tokens::segments(&request);
+    let total: u64 = segments.iter().map(|segment| segment.tokens).sum();
+    let cached = caching::account(memory, model, traits, &segments, now);
+
+    let thinking = thinking::resolve(traits, request.additional);
+    let thought = think::think(traits, thinking, &scene, call);
+    let mut blocks = thought.blocks;
+    blocks.extend(reply(model, &request, &scene, call));
+    let limits = finish::Limits {
+        max_tokens: request.inference.max_tokens.unwrap_or(traits.max_output),
+        room: traits.context.saturating_sub(total),
+        stops: &request.inference.stop_sequences,
+    };
+    let mut done = finish::finish(blocks, thought.tokens, &limits);
+    let trace = guard::output(&request, &mut done);
+    let usage = TurnUsage {
+        input: total - cached.read - cached.write_5m - cached.write_1h,
+        output: done.output,
+        cache_read: cached.read,
+        cache_write_5m: cached.write_5m,
+        cache_write_1h: cached.write_1h,
+        thinking: thought.tokens.min(done.output),
+    };
+    let additional_response_fields = fields::select(model, traits, &request, &done, &usage, call);
+    Ok(Turn {
+        blocks: done.blocks,
+        stop_reason: done.stop_reason,
+        stop_sequence: done.stop_sequence,
+        usage,
+        guardrail_trace: trace,
+        service_tier: request.service_tier.map(str::to_owned),
+        additional_response_fields,
+    })
+}
+
+/// Input tokens of a Converse body, or of a CountTokens body of either kind. Malformed bodies are counted by their text.
+#[must_use]
+pub fn count(model: &SimModel, body: &Value) -> u64 {
+    // Every family counts alike here; the parameter keeps the door open.
+    debug_assert!(!model.id.is_empty());
+    if let Some(native) = body.pointer("/input/invokeModel/body").and_then(Value::as_str) {
+        let decoded = STANDARD.decode(native).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        return decoded.map_or_else(|| tokens::text(native), |native| tokens::raw(&native));
+    }
+    let body = body.pointer("/input/converse").unwrap_or(body);
+    shape::request(body, true).map_or_else(|_| tokens::raw(body), |request| tokens::request(&request))
+}
+
+/// The visible part of the answer: grounded text, tool calls, JSON or prose.
+fn reply(model: &SimModel, request: &shape::Request<'_>, scene: &scene::Scene<'_>, call: memory::Call) -> Vec<Block> {
+    if scene.outcomes.is_empty()
+        && let Some(blocks) = grounding::cited(request, scene)
+    {
+        return blocks;
+    }
+    let calls = choose::calls(request, scene);
+    if !calls.is_empty() {
+        let mut blocks = Vec::with_capacity(calls.len() + 1);
+        if !calls.forced {
+            blocks.push(Block::Text(speech::before_tools(&calls.list)));
+        }
+        for (index, (name, input)) in calls.list.into_iter().enumerate() {
+            blocks.push(Block::ToolUse { id: call.tool_id(index), name, input });
+        }
+        return blocks;
+    }
+    let schema = request.schema.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let native = request.additional.and_then(|fields| fields.get("output_config")?.get("format")?.get("schema"));
+    if let Some(schema) = schema.as_ref().or(native) {
+        let hints = hints::Hints::of(&scene.everything());
+        return vec![Block::Text(fill::value(schema, &hints).to_string())];
+    }
+    vec![Block::Text(speech::prose(&model.name, scene))]
+}

@@ -1,0 +1,130 @@
+//! The simulator as a program of its own, for containers and for users.
+
+use std::{
+    io::Write,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use outcrop_sim::{AuthMode, Credential, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, FastAnswers, Pace, Quota, Simulator};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Simulates AWS Bedrock in several regions.
+#[derive(Debug, Parser)]
+#[command(name = "outcrop-sim", version)]
+struct Options {
+    /// Regions and their ports, as `us-east-1=4601,us-west-2=4602`; without a port the system chooses one.
+    #[arg(long, value_delimiter = ',', default_value = "us-east-1=4601,us-west-2=4602,eu-west-1=4603", env = "OUTCROP_SIM_REGIONS")]
+    regions: Vec<String>,
+
+    /// Address to listen on. Anyone who reaches it can use the simulator.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), env = "OUTCROP_SIM_BIND")]
+    bind: IpAddr,
+
+    /// Access key that callers must sign with.
+    #[arg(long, default_value = DEFAULT_ACCESS_KEY, env = "OUTCROP_SIM_ACCESS_KEY")]
+    access_key: String,
+
+    /// Secret of the access key.
+    #[arg(long, default_value = DEFAULT_SECRET_KEY, env = "OUTCROP_SIM_SECRET_KEY", hide_env_values = true)]
+    secret_key: String,
+
+    /// API key that callers may send instead of a signature.
+    #[arg(long, env = "OUTCROP_SIM_BEARER", hide_env_values = true)]
+    bearer: Option<String>,
+
+    /// Accept calls that are not signed.
+    #[arg(long)]
+    no_auth: bool,
+
+    /// Answer Converse calls from stored bytes, as cheaply as possible.
+    #[arg(long)]
+    fast: bool,
+
+    /// Seed of everything drawn.
+    #[arg(long, default_value_t = 0, env = "OUTCROP_SIM_SEED")]
+    seed: u64,
+
+    /// Milliseconds until an answer begins.
+    #[arg(long, default_value_t = 0)]
+    first_token_ms: u64,
+
+    /// Milliseconds before each piece of an answer.
+    #[arg(long, default_value_t = 0)]
+    per_delta_ms: u64,
+
+    /// Requests per minute of each model in each region.
+    #[arg(long)]
+    requests_per_minute: Option<u64>,
+
+    /// Tokens per minute of each model in each region.
+    #[arg(long)]
+    tokens_per_minute: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let options = Options::parse();
+    let simulator = start(&options).await?;
+    if options.requests_per_minute.is_some() || options.tokens_per_minute.is_some() {
+        let quota =
+            Quota { requests_per_minute: options.requests_per_minute, tokens_per_minute: options.tokens_per_minute, ..Quota::default() };
+        for region in simulator.regions() {
+            simulator.quota(&region, "*", quota)?;
+        }
+    }
+    let mut stdout = std::io::stdout();
+    for region in simulator.regions() {
+        writeln!(stdout, "{region} {}", simulator.endpoint(&region))?;
+    }
+    stdout.flush()?;
+    stopped().await?;
+    simulator.shutdown().await;
+    Ok(())
+}
+
+async fn start(options: &Options) -> Result<Simulator> {
+    let mut builder = Simulator::builder()
+        .bind(options.bind)
+        .seed(options.seed)
+        .credential(Credential::new(&options.access_key, &options.secret_key))
+        .pace(Pace::fixed(Duration::from_millis(options.first_token_ms), Duration::from_millis(options.per_delta_ms)));
+    for region in &options.regions {
+        let (name, port) = named_port(region)?;
+        builder = builder.region(name, port);
+    }
+    if let Some(token) = &options.bearer {
+        builder = builder.bearer(token);
+    }
+    if options.no_auth {
+        builder = builder.auth(AuthMode::Off);
+    }
+    if options.fast {
+        builder = builder.fast(FastAnswers::new().context("the stored answers cannot be encoded")?);
+    }
+    Ok(builder.start().await?)
+}
+
+/// `us-east-1=4601`, or a name alone for any free port.
+fn named_port(text: &str) -> Result<(&str, u16)> {
+    let (name, port) = text.split_once('=').unwrap_or((text, "0"));
+    if name.is_empty() {
+        return Err(anyhow!("`{text}` names no region"));
+    }
+    let port = port.parse().with_context(|| format!("`{port}` of region `{name}` is not a port"))?;
+    Ok((name, port))
+}
+
+/// Waits for the signals that end a program.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        // Either signal ends the program: nothing is lost with the other one.
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}

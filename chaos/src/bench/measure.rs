@@ -1,0 +1,261 @@
+//! What is measured, and how.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{
+    ACCESS_KEY, MODEL, Plan, SECRET_KEY,
+    load::{self, Shot},
+    process::Server,
+    upstream,
+};
+
+/// Who takes part.
+pub(super) struct Lineup {
+    pub(super) gateway: PathBuf,
+    pub(super) harness: PathBuf,
+    pub(super) fast_upstream: String,
+    pub(super) slow_upstream: String,
+    pub(super) paced_upstream: String,
+}
+
+/// A contestant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Contestant {
+    Gateway,
+    Sdk,
+    Proxy,
+}
+
+impl Contestant {
+    const ALL: [Self; 3] = [Self::Gateway, Self::Sdk, Self::Proxy];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "outcrop",
+            Self::Sdk => "bare SDK handler",
+            Self::Proxy => "plain proxy",
+        }
+    }
+}
+
+/// The numbers of one contestant.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    pub(super) contestant: Contestant,
+    /// CPU seconds per 1,000 answers.
+    pub(super) cpu_per_1000_answers: f64,
+    /// CPU seconds per 1,000 streams of 100 deltas that upstream writes all at once.
+    pub(super) cpu_per_1000_streams: f64,
+    /// The same, when upstream writes a delta every few milliseconds.
+    pub(super) cpu_per_1000_paced_streams: f64,
+    /// Microseconds added to a call that goes to the simulator directly, at one connection.
+    pub(super) added_p50_us: i64,
+    pub(super) added_p99_us: i64,
+    /// At 64 connections.
+    pub(super) requests_per_second: f64,
+    /// KiB per open stream, at each number of streams.
+    pub(super) rss_kib_per_stream: [f64; 2],
+    /// Milliseconds from spawn to ready.
+    pub(super) start_ms: f64,
+    /// MiB after start.
+    pub(super) idle_rss_mib: f64,
+}
+
+/// Connections while CPU is measured: busy, not saturated.
+const BUSY_CONNECTIONS: u64 = 16;
+
+/// Measures everybody.
+pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Row>> {
+    let mut servers = Vec::new();
+    for contestant in Contestant::ALL {
+        servers.push((contestant, start(lineup, contestant, &lineup.fast_upstream).await?));
+    }
+    let idle: Vec<u64> = servers.iter().map(|(_, server)| server.rss_kib()).collect::<Result<_, _>>()?;
+    let mut rounds = Vec::new();
+    for round in 0..plan.rounds {
+        for (contestant, server) in &servers {
+            note(&format!("round {} of {}: {}", round + 1, plan.rounds, contestant.name()))?;
+            rounds.push((*contestant, one_round(lineup, *contestant, server, plan).await?));
+        }
+    }
+    let mut rows = Vec::new();
+    for ((contestant, server), idle_kib) in servers.into_iter().zip(idle) {
+        let mine: Vec<&Round> = rounds.iter().filter(|(who, _)| *who == contestant).map(|(_, round)| round).collect();
+        let start_ms = server.started_in.as_secs_f64() * 1000.0;
+        drop(server);
+        note(&format!("memory: {}", contestant.name()))?;
+        rows.push(Row {
+            contestant,
+            cpu_per_1000_answers: median(mine.iter().map(|round| round.cpu_answers)),
+            cpu_per_1000_streams: median(mine.iter().map(|round| round.cpu_streams)),
+            cpu_per_1000_paced_streams: paced(lineup, contestant, plan).await?,
+            added_p50_us: median(mine.iter().map(|round| round.added_p50)) as i64,
+            added_p99_us: median(mine.iter().map(|round| round.added_p99)) as i64,
+            requests_per_second: median(mine.iter().map(|round| round.per_second)),
+            rss_kib_per_stream: memory(lineup, contestant, plan).await?,
+            start_ms,
+            idle_rss_mib: idle_kib as f64 / 1024.0,
+        });
+    }
+    Ok(rows)
+}
+
+fn note(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "  {text}").context("telling progress")
+}
+
+async fn start(lineup: &Lineup, contestant: Contestant, upstream: &str) -> anyhow::Result<Server> {
+    let url = format!("http://{upstream}");
+    match contestant {
+        Contestant::Gateway => start_gateway(lineup, &url).await,
+        Contestant::Sdk | Contestant::Proxy => {
+            let kind = if contestant == Contestant::Sdk { "sdk" } else { "proxy" };
+            let arguments = ["baseline", kind, "--upstream", &url].map(str::to_owned);
+            Server::announced(&lineup.harness, &arguments).await.with_context(|| format!("the {kind} baseline"))
+        }
+    }
+}
+
+async fn start_gateway(lineup: &Lineup, url: &str) -> anyhow::Result<Server> {
+    let port = free_port().await?;
+    let config = format!(
+        r#"
+[server]
+bind = "127.0.0.1"
+port = {port}
+[admin]
+enabled = false
+[aws]
+regions = ["us-east-1"]
+credentials = {{ access_key_id = "{ACCESS_KEY}", secret_access_key = "{SECRET_KEY}" }}
+[aws.endpoints]
+default = "{url}"
+[[keys.key]]
+id = "bench"
+secret = "sk-bench"
+"#
+    );
+    let path = std::env::temp_dir().join(format!("outcrop-bench-{}-{port}.toml", std::process::id()));
+    std::fs::write(&path, config).with_context(|| format!("writing {}", path.display()))?;
+    let arguments = ["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
+    Server::probed(&lineup.gateway, &arguments, format!("127.0.0.1:{port}")).await.context("the gateway")
+}
+
+/// A port nobody listens on at this moment.
+async fn free_port() -> anyhow::Result<u16> {
+    Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
+}
+
+struct Round {
+    cpu_answers: f64,
+    cpu_streams: f64,
+    added_p50: f64,
+    added_p99: f64,
+    per_second: f64,
+}
+
+async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, plan: Plan) -> anyhow::Result<Round> {
+    let whole = chat(server, false);
+    let stream = chat(server, true);
+    let (check_whole, check_stream) = checks(contestant);
+    load::volley(&whole, plan.answers / 10, BUSY_CONNECTIONS, check_whole.clone()).await.context("warming up")?;
+    load::volley(&stream, plan.streams / 10, BUSY_CONNECTIONS, check_stream.clone()).await.context("warming up streams")?;
+
+    let before = server.cpu()?;
+    let answers = load::volley(&whole, plan.answers, BUSY_CONNECTIONS, check_whole).await?.answers;
+    let cpu_answers = per_thousand(server.cpu()? - before, answers);
+
+    let before = server.cpu()?;
+    let streams = load::volley(&stream, plan.streams, BUSY_CONNECTIONS, check_stream).await?.answers;
+    let cpu_streams = per_thousand(server.cpu()? - before, streams);
+
+    let direct = load::volley(&direct(lineup), plan.lone_requests, 1, None).await?.latency;
+    let through = load::volley(&whole, plan.lone_requests, 1, None).await?.latency;
+    let added = |quantile: f64| through.value_at_quantile(quantile) as f64 - direct.value_at_quantile(quantile) as f64;
+
+    let crowd = load::volley(&whole, plan.answers, 64, None).await?;
+    Ok(Round {
+        cpu_answers,
+        cpu_streams,
+        added_p50: added(0.5),
+        added_p99: added(0.99),
+        per_second: crowd.answers as f64 / crowd.took.as_secs_f64(),
+    })
+}
+
+/// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
+type Check = Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>;
+
+fn checks(contestant: Contestant) -> (Check, Check) {
+    let whole_text = upstream::text();
+    let whole: Check = Some(Arc::new(move |body: &[u8]| contains(body, whole_text.as_bytes())));
+    let stream: Check = match contestant {
+        Contestant::Proxy => Some(Arc::new(|body: &[u8]| contains(body, b"word99"))),
+        Contestant::Gateway | Contestant::Sdk => {
+            let expected = upstream::text();
+            Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == expected))
+        }
+    };
+    (whole, stream)
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn chat(server: &Server, stream: bool) -> Shot {
+    let body = format!(
+        r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"{}"}}],"stream":{stream}}}"#,
+        "Tell me something about the sea, its tides and its storms. ".repeat(12)
+    );
+    Shot { address: server.address.clone(), path: "/v1/chat/completions".to_owned(), body: Bytes::from(body), stream }
+}
+
+fn direct(lineup: &Lineup) -> Shot {
+    let body = Bytes::from_static(br#"{"messages":[{"role":"user","content":[{"text":"hi"}]}]}"#);
+    Shot { address: lineup.fast_upstream.clone(), path: format!("/model/{MODEL}/converse"), body, stream: false }
+}
+
+fn per_thousand(cpu: Duration, count: u64) -> f64 {
+    cpu.as_secs_f64() * 1000.0 / count as f64
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// CPU of streams whose deltas come one by one, as a model's do.
+async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<f64> {
+    let server = start(lineup, contestant, &lineup.paced_upstream).await?;
+    let stream = chat(&server, true);
+    let (_, check) = checks(contestant);
+    load::volley(&stream, plan.streams / 10, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
+    let before = server.cpu()?;
+    let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
+    Ok(per_thousand(server.cpu()? - before, streams))
+}
+
+/// Paced streams at once: enough to keep the run short, few enough that nobody waits for a core.
+const PACED_CONNECTIONS: u64 = 32;
+
+/// KiB that each open slow stream adds, in a fresh process.
+async fn memory(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<[f64; 2]> {
+    let mut result = [f64::NAN; 2];
+    for (slot, count) in result.iter_mut().zip(plan.open_streams) {
+        let server = start(lineup, contestant, &lineup.slow_upstream).await?;
+        let stream = chat(&server, true);
+        let before = server.rss_kib()?;
+        let open = load::hold_open(&stream, count).await.with_context(|| format!("{count} open streams"))?;
+        *slot = (server.rss_kib()? as f64 - before as f64) / count as f64;
+        drop(open);
+    }
+    Ok(result)
+}

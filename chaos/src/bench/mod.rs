@@ -1,0 +1,76 @@
+//! The benchmark: gateway, bare SDK handler and plain proxy in front of one simulator, in one run.
+//!
+//! Absolute numbers depend on the machine; what counts are the ratios, which is why everything is measured side
+//! by side, in interleaved rounds, and the median round is taken.
+
+mod load;
+mod measure;
+mod process;
+mod report;
+pub mod upstream;
+
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+
+use self::{measure::Lineup, process::Server, report::Report};
+
+/// The model every request names: a plain chat model that is callable by its bare id.
+pub const MODEL: &str = "amazon.nova-lite-v1:0";
+
+/// Access key of the simulated account.
+pub const ACCESS_KEY: &str = outcrop_sim::DEFAULT_ACCESS_KEY;
+
+/// Secret key of the simulated account.
+pub const SECRET_KEY: &str = outcrop_sim::DEFAULT_SECRET_KEY;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    rounds: usize,
+    answers: u64,
+    streams: u64,
+    lone_requests: u64,
+    open_streams: [usize; 2],
+}
+
+const FULL: Plan = Plan { rounds: 3, answers: 8_000, streams: 1_600, lone_requests: 1_500, open_streams: [1_000, 5_000] };
+const QUICK: Plan = Plan { rounds: 1, answers: 800, streams: 160, lone_requests: 200, open_streams: [100, 500] };
+
+/// Runs the benchmark, prints its table and writes its JSON.
+///
+/// # Errors
+/// When a server does not start, or an answer is not what it must be.
+pub async fn run(gateway: &Path, json: &Path, quick: bool) -> anyhow::Result<()> {
+    let plan = if quick { QUICK } else { FULL };
+    raise_file_limit();
+    let harness = std::env::current_exe().context("finding the harness itself")?;
+    let fast = Server::announced(&harness, &["upstream".to_owned()]).await.context("the simulator")?;
+    let slow = Server::announced(&harness, &["upstream".to_owned(), "--pace-ms".to_owned(), "2000".to_owned()])
+        .await
+        .context("the slow simulator")?;
+    let paced = Server::announced(&harness, &["upstream".to_owned(), "--pace-ms".to_owned(), "5".to_owned()])
+        .await
+        .context("the paced simulator")?;
+    let lineup = Lineup {
+        paced_upstream: paced.address.clone(),
+        gateway: gateway.to_owned(),
+        harness,
+        fast_upstream: fast.address.clone(),
+        slow_upstream: slow.address.clone(),
+    };
+    let rows = measure::all(&lineup, plan).await?;
+    let report = Report::new(rows);
+    report.print()?;
+    if let Some(folder) = json.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(json, serde_json::to_vec_pretty(&report)?).with_context(|| format!("writing {}", json.display()))
+}
+
+/// Thousands of connections need thousands of descriptors.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
+}

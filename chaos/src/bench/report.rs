@@ -1,0 +1,61 @@
+//! The table of ratios.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use super::measure::{Contestant, Row};
+
+/// All numbers of a run.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    rows: Vec<Row>,
+    /// The gateway's CPU over the bare SDK handler's, for answers and for streams.
+    gateway_to_sdk_answers: f64,
+    gateway_to_sdk_streams: f64,
+    gateway_to_sdk_paced_streams: f64,
+}
+
+impl Report {
+    pub(super) fn new(rows: Vec<Row>) -> Self {
+        let of = |who: Contestant, pick: fn(&Row) -> f64| rows.iter().find(|row| row.contestant == who).map_or(f64::NAN, pick);
+        let ratio = |pick: fn(&Row) -> f64| of(Contestant::Gateway, pick) / of(Contestant::Sdk, pick);
+        let gateway_to_sdk_answers = ratio(|row| row.cpu_per_1000_answers);
+        let gateway_to_sdk_streams = ratio(|row| row.cpu_per_1000_streams);
+        let gateway_to_sdk_paced_streams = ratio(|row| row.cpu_per_1000_paced_streams);
+        Self { rows, gateway_to_sdk_answers, gateway_to_sdk_streams, gateway_to_sdk_paced_streams }
+    }
+
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_preset(presets::ASCII_MARKDOWN);
+        let mut header = vec!["".to_owned()];
+        header.extend(self.rows.iter().map(|row| row.contestant.name().to_owned()));
+        table.set_header(header);
+        let mut line = |name: &str, show: &dyn Fn(&Row) -> String| {
+            let mut cells = vec![name.to_owned()];
+            cells.extend(self.rows.iter().map(show));
+            table.add_row(cells);
+        };
+        line("CPU s / 1,000 answers", &|row| format!("{:.3}", row.cpu_per_1000_answers));
+        line("CPU s / 1,000 streams of 100 deltas", &|row| format!("{:.3}", row.cpu_per_1000_streams));
+        line("CPU s / 1,000 streams, a delta every 5 ms", &|row| format!("{:.3}", row.cpu_per_1000_paced_streams));
+        line("added p50, 1 connection (us)", &|row| row.added_p50_us.to_string());
+        line("added p99, 1 connection (us)", &|row| row.added_p99_us.to_string());
+        line("requests/s, 64 connections", &|row| format!("{:.0}", row.requests_per_second));
+        line("RSS per open stream, fewer (KiB)", &|row| format!("{:.1}", row.rss_kib_per_stream[0]));
+        line("RSS per open stream, more (KiB)", &|row| format!("{:.1}", row.rss_kib_per_stream[1]));
+        line("start to ready (ms)", &|row| format!("{:.0}", row.start_ms));
+        line("idle RSS (MiB)", &|row| format!("{:.1}", row.idle_rss_mib));
+        let mut out = std::io::stdout();
+        writeln!(out, "{table}")?;
+        writeln!(
+            out,
+            "\noutcrop / bare SDK handler: answers {:.2}, streams {:.2}, paced streams {:.2}",
+            self.gateway_to_sdk_answers, self.gateway_to_sdk_streams, self.gateway_to_sdk_paced_streams
+        )
+        .context("printing the report")
+    }
+}

@@ -1,0 +1,76 @@
+//! The simulated region behind every contestant, and what it answers.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use outcrop_sim::{
+    Asked, AuthMode, FastAnswers, Pace, Simulator,
+    brain::{Block, Turn, TurnUsage},
+};
+
+use crate::baseline::announce;
+
+/// Words of an answer; streamed, each is one delta.
+const WORDS: usize = 100;
+
+/// The text of every answer.
+#[must_use]
+pub fn text() -> String {
+    (0..WORDS).map(|index| format!("word{index}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Serves until killed: stored answers written at once, or with a pause before each delta.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn serve(pace_ms: u64) -> anyhow::Result<()> {
+    let builder = Simulator::builder().region("us-east-1", 0);
+    let builder = if pace_ms == 0 {
+        let answers = FastAnswers::new().map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+        builder.auth(AuthMode::Off).fast(answers)
+    } else {
+        builder.pace(Pace::fixed(Duration::ZERO, Duration::from_millis(pace_ms)))
+    };
+    let simulator = builder.start().await.context("starting the simulator")?;
+    simulator.answer_with(Some(Arc::new(|_: &Asked<'_>| Some(answer()))));
+    let address = simulator.address("us-east-1").context("the region has no port")?;
+    announce(address)?;
+    std::future::pending::<()>().await;
+    Ok(())
+}
+
+fn answer() -> Turn {
+    Turn {
+        blocks: vec![Block::Text(text())],
+        stop_reason: "end_turn",
+        stop_sequence: None,
+        usage: TurnUsage { input: 20, output: WORDS as u64, ..TurnUsage::default() },
+        guardrail_trace: None,
+        service_tier: None,
+        additional_response_fields: None,
+    }
+}
+
+/// The text that OpenAI chunks in `body` add up to.
+#[must_use]
+pub fn streamed_text(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Chunk {
+        choices: Vec<Choice>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Choice {
+        delta: Delta,
+    }
+    #[derive(serde::Deserialize)]
+    struct Delta {
+        content: Option<String>,
+    }
+    let text = String::from_utf8_lossy(body);
+    let chunks = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    chunks
+        .filter_map(|data| serde_json::from_str::<Chunk>(data).ok())
+        .flat_map(|chunk| chunk.choices)
+        .filter_map(|choice| choice.delta.content)
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! `outcrop local`: the gateway and a simulated AWS in one process.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::Args;
+use outcrop_sim::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Pace, Simulator};
+
+use super::{SettingsArgs, output::line, serve::Serving};
+use crate::settings::{Flag, LoadOptions, Settings};
+
+/// How to run locally.
+#[derive(Debug, Args)]
+pub(super) struct LocalArgs {
+    /// Port to listen on; 0 = any.
+    #[arg(long, short, default_value_t = 8080)]
+    port: u16,
+    /// Simulated regions, in order of preference.
+    #[arg(long, value_delimiter = ',', default_value = "us-east-1,us-west-2,eu-west-1")]
+    regions: Vec<String>,
+    /// The API key that clients use.
+    #[arg(long, default_value = "sk-local")]
+    key: String,
+    /// Time between two deltas of a simulated stream, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pace_ms: u64,
+    /// Writes OUTCROP_URL and OUTCROP_KEY to this file once requests are answered.
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Settings file for everything but AWS itself.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Any setting, by its path. May be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
+    let simulator = simulator(&arguments).await?;
+    let options = options(&arguments, &simulator);
+    let settings = Settings::load(&options)?;
+    let serving = Serving::start(settings, options).await?;
+    wait_for_models(&serving).await;
+    greet(&arguments, &serving)?;
+    let ended = serving.until_the_end().await;
+    simulator.shutdown().await;
+    ended
+}
+
+async fn simulator(arguments: &LocalArgs) -> anyhow::Result<Simulator> {
+    let mut builder = Simulator::builder().regions(arguments.regions.clone());
+    if arguments.pace_ms > 0 {
+        builder = builder.pace(Pace::fixed(Duration::ZERO, Duration::from_millis(arguments.pace_ms)));
+    }
+    builder.start().await.context("starting the simulated AWS")
+}
+
+/// The regions of the simulated AWS unless told otherwise.
+const REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
+
+/// The simulated AWS of `outcrop local`, for other commands.
+pub(super) async fn simulated() -> anyhow::Result<Simulator> {
+    Simulator::builder().regions(REGIONS).start().await.context("starting the simulated AWS")
+}
+
+/// Settings that point at a simulated AWS.
+pub(super) fn simulated_options(simulator: &Simulator, arguments: &SettingsArgs) -> LoadOptions {
+    let mut options = arguments.options();
+    point_at(&mut options, simulator, &REGIONS.map(str::to_owned));
+    push(&mut options, "keys.required", "false");
+    options
+}
+
+fn options(arguments: &LocalArgs, simulator: &Simulator) -> LoadOptions {
+    let mut options = SettingsArgs { config: arguments.config.clone(), set: arguments.set.clone(), ..SettingsArgs::default() }.options();
+    point_at(&mut options, simulator, &arguments.regions);
+    push(&mut options, "server.port", &arguments.port.to_string());
+    push(&mut options, "keys.secrets", &arguments.key);
+    push(&mut options, "log.format", "text");
+    push(&mut options, "admin.port", "0");
+    options
+}
+
+fn point_at(options: &mut LoadOptions, simulator: &Simulator, regions: &[String]) {
+    // A settings file lying about is for a real account: it is read only when it is named.
+    options.search.clear();
+    push(options, "aws.regions", &regions.join(","));
+    for region in regions {
+        push(options, &format!("aws.endpoints.{region}.default"), &simulator.endpoint(region));
+    }
+    push(options, "aws.credentials.access_key_id", DEFAULT_ACCESS_KEY);
+    push(options, "aws.credentials.secret_access_key", DEFAULT_SECRET_KEY);
+}
+
+fn push(options: &mut LoadOptions, path: &str, value: &str) {
+    options.flags.push(Flag { name: "outcrop local".to_owned(), path: path.to_owned(), value: value.to_owned() });
+}
+
+/// The simulator answers discovery within milliseconds; whoever asks for models first should find them.
+async fn wait_for_models(serving: &Serving) {
+    let ready = async {
+        while !serving.ports().tree.not_ready().is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(10), ready).await.is_err() {
+        tracing::warn!(waiting_for = ?serving.ports().tree.not_ready(), "not ready yet");
+    }
+}
+
+fn greet(arguments: &LocalArgs, serving: &Serving) -> anyhow::Result<()> {
+    let url = format!("http://127.0.0.1:{}/v1", serving.address.port());
+    if let Some(file) = &arguments.ready_file {
+        let text = format!("OUTCROP_URL={url}\nOUTCROP_KEY={}\n", arguments.key);
+        std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
+    }
+    let admin = serving.admin_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));
+    line(format!(
+        r#"
+Outcrop runs with a simulated AWS in {regions}.
+
+  base URL   {url}
+  API key    {key}
+  metrics    {admin}
+
+Try it:
+
+  curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \
+    -d '{{"model": "claude-sonnet-4-6", "messages": [{{"role": "user", "content": "Hello! Who are you?"}}]}}'
+
+Stop it with Ctrl-C.
+"#,
+        regions = arguments.regions.join(", "),
+        key = arguments.key,
+    ))
+}

@@ -1,0 +1,70 @@
+//! The operators' port: metrics, state, reload. Never exposed to clients.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use outcrop_gateway::ports::GatewayPorts;
+use serde::Serialize;
+
+/// Applies the settings anew; the words say what changed, or what is wrong.
+pub type ReloadFn = Arc<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
+
+/// What a reload did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reloaded {
+    /// Settings in force now.
+    pub applied: Vec<String>,
+    /// Settings that changed but need a restart.
+    pub needs_restart: Vec<String>,
+}
+
+/// What the admin port holds.
+#[derive(Clone)]
+pub struct Admin {
+    /// The gateway.
+    pub gateway: GatewayPorts,
+    /// Metrics, when they are collected.
+    pub metrics: Option<PrometheusHandle>,
+    /// Reload.
+    pub reload: ReloadFn,
+}
+
+/// The admin router.
+pub fn router(admin: Admin, metrics_path: &str) -> Router {
+    Router::new()
+        .route(metrics_path, get(metrics))
+        .route("/state", get(state))
+        .route("/reload", post(reload))
+        .route("/models/refresh", post(refresh))
+        .with_state(admin)
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    match &admin.metrics {
+        Some(handle) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response(),
+        None => (StatusCode::NOT_FOUND, "metrics are switched off").into_response(),
+    }
+}
+
+async fn state(State(admin): State<Admin>) -> Response {
+    Json(admin.gateway.describe().await).into_response()
+}
+
+async fn reload(State(admin): State<Admin>) -> Response {
+    match (admin.reload)() {
+        Ok(reloaded) => Json(reloaded).into_response(),
+        Err(problems) => (StatusCode::BAD_REQUEST, problems).into_response(),
+    }
+}
+
+async fn refresh(State(admin): State<Admin>) -> StatusCode {
+    admin.gateway.tree.refresh_models();
+    StatusCode::ACCEPTED
+}

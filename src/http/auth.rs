@@ -1,0 +1,72 @@
+//! Who asks: a gateway key as bearer token or `x-api-key`.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+};
+use outcrop_domain::error::GatewayError;
+use outcrop_gateway::admission::Principal;
+
+use super::{Edge, errors::OpenAiFailure};
+
+/// The principal of an authenticated request.
+#[derive(Debug, Clone)]
+pub(super) struct Caller(pub(super) Arc<Principal>);
+
+impl FromRequestParts<Edge> for Caller {
+    type Rejection = OpenAiFailure;
+
+    async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, OpenAiFailure> {
+        authenticate(&parts.headers, edge).map(Caller).map_err(OpenAiFailure)
+    }
+}
+
+fn authenticate(headers: &HeaderMap, edge: &Edge) -> Result<Arc<Principal>, GatewayError> {
+    let keys = edge.gateway().keys.load();
+    match presented(headers) {
+        Some(key) => keys
+            .find(key)
+            .or_else(|| keys.anonymous())
+            .ok_or_else(|| GatewayError::Unauthenticated { message: "the API key in the request is not known to this gateway".to_owned() }),
+        None => keys.anonymous().ok_or_else(|| GatewayError::Unauthenticated {
+            message: "no API key in the request: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`".to_owned(),
+        }),
+    }
+}
+
+/// `Authorization: Bearer` first, since SDKs that send both put the real key there.
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim)).filter(|key| !key.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_key_comes_as_bearer_token_or_x_api_key() {
+        assert_eq!(presented(&headers(&[("authorization", "Bearer sk-1")])), Some("sk-1"));
+        assert_eq!(presented(&headers(&[("authorization", "bearer  sk-1 ")])), Some("sk-1"));
+        assert_eq!(presented(&headers(&[("x-api-key", "sk-2")])), Some("sk-2"));
+        assert_eq!(presented(&headers(&[("authorization", "Bearer sk-1"), ("x-api-key", "sk-2")])), Some("sk-1"));
+    }
+
+    #[test]
+    fn anything_else_is_no_key() {
+        assert_eq!(presented(&headers(&[])), None);
+        assert_eq!(presented(&headers(&[("authorization", "Basic abc")])), None);
+        assert_eq!(presented(&headers(&[("authorization", "Bearer ")])), None);
+    }
+}

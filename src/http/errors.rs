@@ -1,0 +1,76 @@
+//! Errors as responses, in the envelope of the dialect the client speaks.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use outcrop_domain::error::GatewayError;
+use outcrop_translate::errors::openai::{self, RetryHint};
+
+/// An error on an OpenAI route.
+#[derive(Debug)]
+pub(super) struct OpenAiFailure(pub(super) GatewayError);
+
+impl From<GatewayError> for OpenAiFailure {
+    fn from(error: GatewayError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for OpenAiFailure {
+    fn into_response(self) -> Response {
+        openai_error(&self.0)
+    }
+}
+
+/// Renders an error in OpenAI's envelope.
+pub(super) fn openai_error(error: &GatewayError) -> Response {
+    let reply = openai::reply(error);
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(&reply.body).unwrap_or_default();
+    let mut response = json_response(status, body);
+    let headers = response.headers_mut();
+    if let Some(after) = reply.retry_after {
+        // Whole seconds, rounded up: a client that comes back early is refused again.
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    }
+    if status.as_u16() >= 400 && matches!(reply.retry, RetryHint::GiveUp) && retried_by_status(status) {
+        headers.insert("x-should-retry", HeaderValue::from_static(RetryHint::GiveUp.as_str()));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Statuses that the official clients retry by themselves.
+fn retried_by_status(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 409 | 429 | 500..)
+}
+
+/// A JSON response.
+pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// No such path.
+pub(super) async fn unknown_url(method: Method, uri: Uri) -> OpenAiFailure {
+    OpenAiFailure(GatewayError::NotFound { message: format!("unknown request URL: {method} {}", uri.path()) })
+}
+
+/// A known path, asked by the wrong method.
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+    let error = GatewayError::InvalidRequest {
+        message: format!("the method {method} is not allowed on {}", uri.path()),
+        param: None,
+        code: Some("method_not_allowed"),
+    };
+    let mut response = openai_error(&error);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}

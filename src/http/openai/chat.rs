@@ -1,0 +1,164 @@
+//! `POST /v1/chat/completions`.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use outcrop_domain::{clock::random_id, error::GatewayError};
+use outcrop_gateway::{
+    ports::{AnswerFacts, ChatAnswer, ChatJob},
+    record::RequestRecord,
+};
+use outcrop_protocol::openai::{body::decode, chat::ChatCompletionRequest};
+use outcrop_translate::{
+    errors::openai::malformed_body,
+    openai_chat::{
+        AnswerShape, RenderMeta,
+        response::render,
+        stream::{ChunkWriter, UsageChunk},
+    },
+};
+
+use super::{
+    super::{
+        Edge, EdgeLimits,
+        auth::Caller,
+        body::{AskedBy, read_body},
+        errors::{OpenAiFailure, json_response},
+        sse::{ChatStream, Pending},
+    },
+    headers,
+};
+
+/// Bodies above this are decoded off the runtime's threads: a megabyte of JSON takes about a millisecond.
+const DECODE_ELSEWHERE_BYTES: usize = 256 * 1024;
+
+/// Answers a chat request.
+pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, request: Request) -> Response {
+    let key = caller.0.key.clone();
+    let mut response = match answer(&edge, caller, request).await {
+        Ok(response) => response,
+        Err(error) => OpenAiFailure(error).into_response(),
+    };
+    response.extensions_mut().insert(AskedBy(key));
+    response
+}
+
+async fn answer(edge: &Edge, caller: Caller, request: Request) -> Result<Response, GatewayError> {
+    let limits = edge.limits().clone();
+    let job = read_job(edge, &limits, caller, request).await?;
+    let streaming = job.request.stream == Some(true);
+    let meta = Meta::new(edge);
+    if !streaming {
+        return edge.gateway().chat.submit(job).await.and_then(|answered| meta.respond(answered, &limits));
+    }
+    let gateway = edge.gateway().clone();
+    let mut pending = Box::pin(async move { gateway.chat.submit(job).await });
+    // Until the job has its first event a true status can still be sent. After a while an open stream with
+    // comments is worth more: proxies cut silent connections.
+    tokio::select! {
+        biased;
+        answered = &mut pending => meta.respond(answered?, &limits),
+        () = tokio::time::sleep(limits.open_stream_after) => Ok(meta.respond_later(pending, &limits)),
+    }
+}
+
+/// Reads and decodes the body.
+pub(super) async fn read_job(edge: &Edge, limits: &EdgeLimits, caller: Caller, request: Request) -> Result<ChatJob, GatewayError> {
+    let (parts, body) = request.into_parts();
+    let Some(record) = parts.extensions.get::<Arc<RequestRecord>>().cloned() else {
+        return Err(GatewayError::Internal { message: "the request has no record".to_owned() });
+    };
+    let overrides = headers::overrides(&parts.headers)?;
+    refuse_encoded(&parts.headers)?;
+    let bytes = read_body(&parts.headers, body, limits).await?;
+    let request = if bytes.len() > DECODE_ELSEWHERE_BYTES {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        edge.world().blocking.run(Box::new(move || {
+            // The handler that waited may be gone with its client.
+            drop(sender.send(decode::<ChatCompletionRequest>(&bytes)));
+        }));
+        receiver.await.map_err(|_| GatewayError::WorkerLost)?
+    } else {
+        decode::<ChatCompletionRequest>(&bytes)
+    };
+    let request = request.map_err(|fault| malformed_body(&fault))?;
+    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), overrides })
+}
+
+/// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), GatewayError> {
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity" | b"") => Ok(()),
+        Some(_) => Err(GatewayError::invalid("content-encoding", "compressed request bodies are not accepted")),
+    }
+}
+
+/// What an answer carries that does not come from the model.
+struct Meta {
+    id: String,
+    created_unix: u64,
+}
+
+impl Meta {
+    fn new(edge: &Edge) -> Self {
+        let wall = edge.world().clock.wall();
+        let created_unix = wall.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { id: random_id("chatcmpl-", edge.world().entropy.as_ref()), created_unix }
+    }
+
+    fn render_meta(&self, about: &AnswerFacts) -> RenderMeta {
+        RenderMeta { id: self.id.clone(), created_unix: self.created_unix, model_shown: about.model.to_string() }
+    }
+
+    fn writer(&self, about: &AnswerFacts) -> ChunkWriter {
+        ChunkWriter::new(&self.render_meta(about), about.shape.clone(), about.usage_chunk, about.choices)
+    }
+
+    fn respond(&self, answered: ChatAnswer, limits: &EdgeLimits) -> Result<Response, GatewayError> {
+        match answered {
+            ChatAnswer::Whole { choices, about } => {
+                let meta = self.render_meta(&about);
+                let completion = render(&choices, &meta, &about.shape);
+                let body = serde_json::to_vec(&completion)
+                    .map_err(|_| GatewayError::Internal { message: "the answer has no JSON form".to_owned() })?;
+                let mut response = json_response(StatusCode::OK, body);
+                headers::describe(response.headers_mut(), &about, limits.report_adjustments);
+                Ok(response)
+            }
+            ChatAnswer::Stream { events, about } => {
+                let body = ChatStream::flowing(events, self.writer(&about), limits.keep_alive);
+                let mut response = event_stream(body);
+                headers::describe(response.headers_mut(), &about, limits.report_adjustments);
+                Ok(response)
+            }
+        }
+    }
+
+    fn respond_later(
+        self,
+        answer: std::pin::Pin<Box<dyn Future<Output = Result<ChatAnswer, GatewayError>> + Send>>,
+        limits: &EdgeLimits,
+    ) -> Response {
+        let unknown = RenderMeta { id: self.id.clone(), created_unix: self.created_unix, model_shown: String::new() };
+        let error_writer = ChunkWriter::new(&unknown, AnswerShape::default(), UsageChunk::Omitted, 1);
+        let make_writer = Box::new(move |answer: &ChatAnswer| match answer {
+            ChatAnswer::Whole { about, .. } | ChatAnswer::Stream { about, .. } => self.writer(about),
+        });
+        event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits.keep_alive))
+    }
+}
+
+fn event_stream(body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    // nginx buffers streams unless told not to.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,134 @@
+//! Request headers that wish something of Bedrock, and the response headers of ours.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use outcrop_domain::{
+    chat::{Guardrail, GuardrailStreamMode, GuardrailTrace, Latency, ServiceTier},
+    error::GatewayError,
+};
+use outcrop_gateway::ports::{AnswerFacts, RequestOverrides};
+use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
+
+/// The changes made to the request: `field=action,...`.
+const ADJUSTED: HeaderName = HeaderName::from_static("x-outcrop-adjusted");
+/// The region that answers.
+const REGION: HeaderName = HeaderName::from_static("x-outcrop-region");
+/// Upstream calls made.
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-outcrop-attempts");
+/// The model that answers.
+const MODEL: HeaderName = HeaderName::from_static("x-outcrop-model");
+/// Says which retired model was replaced by which.
+const REPLACED: HeaderName = HeaderName::from_static("x-outcrop-replaced");
+
+/// Headers longer than this are cut: proxies refuse heads of more than a few kilobytes.
+const MAX_HEADER_BYTES: usize = 2048;
+
+/// Reads the headers that Bedrock's own API has for the same wishes.
+///
+/// # Errors
+/// A value that Bedrock does not know.
+pub(super) fn overrides(headers: &HeaderMap) -> Result<RequestOverrides, GatewayError> {
+    let stream_mode = word::<GuardrailStreamMode>(headers, "x-amzn-bedrock-guardrailstreamprocessingmode")?;
+    let trace = word::<GuardrailTrace>(headers, "x-amzn-bedrock-trace")?;
+    let guardrail = match (text(headers, "x-amzn-bedrock-guardrailidentifier"), text(headers, "x-amzn-bedrock-guardrailversion")) {
+        (None, None) => None,
+        (Some(identifier), Some(version)) => {
+            Some(Guardrail { identifier: identifier.to_owned(), version: version.to_owned(), trace, stream_mode })
+        }
+        _ => {
+            return Err(GatewayError::invalid(
+                "x-amzn-bedrock-guardrailidentifier",
+                "guardrail identifier and guardrail version must be sent together",
+            ));
+        }
+    };
+    Ok(RequestOverrides {
+        guardrail,
+        service_tier: word::<ServiceTier>(headers, "x-amzn-bedrock-service-tier")?,
+        latency: word::<Latency>(headers, "x-amzn-bedrock-performanceconfig-latency")?,
+        beta_flags: beta_flags(headers),
+    })
+}
+
+/// `anthropic-beta`: comma lists, repeated headers, or both.
+fn beta_flags(headers: &HeaderMap) -> Vec<String> {
+    let mut flags: Vec<String> = Vec::new();
+    let values = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    for flag in values.flat_map(|list| list.split(',')).map(str::trim).filter(|flag| !flag.is_empty()) {
+        if !flags.iter().any(|known| known == flag) {
+            flags.push(flag.to_owned());
+        }
+    }
+    flags
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|text| !text.is_empty())
+}
+
+fn word<T: DeserializeOwned>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, GatewayError> {
+    let Some(text) = text(headers, name) else { return Ok(None) };
+    let lower = text.to_ascii_lowercase();
+    T::deserialize(IntoDeserializer::<WordError>::into_deserializer(lower.as_str()))
+        .map(Some)
+        .map_err(|error| GatewayError::invalid_with_code(name, format!("header `{name}`: {error}"), "invalid_value"))
+}
+
+/// Tells about an answer.
+pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, report_adjustments: bool) {
+    set(headers, REGION, about.region.as_str());
+    set(headers, MODEL, about.model.as_str());
+    headers.insert(ATTEMPTS, HeaderValue::from(about.attempts));
+    if report_adjustments && !about.adjustments.is_empty() {
+        set(headers, ADJUSTED, &about.adjustments.to_string());
+    }
+    if let Some(words) = &about.replaced {
+        set(headers, REPLACED, words);
+    }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    let printable: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(MAX_HEADER_BYTES).collect();
+    if let Ok(value) = HeaderValue::from_str(&printable) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn bedrock_headers_become_overrides() {
+        let read = overrides(&headers(&[
+            ("x-amzn-bedrock-guardrailidentifier", "gr-1"),
+            ("x-amzn-bedrock-guardrailversion", "DRAFT"),
+            ("x-amzn-bedrock-trace", "ENABLED_FULL"),
+            ("x-amzn-bedrock-service-tier", "flex"),
+            ("x-amzn-bedrock-performanceconfig-latency", "optimized"),
+        ]))
+        .expect("valid headers");
+        let guardrail = read.guardrail.expect("guardrail");
+        assert_eq!((guardrail.identifier.as_str(), guardrail.trace), ("gr-1", Some(GuardrailTrace::EnabledFull)));
+        assert_eq!((read.service_tier, read.latency), (Some(ServiceTier::Flex), Some(Latency::Optimized)));
+    }
+
+    #[test]
+    fn unknown_words_and_half_a_guardrail_are_refused() {
+        assert!(overrides(&headers(&[("x-amzn-bedrock-service-tier", "gold")])).is_err());
+        assert!(overrides(&headers(&[("x-amzn-bedrock-guardrailidentifier", "gr-1")])).is_err());
+    }
+
+    #[test]
+    fn pain_01_beta_flags_are_split_on_commas_and_across_headers() {
+        let read = overrides(&headers(&[("anthropic-beta", "a, b,,a"), ("anthropic-beta", "c")])).expect("valid headers");
+        assert_eq!(read.beta_flags, ["a", "b", "c"]);
+    }
+}

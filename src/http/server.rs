@@ -1,0 +1,165 @@
+//! The accept loop: our own, so that it runs over any byte stream, drains gracefully and sets what must be set.
+
+use std::{
+    convert::Infallible,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+};
+use tokio_util::task::TaskTracker;
+
+use super::edge::{Edge, EdgeService};
+
+/// How connections are treated.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerOptions {
+    /// Longest wait for a request's whole head.
+    pub header_read_timeout: Duration,
+    /// Largest head in bytes.
+    pub max_head_bytes: usize,
+    /// Most connections at once; further ones wait in the kernel's backlog.
+    pub max_connections: usize,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { header_read_timeout: Duration::from_secs(15), max_head_bytes: 64 * 1024, max_connections: 16_384 }
+    }
+}
+
+/// Most header lines of a request. Browsers and SDKs send fewer than forty.
+const MAX_HEADERS: usize = 200;
+
+/// The open connections of a listener, and the switch that ends them.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    tracker: TaskTracker,
+    stop: watch::Sender<bool>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { tracker: TaskTracker::new(), stop: watch::Sender::new(false), open: Arc::default() }
+    }
+}
+
+impl Connections {
+    /// Connections open now.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting, lets running requests end, and returns when all have, or after `grace`.
+    /// True when all ended in time.
+    pub async fn drain(&self, grace: Duration) -> bool {
+        self.stop.send_replace(true);
+        self.tracker.close();
+        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+    }
+}
+
+/// Accepts connections until [`Connections::drain`].
+///
+/// # Errors
+/// When the listener itself fails for good.
+pub async fn serve(listener: TcpListener, router: Router, edge: Edge, options: ServerOptions, connections: Connections) -> io::Result<()> {
+    let permits = Arc::new(Semaphore::new(options.max_connections));
+    let mut stop = connections.stop.subscribe();
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };
+        let accepted = tokio::select! {
+            biased;
+            () = stopping(&mut stop) => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = EdgeService::new(router.clone(), edge.clone());
+                let of_this_listener = connections.clone();
+                // Each connection is a task of this listener's tracker, which ends it on drain.
+                connections.tracker.spawn(async move {
+                    serve_tcp(stream, service, options, &of_this_listener).await;
+                    drop(permit);
+                });
+            }
+            // Out of file descriptors, or the peer left before the accept: the listener itself is well.
+            Err(error) if is_transient(&error) => {
+                tracing::warn!(%error, "could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Pause after a failed accept, so that an exhausted descriptor table does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+fn is_transient(error: &io::Error) -> bool {
+    /// `EMFILE` and `ENFILE`: too many open files.
+    const TOO_MANY_FILES: [i32; 2] = [24, 23];
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
+        || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
+async fn serve_tcp(stream: TcpStream, service: EdgeService, options: ServerOptions, connections: &Connections) {
+    // Tokens are small writes: Nagle's algorithm would hold each back for the acknowledgement of the last.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not set TCP_NODELAY");
+    }
+    serve_connection(stream, service, options, connections).await;
+}
+
+/// Serves one connection over any byte stream.
+pub(super) async fn serve_connection<S>(stream: S, service: EdgeService, options: ServerOptions, connections: &Connections)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    connections.open.fetch_add(1, Ordering::Relaxed);
+    let mut stop = connections.stop.subscribe();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(options.header_read_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(options.max_head_bytes.max(MIN_BUFFER))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        biased;
+        served = connection.as_mut() => served,
+        () = stopping(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.as_mut().await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended with an error");
+    }
+    connections.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Resolves when the listener stops. Cancel-safe.
+async fn stopping(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody can ask for a stop any more, which is one.
+    drop(stop.wait_for(|stopping| *stopping).await);
+}
+
+/// hyper refuses smaller buffers.
+const MIN_BUFFER: usize = 8 * 1024;
+
+/// hyper's services cannot fail: every error is a response.
+pub(super) type ServiceError = Infallible;

@@ -1,0 +1,181 @@
+//! The body of a streamed chat answer: events in, OpenAI chunks out, with keep-alive comments in silence.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use outcrop_domain::error::GatewayError;
+use outcrop_gateway::ports::{ChatAnswer, StreamItem};
+use outcrop_translate::openai_chat::stream::ChunkWriter;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, Sleep},
+};
+
+/// A writer made for an answer whose facts are known by then.
+pub(super) type MakeWriter = Box<dyn FnOnce(&ChatAnswer) -> ChunkWriter + Send>;
+
+/// An answer that has not come when the stream was opened.
+pub(super) struct Pending {
+    pub(super) answer: Pin<Box<dyn Future<Output = Result<ChatAnswer, GatewayError>> + Send>>,
+    pub(super) make_writer: MakeWriter,
+    /// Writes the error when there is no answer.
+    pub(super) error_writer: ChunkWriter,
+}
+
+/// Where the stream stands.
+enum State {
+    /// The job has not answered.
+    Waiting(Box<Pending>),
+    /// Events come.
+    Flowing { events: mpsc::Receiver<StreamItem>, writer: ChunkWriter },
+    /// The last byte was given.
+    Ended,
+}
+
+/// Most batches written in one go, so that a fast model cannot starve the connection's other work.
+const MAX_BATCHES_PER_WRITE: usize = 32;
+
+/// The response body.
+pub(super) struct ChatStream {
+    state: State,
+    keep_alive: Pin<Box<Sleep>>,
+    every: Duration,
+}
+
+impl ChatStream {
+    /// A stream whose first events are there.
+    pub(super) fn flowing(events: mpsc::Receiver<StreamItem>, writer: ChunkWriter, every: Duration) -> Body {
+        Body::new(Self { state: State::Flowing { events, writer }, keep_alive: Box::pin(tokio::time::sleep(every)), every })
+    }
+
+    /// A stream that is opened before the job has answered.
+    pub(super) fn waiting(pending: Pending, every: Duration) -> Body {
+        // The first comment goes out at once: the client sees that it is connected.
+        Body::new(Self { state: State::Waiting(Box::new(pending)), keep_alive: Box::pin(tokio::time::sleep(Duration::ZERO)), every })
+    }
+
+    fn restart_silence(&mut self) {
+        let next = Instant::now() + self.every;
+        self.keep_alive.as_mut().reset(next);
+    }
+
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        if self.keep_alive.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.restart_silence();
+        // The new deadline must be polled once, or nobody would wake us for it.
+        if self.keep_alive.as_mut().poll(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Ready(Bytes::from_static(KEEP_ALIVE))
+    }
+}
+
+/// A comment: every SSE reader skips it.
+const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// Drains what has arrived into one buffer. `Some(true)` when the stream has ended.
+fn write_available(
+    events: &mut mpsc::Receiver<StreamItem>,
+    writer: &mut ChunkWriter,
+    context: &mut Context<'_>,
+    out: &mut Vec<u8>,
+) -> bool {
+    for _ in 0..MAX_BATCHES_PER_WRITE {
+        match events.poll_recv(context) {
+            Poll::Pending => return false,
+            Poll::Ready(Some(StreamItem::Events { choice, events })) => {
+                for event in events {
+                    writer.write(choice, &event, out);
+                }
+            }
+            Poll::Ready(Some(StreamItem::Done)) => {
+                writer.finish(out);
+                return true;
+            }
+            Poll::Ready(Some(StreamItem::Failed(error))) => {
+                writer.fail(&error, out);
+                return true;
+            }
+            Poll::Ready(None) => {
+                writer.fail(&GatewayError::WorkerLost, out);
+                return true;
+            }
+        }
+    }
+    context.waker().wake_by_ref();
+    false
+}
+
+impl HttpBody for ChatStream {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        loop {
+            let this = &mut *self;
+            let mut out = Vec::new();
+            let ended = match &mut this.state {
+                State::Ended => return Poll::Ready(None),
+                State::Waiting(pending) => match pending.answer.as_mut().poll(context) {
+                    Poll::Pending => return this.poll_silence(context).map(|comment| Some(Ok(Frame::data(comment)))),
+                    Poll::Ready(answer) => {
+                        let State::Waiting(pending) = std::mem::replace(&mut this.state, State::Ended) else { continue };
+                        this.state = begin(*pending, answer, &mut out);
+                        if out.is_empty() {
+                            continue;
+                        }
+                        matches!(this.state, State::Ended)
+                    }
+                },
+                State::Flowing { events, writer } => write_available(events, writer, context, &mut out),
+            };
+            if ended {
+                this.state = State::Ended;
+            }
+            if !out.is_empty() {
+                this.restart_silence();
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from(out)))));
+            }
+            if !ended {
+                return this.poll_silence(context).map(|comment| Some(Ok(Frame::data(comment))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}
+
+fn begin(pending: Pending, answer: Result<ChatAnswer, GatewayError>, out: &mut Vec<u8>) -> State {
+    let mut error_writer = pending.error_writer;
+    match answer {
+        Ok(answer) => {
+            let writer = (pending.make_writer)(&answer);
+            match answer {
+                ChatAnswer::Stream { events, .. } => State::Flowing { events, writer },
+                ChatAnswer::Whole { .. } => {
+                    error_writer.fail(&GatewayError::Internal { message: "a streamed request was answered whole".to_owned() }, out);
+                    State::Ended
+                }
+            }
+        }
+        Err(error) => {
+            error_writer.fail(&error, out);
+            State::Ended
+        }
+    }
+}

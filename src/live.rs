@@ -1,0 +1,117 @@
+//! From the user's settings to the values that the gateway's keepers publish; used at start and at every reload.
+
+use outcrop_domain::{
+    clock::Ports,
+    ids::ModelAlias,
+    model::{AliasTarget, CataloguePolicy, ConfiguredProfile, ProfileUse},
+};
+use outcrop_gateway::{
+    admission::{KeyEntry, KeySnapshot},
+    ports::Reload,
+    settings::{AliasOptions, ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+};
+use outcrop_upstream::fetch::FetchLimits;
+
+use crate::{http::EdgeLimits, settings::Settings};
+
+/// Everything that a reload replaces behind the edge.
+#[must_use]
+pub fn reload(settings: &Settings, world: &Ports) -> Reload {
+    Reload {
+        settings: self::settings(settings),
+        keys: keys(settings, world),
+        book: std::sync::Arc::clone(&settings.models.book),
+        policy: policy(settings),
+    }
+}
+
+/// The limits of the edge.
+#[must_use]
+pub fn edge_limits(settings: &Settings) -> EdgeLimits {
+    EdgeLimits {
+        body_bytes: usize::try_from(settings.server.body_limit).unwrap_or(usize::MAX),
+        keep_alive: settings.server.keep_alive_interval,
+        report_adjustments: settings.chat.report_adjustments,
+        ..EdgeLimits::default()
+    }
+}
+
+/// What jobs read.
+#[must_use]
+pub fn settings(settings: &Settings) -> LiveSettings {
+    let chat = &settings.chat;
+    LiveSettings {
+        chat: ChatPolicy {
+            strict: chat.strict,
+            default_max_tokens: chat.default_max_tokens,
+            max_choices: chat.max_choices,
+            max_tools: chat.max_tools as usize,
+            cache: chat.prompt_caching,
+            guardrail: chat.guardrail.clone(),
+            guardrail_override: chat.guardrail_override,
+            reasoning_budgets: chat.reasoning_budgets.0,
+            dropped_fields: chat.drop_params.clone(),
+            aliases: settings.models.aliases.values().map(alias_options).collect(),
+            fetch_urls: settings.fetch.enabled,
+        },
+        routing: RoutingPolicy {
+            strategy: settings.routing.strategy,
+            breaker: settings.routing.backoff,
+            max_attempts: settings.routing.max_attempts,
+            max_wait: settings.routing.max_wait,
+        },
+        timeouts: Timeouts {
+            first_byte: settings.timeouts.first_byte,
+            total: settings.timeouts.total,
+            idle: settings.timeouts.stream_idle,
+        },
+        fetch: FetchLimits { max_bytes: usize::try_from(settings.fetch.max_bytes).unwrap_or(usize::MAX), total: settings.fetch.timeout },
+    }
+}
+
+fn alias_options(alias: &crate::settings::Alias) -> AliasOptions {
+    AliasOptions {
+        service_tier: alias.service_tier,
+        guardrail: alias.guardrail.clone(),
+        metadata: alias.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        extra: alias.extra_params.clone(),
+    }
+}
+
+/// Who may ask.
+#[must_use]
+pub fn keys(settings: &Settings, world: &Ports) -> KeySnapshot {
+    let entries: Vec<KeyEntry> = settings
+        .keys
+        .list
+        .iter()
+        .map(|key| KeyEntry { id: key.id.clone(), secret: key.secret.clone(), models: key.models.clone() })
+        .collect();
+    KeySnapshot::new(&entries, settings.keys.required, world.entropy.as_ref())
+}
+
+/// What the catalogue is built by.
+#[must_use]
+pub fn policy(settings: &Settings) -> CataloguePolicy {
+    let models = &settings.models;
+    CataloguePolicy {
+        regions: settings.aws.regions.clone(),
+        allow_global: models.allow_global_profiles,
+        residency: models.residency.clone(),
+        allow_models: models.allow.clone(),
+        deny_models: models.deny.clone(),
+        profiles: models
+            .inference_profiles
+            .iter()
+            .map(|(arn, model)| ConfiguredProfile { arn: arn.as_str().into(), model: model.clone(), serves: ProfileUse::default() })
+            .collect(),
+        aliases: models
+            .aliases
+            .iter()
+            .enumerate()
+            .map(|(index, (name, alias))| AliasTarget { name: ModelAlias::from(name.as_str()), model: alias.model.clone(), index })
+            .collect(),
+        retired_fallback: models.retired_fallback,
+        ..CataloguePolicy::default()
+    }
+}

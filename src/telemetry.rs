@@ -1,0 +1,185 @@
+//! Logs and metrics: the subscriber, the metrics recorder, and the one line per request.
+
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use outcrop_gateway::record::{RecordSink, RequestLine};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+
+use crate::settings::LogFormat;
+
+/// Keeps the log writer alive and lets the level change while running.
+pub struct LogHandle {
+    level: reload::Handle<EnvFilter, Registry>,
+    _writer: WorkerGuard,
+}
+
+impl LogHandle {
+    /// Changes the level.
+    ///
+    /// # Errors
+    /// When `level` is not a filter.
+    pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
+        let filter = EnvFilter::try_new(level).map_err(|error| TelemetryError::Level(error.to_string()))?;
+        self.level.reload(filter).map_err(|error| TelemetryError::Level(error.to_string()))
+    }
+}
+
+/// Why telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The level is not a filter.
+    #[error("log level: {0}")]
+    Level(String),
+    /// A subscriber is installed already.
+    #[error("log subscriber: {0}")]
+    Subscriber(String),
+    /// The metrics recorder could not be installed.
+    #[error("metrics recorder: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// Installs the log subscriber. Lines go to standard output through a thread of their own, so that a slow terminal
+/// or pipe never holds a request; when its queue is full, lines are dropped and counted.
+///
+/// # Errors
+/// A bad level, or a subscriber that is installed already.
+pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, TelemetryError> {
+    let filter = EnvFilter::try_new(level).map_err(|error| TelemetryError::Level(error.to_string()))?;
+    let (filter, handle) = reload::Layer::new(filter);
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = match format {
+        LogFormat::Json => {
+            let layer = tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .with_writer(writer);
+            registry.with(layer).try_init()
+        }
+        LogFormat::Text => registry.with(tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(writer)).try_init(),
+    };
+    installed.map_err(|error| TelemetryError::Subscriber(error.to_string()))?;
+    Ok(LogHandle { level: handle, _writer: guard })
+}
+
+/// Seconds, fine where answers begin and coarse where they end.
+const LATENCY_BUCKETS: [f64; 16] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 600.0];
+
+/// Seconds in a queue.
+const WAIT_BUCKETS: [f64; 9] = [0.000_1, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
+
+/// Time after which the recorder folds its samples away; also bounds their memory.
+pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Installs the metrics recorder.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_first_event_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_wait_seconds".to_owned()), &WAIT_BUCKETS)?
+        .install_recorder()?;
+    describe_metrics();
+    Ok(handle)
+}
+
+fn describe_metrics() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("outcrop_http_responses_total", "HTTP responses, by status");
+    describe_counter!("outcrop_requests_total", "Jobs, by model, outcome and error class");
+    describe_histogram!("outcrop_request_duration_seconds", "From the job's start to its settlement");
+    describe_histogram!("outcrop_time_to_first_event_seconds", "From the job's start to the first upstream event");
+    describe_histogram!("outcrop_lane_wait_seconds", "Time a job waited in its lane's queue");
+    describe_gauge!("outcrop_lane_queued", "Jobs waiting in a lane");
+    describe_gauge!("outcrop_lane_running", "Jobs running in a lane");
+    describe_counter!("outcrop_lane_refused_total", "Jobs a lane refused, by reason");
+    describe_counter!("outcrop_upstream_attempts_total", "Upstream calls, by model");
+    describe_counter!("outcrop_tokens_total", "Tokens, by model, region and kind");
+    describe_counter!("outcrop_cost_micro_usd_total", "Cost in millionths of a US dollar, by model and region");
+    describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows that found the ledger restarting");
+    describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
+    describe_gauge!("outcrop_target_open", "1 while a model is closed to traffic in a region");
+    describe_counter!("outcrop_target_trips_total", "Times a target was closed to traffic, by cause");
+}
+
+/// Writes one line per request through `tracing`, and counts responses.
+#[derive(Debug, Default)]
+pub struct RequestLog;
+
+impl RecordSink for RequestLog {
+    fn write(&self, line: &RequestLine<'_>) {
+        let duration_ms = line.duration.as_secs_f64() * 1000.0;
+        let Some(edge) = line.edge else {
+            tracing::warn!(request.id = %line.id, duration_ms, "request ended without a response");
+            return;
+        };
+        metrics::counter!("outcrop_http_responses_total", "status" => status_label(edge.status)).increment(1);
+        let key = edge.key.as_ref().map(outcrop_domain::ids::KeyId::as_str);
+        let Some(job) = line.job else {
+            tracing::info!(
+                request.id = %line.id, method = edge.method, path = edge.path, status = edge.status, key.id = key,
+                duration_ms, sent_bytes = edge.sent_bytes, client_gone = edge.client_gone, "request"
+            );
+            return;
+        };
+        let regions = job.regions_tried.iter().map(outcrop_domain::ids::Region::as_str).collect::<Vec<_>>().join(",");
+        let usage = job.usage.unwrap_or_default();
+        tracing::info!(
+            request.id = %line.id,
+            method = edge.method,
+            path = edge.path,
+            status = edge.status,
+            key.id = key,
+            model.asked = job.model_asked,
+            model.id = job.model.as_ref().map(outcrop_domain::ids::ModelId::as_str),
+            regions,
+            attempts = job.attempts,
+            outcome = job.outcome.as_str(),
+            error.class = job.error_class,
+            error.detail = job.error_detail.as_deref(),
+            queue_wait_ms = job.queue_wait.as_secs_f64() * 1000.0,
+            first_event_ms = job.first_event.map(|first| first.as_secs_f64() * 1000.0),
+            duration_ms,
+            tokens.input = usage.input,
+            tokens.output = usage.output,
+            tokens.cache_read = usage.cache_read,
+            tokens.cache_write = usage.cache_write(),
+            cost.micro_usd = job.cost.map(|cost| cost.0),
+            adjusted = (!job.adjusted.is_empty()).then_some(job.adjusted.as_str()),
+            upstream.request_id = job.upstream_request_id.as_deref(),
+            sent_bytes = edge.sent_bytes,
+            client_gone = edge.client_gone,
+            "request"
+        );
+    }
+}
+
+/// Labels come from a closed set: a status is three digits.
+fn status_label(status: u16) -> &'static str {
+    match status {
+        200 => "200",
+        400 => "400",
+        401 => "401",
+        403 => "403",
+        404 => "404",
+        405 => "405",
+        413 => "413",
+        429 => "429",
+        499 => "499",
+        500 => "500",
+        502 => "502",
+        503 => "503",
+        504 => "504",
+        100..=199 => "1xx",
+        201..=299 => "2xx",
+        300..=399 => "3xx",
+        402..=498 => "4xx",
+        _ => "5xx",
+    }
+}
