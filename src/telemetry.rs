@@ -21,7 +21,7 @@ impl LogHandle {
     /// # Errors
     /// When `level` is not a filter.
     pub fn set_level(&self, level: &str) -> Result<(), TelemetryError> {
-        let filter = EnvFilter::try_new(level).map_err(|error| TelemetryError::Level(error.to_string()))?;
+        let filter = filter(level)?;
         self.level.reload(filter).map_err(|error| TelemetryError::Level(error.to_string()))
     }
 }
@@ -46,7 +46,7 @@ pub enum TelemetryError {
 /// # Errors
 /// A bad level, or a subscriber that is installed already.
 pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, TelemetryError> {
-    let filter = EnvFilter::try_new(level).map_err(|error| TelemetryError::Level(error.to_string()))?;
+    let filter = filter(level)?;
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
     let registry = tracing_subscriber::registry().with(filter);
@@ -64,6 +64,13 @@ pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, Telemetry
     };
     installed.map_err(|error| TelemetryError::Subscriber(error.to_string()))?;
     Ok(LogHandle { level: handle, _writer: guard })
+}
+
+/// The actor library opens a span around every message: work on the hot path that tells nobody anything.
+const QUIET: &str = "ractor=off";
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(format!("{level},{QUIET}")).map_err(|error| TelemetryError::Level(error.to_string()))
 }
 
 /// Seconds, fine where answers begin and coarse where they end.

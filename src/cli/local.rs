@@ -74,6 +74,7 @@ pub(super) fn simulated_options(simulator: &Simulator, arguments: &SettingsArgs)
 fn options(arguments: &LocalArgs, simulator: &Simulator) -> LoadOptions {
     let mut options = SettingsArgs { config: arguments.config.clone(), set: arguments.set.clone(), ..SettingsArgs::default() }.options();
     point_at(&mut options, simulator, &arguments.regions);
+    push(&mut options, "server.bind", "127.0.0.1");
     push(&mut options, "server.port", &arguments.port.to_string());
     push(&mut options, "keys.secrets", &arguments.key);
     push(&mut options, "log.format", "text");

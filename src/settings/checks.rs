@@ -20,7 +20,7 @@ fn check_ports(settings: &Settings, reader: &Reader) {
         return;
     }
     let overlap = server.bind == admin.bind || server.bind.is_unspecified() || admin.bind.is_unspecified();
-    if overlap && server.port == admin.port {
+    if overlap && server.port == admin.port && server.port != 0 {
         reader.problem_at("admin.port", format!("`server.port` is {} too; give one of them another port", server.port));
     }
 }

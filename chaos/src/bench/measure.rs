@@ -163,7 +163,7 @@ struct Round {
 async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, plan: Plan) -> anyhow::Result<Round> {
     let whole = chat(server, false);
     let stream = chat(server, true);
-    let (check_whole, check_stream) = checks(contestant);
+    let (check_whole, check_stream) = checks(contestant, upstream::text());
     load::volley(&whole, plan.answers / 10, BUSY_CONNECTIONS, check_whole.clone()).await.context("warming up")?;
     load::volley(&stream, plan.streams / 10, BUSY_CONNECTIONS, check_stream.clone()).await.context("warming up streams")?;
 
@@ -192,14 +192,13 @@ async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, pla
 /// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
 type Check = Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>;
 
-fn checks(contestant: Contestant) -> (Check, Check) {
+fn checks(contestant: Contestant, streamed: String) -> (Check, Check) {
     let whole_text = upstream::text();
     let whole: Check = Some(Arc::new(move |body: &[u8]| contains(body, whole_text.as_bytes())));
     let stream: Check = match contestant {
         Contestant::Proxy => Some(Arc::new(|body: &[u8]| contains(body, b"word99"))),
         Contestant::Gateway | Contestant::Sdk => {
-            let expected = upstream::text();
-            Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == expected))
+            Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == streamed))
         }
     };
     (whole, stream)
@@ -236,7 +235,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<f64> {
     let server = start(lineup, contestant, &lineup.paced_upstream).await?;
     let stream = chat(&server, true);
-    let (_, check) = checks(contestant);
+    let (_, check) = checks(contestant, upstream::paced_text());
     load::volley(&stream, plan.streams / 10, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
     let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;

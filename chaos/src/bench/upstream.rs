@@ -10,13 +10,26 @@ use outcrop_sim::{
 
 use crate::baseline::announce;
 
-/// Words of an answer; streamed, each is one delta.
+/// Words of a stored answer; streamed, each is one delta.
 const WORDS: usize = 100;
 
-/// The text of every answer.
+/// Words of a paced answer: a model's deltas carry one to four words, so that these make about a hundred of them.
+const PACED_WORDS: usize = 250;
+
+/// The text of every stored answer.
 #[must_use]
 pub fn text() -> String {
-    (0..WORDS).map(|index| format!("word{index}")).collect::<Vec<_>>().join(" ")
+    words(WORDS)
+}
+
+/// The text of every paced answer.
+#[must_use]
+pub fn paced_text() -> String {
+    words(PACED_WORDS)
+}
+
+fn words(count: usize) -> String {
+    (0..count).map(|index| format!("word{index}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Serves until killed: stored answers written at once, or with a pause before each delta.
@@ -32,7 +45,7 @@ pub async fn serve(pace_ms: u64) -> anyhow::Result<()> {
         builder.pace(Pace::fixed(Duration::ZERO, Duration::from_millis(pace_ms)))
     };
     let simulator = builder.start().await.context("starting the simulator")?;
-    simulator.answer_with(Some(Arc::new(|_: &Asked<'_>| Some(answer()))));
+    simulator.answer_with(Some(Arc::new(|_: &Asked| answer())));
     let address = simulator.address("us-east-1").context("the region has no port")?;
     announce(address)?;
     std::future::pending::<()>().await;
@@ -41,10 +54,10 @@ pub async fn serve(pace_ms: u64) -> anyhow::Result<()> {
 
 fn answer() -> Turn {
     Turn {
-        blocks: vec![Block::Text(text())],
+        blocks: vec![Block::Text(paced_text())],
         stop_reason: "end_turn",
         stop_sequence: None,
-        usage: TurnUsage { input: 20, output: WORDS as u64, ..TurnUsage::default() },
+        usage: TurnUsage { input: 20, output: PACED_WORDS as u64, ..TurnUsage::default() },
         guardrail_trace: None,
         service_tier: None,
         additional_response_fields: None,

@@ -17,18 +17,18 @@ fn all_problems_of_all_sources_are_told_at_once_sorted_by_line() {
          total = \"3 fortnights\"\n",
     )
     .environment(&[("AWS_REGION", "us-east-1"), ("OUTCROP_API_KEY", "sk-test"), ("OUTCROP_SERVER__BIND", "here")])
-    .set("admin.port=0");
+    .set("admin.port=-1");
     assert_eq!(
         source.problems(),
         [
-            "outcrop.toml:2:8: server.port: expected an integer between 1 and 65535, found \"x\"",
+            "outcrop.toml:2:8: server.port: expected an integer between 0 and 65535, found \"x\"",
             "outcrop.toml:3:1: server.prot: unknown setting; did you mean `server.port`?",
             "outcrop.toml:4:14: server.body_limit: expected a size with its unit, such as \"64 MiB\", between 1 KiB and 1 GiB, found 3",
             "outcrop.toml:7:9: log.level: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", found \"loud\"",
             "outcrop.toml:10:9: timeouts.total: expected a duration with its unit, such as \"500ms\", \"30s\" or \"2m\", between 1s and 1d, \
              found \"3 fortnights\"",
             "OUTCROP_SERVER__BIND: server.bind: expected an IP address such as \"127.0.0.1\" or \"::\", found \"here\"",
-            "--set admin.port: admin.port: expected an integer between 1 and 65535, found \"0\"",
+            "--set admin.port: admin.port: expected an integer between 0 and 65535, found \"-1\"",
         ]
     );
 }
@@ -56,7 +56,7 @@ fn wrong_types_are_told_with_what_was_found() {
         source.problems(),
         [
             "outcrop.toml:1:9: admin: expected a table, found 3",
-            "outcrop.toml:3:8: server.port: expected an integer between 1 and 65535, found 70000",
+            "outcrop.toml:3:8: server.port: expected an integer between 0 and 65535, found 70000",
             "outcrop.toml:4:8: server.bind: expected an IP address such as \"127.0.0.1\" or \"::\", found true",
             "outcrop.toml:5:19: server.max_connections: expected an integer between 1 and 1000000, found 1.5",
             "outcrop.toml:6:18: server.shutdown_grace: expected a duration with its unit, such as \"500ms\", \"30s\" or \"2m\", between 0s and \

@@ -113,7 +113,7 @@ impl Hints {
         match source {
             Source::Email => token(|token| token.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))),
             Source::Url => token(|token| token.starts_with("http://") || token.starts_with("https://")),
-            Source::Path => token(|token| !token.contains("://") && (token.contains('/') || file_name(token))),
+            Source::Path => token(|token| !token.contains("://") && !token.contains('@') && (token.contains('/') || file_name(token))),
             Source::Date => token(is_date),
             Source::Time => token(|token| token.split_once(':').is_some_and(|(h, m)| h.len() <= 2 && m.len() == 2 && digits(h) && digits(m))),
             Source::Expression => self.expression.clone(),
@@ -187,7 +187,7 @@ fn entities(text: &str) -> Vec<String> {
     };
     for token in text.split_whitespace() {
         let word = token.trim_matches(|c: char| !c.is_alphanumeric());
-        let capital = word.chars().next().is_some_and(char::is_uppercase) && word != "I" && !word.starts_with("I'");
+        let capital = word.chars().next().is_some_and(char::is_uppercase) && word != "I" && !word.starts_with("I'") && !word.contains('_');
         if capital && !starts {
             run.push(word);
         } else {
@@ -216,6 +216,6 @@ fn objects(text: &str) -> Vec<String> {
 fn expression(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_digit() || "+-*/^%(). ".contains(c);
     let candidates = text.split(|c: char| !allowed(c)).map(|part| part.trim().trim_end_matches('.').trim());
-    let real = |part: &&str| part.contains(|c: char| "+-*/^%".contains(c)) && part.chars().filter(char::is_ascii_digit).count() >= 2;
+    let real = |part: &&str| !is_date(part) && part.contains(|c: char| "+-*/^%".contains(c)) && part.chars().filter(char::is_ascii_digit).count() >= 2;
     candidates.filter(real).max_by_key(|part| part.len()).map(str::to_owned)
 }

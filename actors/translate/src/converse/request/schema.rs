@@ -61,25 +61,52 @@ fn wrapped(schema: &str, member: &str) -> Box<RawValue> {
     ))
 }
 
-/// The schema with `"additionalProperties": false` on every object, as structured output wants it; `None` when it
-/// is so already.
-///
-/// # Errors
-/// When the schema is no object or nests too deep.
-pub(super) fn closed(schema: &JsonText) -> Result<Option<String>, GatewayError> {
-    let mut changed = false;
-    let mut text = String::with_capacity(schema.get().len() + 64);
-    close_schema(schema.get(), 0, &mut text, &mut changed)?;
-    Ok(changed.then_some(text))
+/// Constraints that grammars cannot hold a model to: Bedrock refuses a schema that has them.
+/// Source: structured output, unsupported features, Bedrock user guide.
+const CONSTRAINTS: [&str; 13] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+    "maxProperties",
+    "maxContains",
+];
+
+/// A schema made fit for structured output.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fitted {
+    pub(super) text: String,
+    /// `"additionalProperties": false` was added somewhere.
+    pub(super) closed: bool,
+    /// Constraints were moved into descriptions, where the model reads them.
+    pub(super) relaxed: bool,
 }
 
-fn close_schema(schema: &str, depth: usize, text: &mut String, changed: &mut bool) -> Result<(), GatewayError> {
+/// The schema with `"additionalProperties": false` on every object and without constraints that are not supported,
+/// as structured output wants it; `None` when it is so already.
+///
+/// # Errors
+/// When the schema nests too deep.
+pub(super) fn fitted(schema: &JsonText) -> Result<Option<Fitted>, GatewayError> {
+    let mut fitted = Fitted { text: String::with_capacity(schema.get().len() + 64), closed: false, relaxed: false };
+    fit_schema(schema.get(), 0, &mut fitted)?;
+    Ok((fitted.closed || fitted.relaxed).then_some(fitted))
+}
+
+fn fit_schema(schema: &str, depth: usize, out: &mut Fitted) -> Result<(), GatewayError> {
     if depth > MAX_DEPTH {
         return Err(GatewayError::invalid("response_format", format!("the schema nests deeper than {MAX_DEPTH} levels")));
     }
     let Ok(members) = serde_json::from_str::<Members<'_>>(schema) else {
         // `true`, `false`, or something that is for the model's own check to refuse.
-        text.push_str(schema);
+        out.text.push_str(schema);
         return Ok(());
     };
     let describes_object = members.0.iter().any(|(name, value)| match name.as_str() {
@@ -87,62 +114,95 @@ fn close_schema(schema: &str, depth: usize, text: &mut String, changed: &mut boo
         "properties" => true,
         _ => false,
     });
-    text.push('{');
+    let hint = constraint_hint(&members);
+    out.relaxed |= hint.is_some();
+    out.text.push('{');
     let mut first = true;
     let mut closed = false;
     for (name, value) in &members.0 {
+        if is_constraint(name, value.get()) || (hint.is_some() && name == "description") {
+            continue;
+        }
         if !std::mem::take(&mut first) {
-            text.push(',');
+            out.text.push(',');
         }
         if name == "additionalProperties" && describes_object {
             closed = true;
-            *changed |= value.get() != "false";
-            write_member(text, name, "false");
+            out.closed |= value.get() != "false";
+            write_member(&mut out.text, name, "false");
             continue;
         }
-        write_member(text, name, "");
-        close_keyword(name, value.get(), depth, text, changed)?;
+        write_member(&mut out.text, name, "");
+        fit_keyword(name, value.get(), depth, out)?;
     }
     if describes_object && !closed {
-        *changed = true;
-        if !first {
-            text.push(',');
+        out.closed = true;
+        if !std::mem::take(&mut first) {
+            out.text.push(',');
         }
-        write_member(text, "additionalProperties", "false");
+        write_member(&mut out.text, "additionalProperties", "false");
     }
-    text.push('}');
+    if let Some(hint) = hint {
+        if !first {
+            out.text.push(',');
+        }
+        write_member(&mut out.text, "description", &serde_json::Value::from(hint).to_string());
+    }
+    out.text.push('}');
     Ok(())
 }
 
-fn close_keyword(name: &str, value: &str, depth: usize, text: &mut String, changed: &mut bool) -> Result<(), GatewayError> {
+/// `minItems` of 0 and 1 are supported. A property that happens to have such a name has a schema for a value.
+fn is_constraint(name: &str, value: &str) -> bool {
+    CONSTRAINTS.contains(&name) && !value.starts_with('{') && !(name == "minItems" && matches!(value, "0" | "1"))
+}
+
+/// The description with the constraints in words; `None` when there are none.
+fn constraint_hint(members: &Members<'_>) -> Option<String> {
+    let constraints: Vec<String> = members
+        .0
+        .iter()
+        .filter(|(name, value)| is_constraint(name, value.get()))
+        .map(|(name, value)| format!("{name}: {}", value.get()))
+        .collect();
+    if constraints.is_empty() {
+        return None;
+    }
+    let known =
+        members.0.iter().find(|(name, _)| name == "description").and_then(|(_, value)| serde_json::from_str::<String>(value.get()).ok());
+    let words = constraints.join(", ");
+    Some(known.map_or_else(|| words.clone(), |description| format!("{description} ({words})")))
+}
+
+fn fit_keyword(name: &str, value: &str, depth: usize, out: &mut Fitted) -> Result<(), GatewayError> {
     if SCHEMA_KEYWORDS.contains(&name) {
-        return close_schema(value, depth + 1, text, changed);
+        return fit_schema(value, depth + 1, out);
     }
     if SCHEMA_LISTS.contains(&name)
         && let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value)
     {
-        text.push('[');
+        out.text.push('[');
         for (position, item) in list.iter().enumerate() {
             if position > 0 {
-                text.push(',');
+                out.text.push(',');
             }
-            close_schema(item.get(), depth + 1, text, changed)?;
+            fit_schema(item.get(), depth + 1, out)?;
         }
-        text.push(']');
+        out.text.push(']');
     } else if SCHEMA_MAPS.contains(&name)
         && let Ok(map) = serde_json::from_str::<Members<'_>>(value)
     {
-        text.push('{');
+        out.text.push('{');
         for (position, (name, value)) in map.0.iter().enumerate() {
             if position > 0 {
-                text.push(',');
+                out.text.push(',');
             }
-            write_member(text, name, "");
-            close_schema(value.get(), depth + 1, text, changed)?;
+            write_member(&mut out.text, name, "");
+            fit_schema(value.get(), depth + 1, out)?;
         }
-        text.push('}');
+        out.text.push('}');
     } else {
-        text.push_str(value);
+        out.text.push_str(value);
     }
     Ok(())
 }
@@ -223,19 +283,32 @@ mod tests {
             r#"{"type":"object","properties":{"z":{"type":"array","items":{"type":"object"}},"a":{"anyOf":[{"properties":{}},{"type":"null"}]},"c":{"enum":[{"type":"object"}]}},"$defs":{"t":{"type":"object","additionalProperties":true}}}"#,
         );
         assert_eq!(
-            closed(&schema).unwrap().unwrap(),
+            fitted(&schema).unwrap().unwrap().text,
             r#"{"type":"object","properties":{"z":{"type":"array","items":{"type":"object","additionalProperties":false}},"a":{"anyOf":[{"properties":{},"additionalProperties":false},{"type":"null"}]},"c":{"enum":[{"type":"object"}]}},"$defs":{"t":{"type":"object","additionalProperties":false}},"additionalProperties":false}"#
         );
     }
 
     #[test]
+    fn unsupported_constraints_become_words_the_model_reads() {
+        let schema = json(
+            r#"{"type":"object","properties":{"age":{"type":"integer","minimum":0,"description":"Years"},"minimum":{"type":"number","multipleOf":2},"tags":{"type":"array","minItems":1}},"additionalProperties":false}"#,
+        );
+        let fitted = fitted(&schema).unwrap().unwrap();
+        assert_eq!(
+            fitted.text,
+            r#"{"type":"object","properties":{"age":{"type":"integer","description":"Years (minimum: 0)"},"minimum":{"type":"number","description":"multipleOf: 2"},"tags":{"type":"array","minItems":1}},"additionalProperties":false}"#
+        );
+        assert!(fitted.relaxed && !fitted.closed);
+    }
+
+    #[test]
     fn a_closed_schema_stays_as_it_is() {
-        assert_eq!(closed(&json(r#"{"type":"object","additionalProperties":false}"#)).unwrap(), None);
+        assert_eq!(fitted(&json(r#"{"type":"object","additionalProperties":false}"#)).unwrap(), None);
     }
 
     #[test]
     fn a_schema_nested_too_deep_is_refused() {
         let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
-        assert!(closed(&json(&deep)).is_err());
+        assert!(fitted(&json(&deep)).is_err());
     }
 }

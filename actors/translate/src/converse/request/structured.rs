@@ -88,10 +88,15 @@ fn native<'a>(
     schema: &'a JsonText,
     notes: &mut Adjustments,
 ) -> Result<OutputConfig<'a>, GatewayError> {
-    let schema = match schema::closed(schema)? {
-        Some(closed) => {
-            notes.note("response_format.schema", "closed");
-            Cow::Owned(closed)
+    let schema = match schema::fitted(schema)? {
+        Some(fitted) => {
+            if fitted.closed {
+                notes.note("response_format.schema", "closed");
+            }
+            if fitted.relaxed {
+                notes.note("response_format.schema", "constraints_described");
+            }
+            Cow::Owned(fitted.text)
         }
         None => Cow::Borrowed(schema.get()),
     };

@@ -133,10 +133,14 @@ impl Filler<'_> {
             }
         }
         // A variant of an array differs in its first item.
-        if place.variant > 0
-            && let (Some(first), Some(member)) = (items.first_mut(), prefix.first().or(Some(rest)))
-        {
-            *first = self.make(member, place.inside(singular(place.name)).variant(place.variant));
+        if place.variant > 0 && !items.is_empty() {
+            let member = prefix.first().unwrap_or(rest);
+            let at = place.inside(singular(place.name)).variant(place.variant);
+            let different = |value: &Value| items.iter().all(|item| !check::equal(item, value));
+            let changed = at.around().map(|variant| self.make(member, at.variant(variant))).find(different);
+            if let (Some(first), Some(changed)) = (items.first_mut(), changed) {
+                *first = changed;
+            }
         }
         Value::Array(items)
     }

@@ -42,6 +42,11 @@ impl<'n> Place<'n> {
     fn variant(self, variant: usize) -> Self {
         Self { variant, ..self }
     }
+
+    /// Variants to try: the one that is wanted and those after it, then from the beginning.
+    fn around(self) -> impl Iterator<Item = usize> {
+        (self.variant..self.variant + VARIANTS).chain(0..self.variant.min(VARIANTS))
+    }
 }
 
 struct Filler<'a> {
@@ -65,6 +70,9 @@ impl Filler<'_> {
         if let Some(Value::Array(values)) = schema.get("enum") {
             return self.choose(schema, values, place);
         }
+        if let Some(Value::Array(rest)) = schema.get("allOf") {
+            return self.leftover(schema, rest, place);
+        }
         for key in ["anyOf", "oneOf"] {
             if let Some(Value::Array(branches)) = schema.get(key) {
                 return self.branch(schema, key, branches, place);
@@ -74,7 +82,7 @@ impl Filler<'_> {
             return self.conditional(schema, place);
         }
         if schema.contains_key("not") {
-            let tries = (0..VARIANTS).map(|extra| self.typed(schema, place.variant(place.variant + extra)));
+            let tries = place.around().map(|variant| self.typed(schema, place.variant(variant)));
             return self.first_valid(schema, tries, place);
         }
         self.typed(schema, place)
@@ -101,9 +109,31 @@ impl Filler<'_> {
         }
         let tries = order.iter().flat_map(|branch| {
             let merged = schema::merge(base.clone(), schema::flatten(branch, self.root));
-            (0..VARIANTS).map(move |extra| (merged.clone(), extra))
+            place.around().map(move |variant| (merged.clone(), variant))
         });
-        let made = tries.map(|(merged, extra)| self.make_flat(&merged, place.variant(place.variant + extra)));
+        let made = tries.map(|(merged, variant)| self.make_flat(&merged, place.variant(variant)));
+        self.first_valid(schema, made, place)
+    }
+
+    /// What could not be merged is met by trying: variants of the rest, then of each part in place of its rival.
+    fn leftover(&self, schema: &Map<String, Value>, rest: &[Value], place: Place<'_>) -> Value {
+        let mut base = schema.clone();
+        base.remove("allOf");
+        let rivals = rest.iter().filter_map(Value::as_object).map(|part| {
+            let mut other = base.clone();
+            other.extend(part.clone());
+            other
+        });
+        // Two patterns often bind different ends of a string: one after the other may satisfy both.
+        let pattern = |part: &Value| Some((base.get("pattern")?.as_str()?.to_owned(), part.get("pattern")?.as_str()?.to_owned()));
+        let joined = rest.iter().filter_map(pattern).flat_map(|(ours, theirs)| [format!("{ours}.*{theirs}"), format!("{theirs}.*{ours}")]).map(|pattern| {
+            let mut other = base.clone();
+            other.insert("pattern".to_owned(), Value::String(pattern));
+            other
+        });
+        let bases: Vec<Map<String, Value>> = std::iter::once(base.clone()).chain(joined).chain(rivals).collect();
+        let tries = place.around().flat_map(|variant| bases.iter().map(move |base| (base, variant)));
+        let made = tries.map(|(base, variant)| self.make_flat(base, place.variant(variant)));
         self.first_valid(schema, made, place)
     }
 
@@ -113,8 +143,8 @@ impl Filler<'_> {
         let [condition, then, otherwise] = parts.map(|part| part.unwrap_or(Value::Bool(true)));
         let both = schema::merge(base.clone(), schema::merge(schema::flatten(&condition, self.root), schema::flatten(&then, self.root)));
         let other = schema::merge(base.clone(), schema::flatten(&otherwise, self.root));
-        let tries = [both, other, base].into_iter().flat_map(|merged| (0..VARIANTS).map(move |extra| (merged.clone(), extra)));
-        let made = tries.map(|(merged, extra)| self.make_flat(&merged, place.variant(place.variant + extra)));
+        let tries = [both, other, base].into_iter().flat_map(|merged| place.around().map(move |variant| (merged.clone(), variant)));
+        let made = tries.map(|(merged, variant)| self.make_flat(&merged, place.variant(variant)));
         self.first_valid(schema, made, place)
     }
 

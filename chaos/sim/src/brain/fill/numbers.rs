@@ -20,11 +20,22 @@ pub(super) fn integer(schema: &Map<String, Value>, hints: &Hints, variant: usize
     }
     let start = match (low, high) {
         (Some(low), _) => (low / step).ceil() as i64,
-        (None, Some(high)) if high < 1.0 => ((high / step).floor() as i64).saturating_sub(shift.saturating_mul(2)),
+        (None, Some(high)) if high < 1.0 => (high / step).floor() as i64,
         _ => i64::from(step == 1.0),
     };
-    let number = start.saturating_add(shift).saturating_mul(step as i64);
-    Value::Number(Number::from(number))
+    let last = high.map(|high| (high / step).floor() as i64);
+    Value::Number(Number::from(stepped(start, last, shift, low.is_some()).saturating_mul(step as i64)))
+}
+
+/// The `shift`-th count from `start`: upwards to `last`, then around again, or downwards where nothing bounds it below.
+fn stepped(start: i64, last: Option<i64>, shift: i64, bounded_below: bool) -> i64 {
+    let Some(last) = last else { return start.saturating_add(shift) };
+    let span = last.saturating_sub(start).saturating_add(1).max(1);
+    match (shift < span, bounded_below) {
+        (true, _) => start.saturating_add(shift),
+        (false, true) => start.saturating_add(shift % span),
+        (false, false) => start.saturating_sub(shift - span + 1),
+    }
 }
 
 /// A number for the schema, whole where possible.
@@ -35,16 +46,17 @@ pub(super) fn number(schema: &Map<String, Value>, hints: &Hints, variant: usize)
         return Value::Number(number.clone());
     }
     if let Some(step) = bounds.step {
-        let least = bounds.low.map_or(0.0, |(low, open)| {
+        let least = bounds.low.map(|(low, open)| {
             let count = (low / step).ceil();
             if open && count * step <= low { count + 1.0 } else { count }
         });
-        let most = bounds.high.map_or(f64::MAX, |(high, open)| {
+        let most = bounds.high.map(|(high, open)| {
             let count = (high / step).floor();
             if open && count * step >= high { count - 1.0 } else { count }
         });
-        let count = if bounds.low.is_none() && most < 0.0 { most - shift } else { least + shift };
-        return plain(count * step);
+        let start = least.unwrap_or_else(|| most.map_or(0.0, |most| most.min(0.0)));
+        let count = stepped(start as i64, most.map(|most| most as i64), i64::try_from(variant).unwrap_or(i64::MAX), least.is_some());
+        return plain(count as f64 * step);
     }
     let low = bounds.low.map(|(low, _)| low);
     let high = bounds.high.map(|(high, _)| high);

@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 /// References followed before giving up on a circle of them.
 const MAX_REFERENCES: usize = 16;
 
-/// The schema with the `$ref` and `allOf` of its top level folded in. `true` becomes the empty schema, `false` one nothing fits.
+/// The schema with the `$ref` and `allOf` of its top level folded in; an `allOf` that is left holds what cannot be merged. `true` becomes the empty schema, `false` one nothing fits.
 pub(super) fn flatten(schema: &Value, root: &Value) -> Map<String, Value> {
     fold(schema, root, MAX_REFERENCES)
 }
@@ -58,7 +58,7 @@ pub(super) fn merge(mut left: Map<String, Value>, right: Map<String, Value>) -> 
         }
         let both = match key.as_str() {
             "properties" | "patternProperties" | "dependentRequired" => properties(ours, theirs),
-            "required" => union(ours, theirs),
+            "required" | "allOf" => union(ours, theirs),
             "enum" => intersection(&ours, theirs),
             "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" | "minContains" => {
                 if number(&ours) >= number(&theirs) { ours } else { theirs }
@@ -71,10 +71,15 @@ pub(super) fn merge(mut left: Map<String, Value>, right: Map<String, Value>) -> 
             "uniqueItems" => Value::Bool(true),
             "additionalProperties" if ours == Value::Bool(false) || theirs == Value::Bool(false) => Value::Bool(false),
             "items" | "additionalProperties" | "contains" | "propertyNames" => all_of(ours, theirs),
-            "anyOf" | "oneOf" | "not" | "if" | "pattern" => {
-                // Two of them cannot share one keyword: the second moves into the first's alternatives where that is possible.
-                left.insert(key.clone(), ours);
-                aside(&mut left, &key, theirs);
+            "anyOf" | "oneOf" => distribute(&key, ours, theirs),
+            "not" => either(ours, theirs),
+            "if" | "pattern" => {
+                // Two of them cannot share one keyword: the second is kept aside and met by trying.
+                let second = single(&key, theirs);
+                left.insert(key, ours);
+                if let Value::Array(rest) = left.entry("allOf").or_insert_with(|| Value::Array(Vec::new())) {
+                    rest.push(second);
+                }
                 continue;
             }
             _ => ours,
@@ -84,21 +89,25 @@ pub(super) fn merge(mut left: Map<String, Value>, right: Map<String, Value>) -> 
     left
 }
 
-fn aside(schema: &mut Map<String, Value>, key: &str, second: Value) {
-    let mut extra = Map::new();
-    extra.insert(key.to_owned(), second);
-    // `anyOf` with one branch is a plain conjunction the branch logic understands; a busy `anyOf` gets it in every branch.
-    let branches = match schema.remove("anyOf") {
-        Some(Value::Array(branches)) => branches.into_iter().map(|branch| all_of(branch, Value::Object(extra.clone()))).collect(),
-        _ => vec![Value::Object(extra)],
-    };
-    schema.insert("anyOf".to_owned(), Value::Array(branches));
+/// Both lists of alternatives: each of ours must also satisfy theirs.
+fn distribute(key: &str, ours: Value, theirs: Value) -> Value {
+    let Value::Array(branches) = ours else { return theirs };
+    Value::Array(branches.into_iter().map(|branch| all_of(branch, single(key, theirs.clone()))).collect())
+}
+
+/// Neither of two things: not any of them.
+fn either(ours: Value, theirs: Value) -> Value {
+    single("anyOf", Value::Array(vec![ours, theirs]))
+}
+
+fn single(key: &str, value: Value) -> Value {
+    let mut map = Map::new();
+    map.insert(key.to_owned(), value);
+    Value::Object(map)
 }
 
 fn all_of(left: Value, right: Value) -> Value {
-    let mut map = Map::new();
-    map.insert("allOf".to_owned(), Value::Array(vec![left, right]));
-    Value::Object(map)
+    single("allOf", Value::Array(vec![left, right]))
 }
 
 fn properties(left: Value, right: Value) -> Value {

@@ -75,11 +75,11 @@ fn thinking_excludes_forced_tools_and_free_sampling() {
     accepted(SONNET_45, &sampled(json!({"temperature": 1})));
     refused(SONNET_45, &sampled(json!({"topP": 0.5})), "`top_p` must be greater than or equal to 0.95");
     refused(SONNET_45, &fields(json!({"thinking": {"type": "enabled", "budget_tokens": 2048}, "top_k": 4})), "`top_k` must be unset when thinking is enabled");
-    let mut r#while = fields(json!({"reasoning_effort": "high"}));
-    r#while["toolConfig"] = tools();
-    accepted(DEEPSEEK_V3, &r#while);
-    r#while["toolConfig"]["toolChoice"] = json!({"any": {}});
-    refused(DEEPSEEK_V3, &r#while, "auto toolChoice while reasoning");
+    let mut loose = fields(json!({"reasoning_effort": "high"}));
+    loose["toolConfig"] = tools();
+    accepted(DEEPSEEK_V3, &loose);
+    loose["toolConfig"]["toolChoice"] = json!({"any": {}});
+    refused(DEEPSEEK_V3, &loose, "auto toolChoice while reasoning");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn signatures_protect_text_lineage_and_themselves() {
     let mut bent = signed.clone().into_bytes();
     bent[20] = if bent[20] == b'A' { b'B' } else { b'A' };
     refused(SONNET_45, &replay(thought("thought", Some(&String::from_utf8(bent).unwrap()))), "Invalid `signature`");
-    refused(SONNET_45, &replay(thought("thought", Some("")), ), "Invalid `signature`");
+    refused(SONNET_45, &replay(thought("thought", Some(""))), "Invalid `signature`");
     refused(SONNET_45, &replay(thought("thought", Some(&signature::sign("nova", "thought", 7)))), "Invalid `signature`");
     refused(SONNET_45, &replay(thought("thought", None)), "messages.1.content.0.thinking.signature: Field required");
     accepted(OPUS_47, &replay(thought("", Some(&signature::sign("claude", "", 9)))));
