@@ -252,7 +252,7 @@ impl FrameStream {
     fn fail(&mut self, mut failure: UpstreamFailure) -> UpstreamFailure {
         self.state = State::Finished;
         // The rest is of no use to anybody: close the connection now, not when the job gets round to it.
-        let _unused: UnsyncBoxBody<Bytes, BoxError> = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
+        self.body = http_body_util::Empty::new().map_err(|never| match never {}).boxed_unsync();
         failure.request_id = self.request_id.clone();
         failure.region = self.region.clone();
         failure

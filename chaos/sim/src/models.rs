@@ -52,9 +52,9 @@ impl SimModel {
     /// # Errors
     /// The refusal AWS gives when the model has no chat surface.
     pub fn chat(&self) -> Result<&Traits, Refusal> {
-        self.traits
-            .as_ref()
-            .ok_or_else(|| Refusal::validation("This action doesn't support the model that you provided. Try again with a supported text or chat model."))
+        self.traits.as_ref().ok_or_else(|| {
+            Refusal::validation("This action doesn't support the model that you provided. Try again with a supported text or chat model.")
+        })
     }
 
     /// Whether the model takes this input modality (AWS's word).
@@ -97,7 +97,8 @@ impl ModelBook {
     /// The book that is part of this binary.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::parse(DATA).unwrap_or_else(|fault| unreachable!("models.toml is compiled in and checked by the tests of this module: {fault}"))
+        Self::parse(DATA)
+            .unwrap_or_else(|fault| unreachable!("models.toml is compiled in and checked by the tests of this module: {fault}"))
     }
 
     /// All models, retired ones included, in the order of the file.
@@ -194,9 +195,16 @@ impl ModelBook {
                 let application = self.applications.iter().find(|application| application.id == id).ok_or_else(missing)?;
                 self.model(&application.model).ok_or_else(missing)
             }
-            Some(("provisioned-model" | "custom-model" | "custom-model-deployment" | "imported-model" | "prompt" | "prompt-router" | "default-prompt-router", _)) => {
-                Err(missing())
-            }
+            Some((
+                "provisioned-model"
+                | "custom-model"
+                | "custom-model-deployment"
+                | "imported-model"
+                | "prompt"
+                | "prompt-router"
+                | "default-prompt-router",
+                _,
+            )) => Err(missing()),
             _ => Err(invalid_identifier()),
         }
     }
@@ -300,7 +308,8 @@ impl Row {
         let traits = match &self.family {
             None => None,
             Some(family) => {
-                let mut table = families.get(family).cloned().ok_or_else(|| format!("model `{}` names an unknown family `{family}`", self.id))?;
+                let mut table =
+                    families.get(family).cloned().ok_or_else(|| format!("model `{}` names an unknown family `{family}`", self.id))?;
                 table.extend(self.traits);
                 let traits: Traits = table.try_into().map_err(|fault: toml::de::Error| format!("model `{}`: {fault}", self.id))?;
                 Some(traits)

@@ -161,8 +161,8 @@ struct Round {
 }
 
 async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, plan: Plan) -> anyhow::Result<Round> {
-    let whole = chat(server, false);
-    let stream = chat(server, true);
+    let whole = chat(server, contestant, false);
+    let stream = chat(server, contestant, true);
     let (check_whole, check_stream) = checks(contestant, upstream::text());
     load::volley(&whole, plan.answers / 10, BUSY_CONNECTIONS, check_whole.clone()).await.context("warming up")?;
     load::volley(&stream, plan.streams / 10, BUSY_CONNECTIONS, check_stream.clone()).await.context("warming up streams")?;
@@ -208,11 +208,15 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-fn chat(server: &Server, stream: bool) -> Shot {
-    let body = format!(
-        r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"{}"}}],"stream":{stream}}}"#,
-        "Tell me something about the sea, its tides and its storms. ".repeat(12)
-    );
+fn chat(server: &Server, contestant: Contestant, stream: bool) -> Shot {
+    let text = "Tell me something about the sea, its tides and its storms. ".repeat(12);
+    let body = match contestant {
+        // A proxy does not translate: its clients speak Converse.
+        Contestant::Proxy => format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{text}"}}]}}]}}"#),
+        Contestant::Gateway | Contestant::Sdk => {
+            format!(r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"{text}"}}],"stream":{stream}}}"#)
+        }
+    };
     Shot { address: server.address.clone(), path: "/v1/chat/completions".to_owned(), body: Bytes::from(body), stream }
 }
 
@@ -234,7 +238,7 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// CPU of streams whose deltas come one by one, as a model's do.
 async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<f64> {
     let server = start(lineup, contestant, &lineup.paced_upstream).await?;
-    let stream = chat(&server, true);
+    let stream = chat(&server, contestant, true);
     let (_, check) = checks(contestant, upstream::paced_text());
     load::volley(&stream, plan.streams / 10, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
@@ -250,7 +254,7 @@ async fn memory(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::
     let mut result = [f64::NAN; 2];
     for (slot, count) in result.iter_mut().zip(plan.open_streams) {
         let server = start(lineup, contestant, &lineup.slow_upstream).await?;
-        let stream = chat(&server, true);
+        let stream = chat(&server, contestant, true);
         let before = server.rss_kib()?;
         let open = load::hold_open(&stream, count).await.with_context(|| format!("{count} open streams"))?;
         *slot = (server.rss_kib()? as f64 - before as f64) / count as f64;

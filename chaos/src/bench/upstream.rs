@@ -42,7 +42,7 @@ pub async fn serve(pace_ms: u64) -> anyhow::Result<()> {
         let answers = FastAnswers::new().map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
         builder.auth(AuthMode::Off).fast(answers)
     } else {
-        builder.pace(Pace::fixed(Duration::ZERO, Duration::from_millis(pace_ms)))
+        builder.auth(AuthMode::Off).pace(Pace::fixed(Duration::ZERO, Duration::from_millis(pace_ms)))
     };
     let simulator = builder.start().await.context("starting the simulator")?;
     simulator.answer_with(Some(Arc::new(|_: &Asked| answer())));

@@ -42,7 +42,11 @@ pub(super) fn account(memory: &mut Memory, model: &SimModel, traits: &Traits, se
         return Cached::default();
     }
     let (boundaries, points) = prefixes(model, segments);
-    if traits.cache == CacheMode::Implicit { implicit(memory, traits, &boundaries, now) } else { explicit(memory, traits, &boundaries, &points, now) }
+    if traits.cache == CacheMode::Implicit {
+        implicit(memory, traits, &boundaries, now)
+    } else {
+        explicit(memory, traits, &boundaries, &points, now)
+    }
 }
 
 fn prefixes(model: &SimModel, segments: &[Segment<'_>]) -> (Vec<Boundary>, Vec<Point>) {

@@ -16,14 +16,21 @@ const FITS: usize = 3;
 const MOST_CALLS: usize = 8;
 
 /// Verbs in tool names that say nothing about the topic.
-const VERBS: &[&str] = &["get", "set", "fetch", "run", "do", "tool", "call", "function", "mcp", "the", "my", "lookup", "find", "make", "create", "use"];
+const VERBS: &[&str] =
+    &["get", "set", "fetch", "run", "do", "tool", "call", "function", "mcp", "the", "my", "lookup", "find", "make", "create", "use"];
 
 /// Argument schemas of Anthropic-defined tools, by prefix of their type.
 const DEFINED: [(&str, &str); 4] = [
     ("bash_", r#"{"type":"object","properties":{"command":{"type":"string"}},"required":["command"]}"#),
     ("computer_", r#"{"type":"object","properties":{"action":{"enum":["screenshot"]}},"required":["action"]}"#),
-    ("text_editor_", r#"{"type":"object","properties":{"command":{"enum":["view"]},"path":{"type":"string"}},"required":["command","path"]}"#),
-    ("memory_", r#"{"type":"object","properties":{"command":{"enum":["view"]},"path":{"const":"/memories"}},"required":["command","path"]}"#),
+    (
+        "text_editor_",
+        r#"{"type":"object","properties":{"command":{"enum":["view"]},"path":{"type":"string"}},"required":["command","path"]}"#,
+    ),
+    (
+        "memory_",
+        r#"{"type":"object","properties":{"command":{"enum":["view"]},"path":{"const":"/memories"}},"required":["command","path"]}"#,
+    ),
 ];
 
 /// Calls to make now.
@@ -66,16 +73,36 @@ pub(super) fn calls(request: &Request<'_>, scene: &Scene<'_>) -> Calls {
         Choice::Any | Choice::Auto => plan(&fitting(&tools, scene), scene, &hints),
     };
     let forced = policy.choice != Choice::Auto;
-    let made = if planned.len() > scene.called { scene.called } else if forced { 0 } else { planned.len() };
+    let made = if planned.len() > scene.called {
+        scene.called
+    } else if forced {
+        0
+    } else {
+        planned.len()
+    };
     let mut list: Vec<(String, Value)> = planned.into_iter().skip(made).collect();
     if list.is_empty() && forced {
         // Nothing fits, yet one must be called.
         list.extend(tools.first().map(|tool| call(tool, &hints)));
     }
+    if list.is_empty()
+        && !forced
+        && let Some(tool) = told_to_call(&scene.system, &tools)
+    {
+        // The operator says how to answer, and nothing else is left to do first.
+        list.push(call(tool, &hints));
+    }
     if policy.one_at_a_time {
         list.truncate(1);
     }
     Calls { list, forced }
+}
+
+/// The tool that the system prompt says to answer through: "calling the tool `name`".
+fn told_to_call<'t, 'a>(system: &str, tools: &'t [Candidate<'a>]) -> Option<&'t Candidate<'a>> {
+    let (_, rest) = system.split_once("calling the tool `")?;
+    let (name, _) = rest.split_once('`')?;
+    tools.iter().find(|tool| tool.name == name)
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
@@ -102,7 +129,9 @@ impl<'a> Policy<'a> {
             (None, Some("none")) => Choice::None,
             _ => Choice::Auto,
         };
-        let flag = |fields: Option<&Map<String, Value>>, key: &str, wanted: bool| fields.and_then(|fields| fields.get(key)) == Some(&Value::Bool(wanted));
+        let flag = |fields: Option<&Map<String, Value>>, key: &str, wanted: bool| {
+            fields.and_then(|fields| fields.get(key)) == Some(&Value::Bool(wanted))
+        };
         let one_at_a_time = flag(native, "disable_parallel_tool_use", true) || flag(request.additional, "parallel_tool_calls", false);
         Self { choice, one_at_a_time }
     }
@@ -202,7 +231,9 @@ fn takes_one_text(schema: &Value) -> bool {
     let free = |name: &&&str| {
         let parts = name_words(name);
         let long = ["query", "text", "prompt", "message", "content", "question", "body", "description", "expression", "email"];
-        kind(name) == Some("string") && properties.get(**name).is_some_and(|member| member.get("enum").is_none()) && !parts.iter().any(|part| long.contains(&part.as_str()))
+        kind(name) == Some("string")
+            && properties.get(**name).is_some_and(|member| member.get("enum").is_none())
+            && !parts.iter().any(|part| long.contains(&part.as_str()))
     };
     required.iter().filter(free).count() == 1 && !required.iter().any(|name| kind(name) == Some("array"))
 }

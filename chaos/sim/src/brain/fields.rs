@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::TurnUsage;
 use super::finish::Done;
 use super::memory::Call;
-use super::TurnUsage;
 use crate::models::{Dialect, SimModel, Traits};
 use crate::validate::shape::Request;
 
@@ -44,7 +44,14 @@ struct OutputDetails {
 }
 
 /// The asked members that exist; `None` when there are none. Unknown pointers are ignored.
-pub(super) fn select(model: &SimModel, traits: &Traits, request: &Request<'_>, done: &Done, usage: &TurnUsage, call: Call) -> Option<Value> {
+pub(super) fn select(
+    model: &SimModel,
+    traits: &Traits,
+    request: &Request<'_>,
+    done: &Done,
+    usage: &TurnUsage,
+    call: Call,
+) -> Option<Value> {
     if request.response_paths.is_empty() || traits.dialect != Dialect::Claude {
         return None;
     }

@@ -26,7 +26,8 @@ pub(super) fn finish(blocks: Vec<Block>, thought: u64, limits: &Limits<'_>) -> D
     let exhausted = if limits.room < limits.max_tokens { "model_context_window_exceeded" } else { "max_tokens" };
     let mut kept = Vec::with_capacity(blocks.len());
     let mut left = most.saturating_sub(thought);
-    let done = |kept: Vec<Block>, stop_reason, stop_sequence, left: u64| Done { blocks: kept, stop_reason, stop_sequence, output: most - left };
+    let done =
+        |kept: Vec<Block>, stop_reason, stop_sequence, left: u64| Done { blocks: kept, stop_reason, stop_sequence, output: most - left };
     if thought >= most && thought > 0 {
         kept.extend(blocks.into_iter().filter(|block| matches!(block, Block::Reasoning { .. } | Block::Redacted(_))));
         return done(kept, exhausted, None, 0);
@@ -85,7 +86,10 @@ enum Ending {
 /// How a text ends: by the first stop sequence within the allowance, by the allowance, or whole.
 fn ending(text: &str, left: u64, stops: &[&str]) -> Ending {
     let within = tokens::cut(text, left);
-    let first = stops.iter().filter_map(|stop| within.find(stop).map(|at| (at, *stop))).min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len())));
+    let first = stops
+        .iter()
+        .filter_map(|stop| within.find(stop).map(|at| (at, *stop)))
+        .min_by_key(|(at, stop)| (*at, std::cmp::Reverse(stop.len())));
     if let Some((at, stop)) = first {
         let kept = within.get(..at).unwrap_or_default();
         // The sequence itself was generated, hence billed.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::finish::Done;
 use super::{Block, Turn, TurnUsage, tokens};
-use crate::validate::shape::{Block as Given, Guardrail, GuardText, Request, Role, SystemBlock};
+use crate::validate::shape::{Block as Given, GuardText, Guardrail, Request, Role, SystemBlock};
 
 /// Text that every guardrail of the simulator blocks.
 const TRIGGER: &str = "BLOCKME";

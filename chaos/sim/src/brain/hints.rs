@@ -2,7 +2,7 @@
 
 use serde_json::Number;
 
-use super::words::{name_words, words};
+use super::words::{meaningful, name_words, words};
 
 /// Prepositions after which a place or object is named.
 const BEFORE_OBJECT: &[&str] = &["in", "for", "at", "about", "of", "near", "from", "to", "on"];
@@ -20,7 +20,27 @@ const BY_NAME: &[(&[&str], Source, &str)] = &[
     (&["expression", "formula", "equation", "calculation", "expr"], Source::Expression, "1 + 1"),
     (&["city", "location", "place", "town", "country", "region", "destination", "origin", "address"], Source::Entity, "Paris"),
     (&["name", "user", "username", "person", "author", "customer"], Source::Entity, "Ada"),
-    (&["query", "q", "search", "question", "text", "prompt", "input", "message", "content", "task", "body", "description", "answer", "summary", "sentence"], Source::Text, "hello"),
+    (
+        &[
+            "query",
+            "q",
+            "search",
+            "question",
+            "text",
+            "prompt",
+            "input",
+            "message",
+            "content",
+            "task",
+            "body",
+            "description",
+            "answer",
+            "summary",
+            "sentence",
+        ],
+        Source::Text,
+        "hello",
+    ),
     (&["command", "cmd", "script", "code"], Source::Quoted, "ls"),
     (&["language", "lang", "locale"], Source::Nothing, "en"),
     (&["currency"], Source::Nothing, "USD"),
@@ -61,7 +81,10 @@ pub(super) struct Hints {
 impl Hints {
     /// Reads a text.
     pub(super) fn of(text: &str) -> Self {
-        let tokens: Vec<String> = text.split_whitespace().map(|word| word.trim_matches(|c: char| ",;!?()\"'`".contains(c)).trim_end_matches('.').to_owned()).collect();
+        let tokens: Vec<String> = text
+            .split_whitespace()
+            .map(|word| word.trim_matches(|c: char| ",;!?()\"'`".contains(c)).trim_end_matches('.').to_owned())
+            .collect();
         let quoted = quoted(text);
         let mut entities = entities(text);
         if entities.is_empty() {
@@ -108,6 +131,29 @@ impl Hints {
         if variant == 0 || taken { found } else { format!("{found} {}", variant + 1) }
     }
 
+    /// The first email address, web address or date of the text, if it is one beyond doubt.
+    pub(super) fn formatted(&self, format: &str) -> Option<String> {
+        let plain = |text: &str, extra: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c));
+        let (source, sound): (Source, &dyn Fn(&str) -> bool) = match format {
+            "email" | "idn-email" => (Source::Email, &|text| {
+                text.split_once('@').is_some_and(|(user, host)| {
+                    plain(user, "_+-")
+                        && plain(host, ".-")
+                        && host.split('.').all(|label| label.starts_with(|c: char| c.is_ascii_alphanumeric()))
+                })
+            }),
+            "uri" | "iri" | "url" => {
+                (Source::Url, &|text| plain(text, "-._~:/?&=+,") && text.matches("://").count() == 1 && !text.ends_with('/'))
+            }
+            "date" => (Source::Date, &|text| {
+                let part = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u8>().ok()).unwrap_or(0);
+                (1..=12).contains(&part(5..7)) && (1..=28).contains(&part(8..10))
+            }),
+            _ => return None,
+        };
+        self.find(source, 0).filter(|text| sound(text))
+    }
+
     fn find(&self, source: Source, variant: usize) -> Option<String> {
         let token = |fits: fn(&str) -> bool| self.tokens.iter().find(|token| fits(token)).cloned();
         match source {
@@ -115,7 +161,9 @@ impl Hints {
             Source::Url => token(|token| token.starts_with("http://") || token.starts_with("https://")),
             Source::Path => token(|token| !token.contains("://") && !token.contains('@') && (token.contains('/') || file_name(token))),
             Source::Date => token(is_date),
-            Source::Time => token(|token| token.split_once(':').is_some_and(|(h, m)| h.len() <= 2 && m.len() == 2 && digits(h) && digits(m))),
+            Source::Time => {
+                token(|token| token.split_once(':').is_some_and(|(h, m)| h.len() <= 2 && m.len() == 2 && digits(h) && digits(m)))
+            }
             Source::Expression => self.expression.clone(),
             Source::Entity => self.at(&self.entities, variant),
             Source::Text => self.quoted.first().cloned().or_else(|| (!self.text.is_empty()).then(|| self.text.clone())),
@@ -204,9 +252,12 @@ fn entities(text: &str) -> Vec<String> {
 
 /// Lower-case objects after a preposition: the place in `weather in paris`.
 fn objects(text: &str) -> Vec<String> {
-    let words = words(text);
-    let after = words.windows(2).rev().find_map(|pair| match pair {
-        [before, object] if BEFORE_OBJECT.contains(&before.as_str()) && super::words::meaningful(object) => Some(object.clone()),
+    let tokens: Vec<String> =
+        text.split_whitespace().map(|token| token.trim_end_matches(|c: char| ".,;!?".contains(c)).to_lowercase()).collect();
+    let after = tokens.windows(2).rev().find_map(|pair| match pair {
+        [before, object] if BEFORE_OBJECT.contains(&before.as_str()) && object.chars().all(char::is_alphanumeric) && meaningful(object) => {
+            Some(object.clone())
+        }
         _ => None,
     });
     after.into_iter().collect()
@@ -216,6 +267,8 @@ fn objects(text: &str) -> Vec<String> {
 fn expression(text: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_digit() || "+-*/^%(). ".contains(c);
     let candidates = text.split(|c: char| !allowed(c)).map(|part| part.trim().trim_end_matches('.').trim());
-    let real = |part: &&str| !is_date(part) && part.contains(|c: char| "+-*/^%".contains(c)) && part.chars().filter(char::is_ascii_digit).count() >= 2;
+    let real = |part: &&str| {
+        !is_date(part) && part.contains(|c: char| "+-*/^%".contains(c)) && part.chars().filter(char::is_ascii_digit).count() >= 2
+    };
     candidates.filter(real).max_by_key(|part| part.len()).map(str::to_owned)
 }

@@ -7,11 +7,30 @@ use super::scene::{Outcome, Scene};
 use super::words::{keywords, words};
 
 /// Phrases after which the rest is to be repeated word for word.
-const EXACTLY: &[&str] = &["say exactly", "repeat exactly", "reply exactly", "respond exactly", "reply with exactly", "respond with exactly", "answer exactly", "repeat after me"];
+const EXACTLY: &[&str] = &[
+    "say exactly",
+    "repeat exactly",
+    "reply exactly",
+    "respond exactly",
+    "reply with exactly",
+    "respond with exactly",
+    "answer exactly",
+    "repeat after me",
+];
 /// Words that greet.
 const GREETINGS: &[&str] = &["hello", "hi", "hey", "greetings", "hallo", "bonjour"];
 /// Words that ask for length, with the words of answer they get.
-const LONG: &[(&str, usize)] = &[("essay", 400), ("story", 300), ("poem", 120), ("article", 400), ("long", 300), ("detailed", 250), ("explain", 90), ("paragraphs", 240), ("paragraph", 90)];
+const LONG: &[(&str, usize)] = &[
+    ("essay", 400),
+    ("story", 300),
+    ("poem", 120),
+    ("article", 400),
+    ("long", 300),
+    ("detailed", 250),
+    ("explain", 90),
+    ("paragraphs", 240),
+    ("paragraph", 90),
+];
 /// Longest answer, in words.
 const MOST_WORDS: usize = 20_000;
 /// Farthest count.
@@ -67,9 +86,14 @@ pub(super) fn prose(model: &str, scene: &Scene<'_>) -> String {
     match topics.as_slice() {
         _ if greets && topics.len() <= 1 => format!("{greeting}{shown}How can I help you today?"),
         [] => format!("{shown}Could you tell me a little more about what you need?"),
-        [topic] => format!("{greeting}{shown}You asked about {topic}. In short, {topic} works as you would expect, and I can go into more detail if you like."),
+        [topic] => format!(
+            "{greeting}{shown}You asked about {topic}. In short, {topic} works as you would expect, and I can go into more detail if you like."
+        ),
         [first, .., last] => {
-            format!("{greeting}{shown}You asked about {}. In short, {first} and {last} go together here. Let me know if you want more detail.", topics.join(", "))
+            format!(
+                "{greeting}{shown}You asked about {}. In short, {first} and {last} go together here. Let me know if you want more detail.",
+                topics.join(", ")
+            )
         }
     }
 }
@@ -88,7 +112,10 @@ fn from_results(outcomes: &[Outcome<'_>]) -> String {
 /// `say exactly: X` and its kin.
 fn exact(said: &str) -> Option<String> {
     let lower = said.to_ascii_lowercase();
-    let (at, phrase) = EXACTLY.iter().filter_map(|phrase| lower.find(phrase).map(|at| (at, *phrase))).min_by_key(|(at, phrase)| (*at, std::cmp::Reverse(phrase.len())))?;
+    let (at, phrase) = EXACTLY
+        .iter()
+        .filter_map(|phrase| lower.find(phrase).map(|at| (at, *phrase)))
+        .min_by_key(|(at, phrase)| (*at, std::cmp::Reverse(phrase.len())))?;
     let rest = said.get(at + phrase.len()..)?.trim_start();
     let rest = rest.strip_prefix(':').unwrap_or(rest).trim();
     let quoted = rest.strip_prefix('"').and_then(|inner| inner.split_once('"')).map(|(inner, _)| inner);
@@ -101,10 +128,12 @@ fn count(said: &str) -> Option<String> {
     let words = words(said);
     let start = words.iter().position(|word| word == "count")?;
     let rest = words.get(start + 1..)?;
-    let number = |before: &str| rest.windows(2).find_map(|pair| match pair {
-        [word, number] if word == before => number.parse::<u64>().ok(),
-        _ => None,
-    });
+    let number = |before: &str| {
+        rest.windows(2).find_map(|pair| match pair {
+            [word, number] if word == before => number.parse::<u64>().ok(),
+            _ => None,
+        })
+    };
     let to = number("to")?.min(MOST_COUNT);
     let from = number("from").unwrap_or(1).min(to);
     let list: Vec<String> = (from..=to).map(|number| number.to_string()).collect();
@@ -145,7 +174,10 @@ fn arithmetic(said: &str) -> Option<String> {
 fn wants_json(scene: &Scene<'_>) -> bool {
     let asks = |text: &str| {
         let words = words(text);
-        words.iter().any(|word| word == "json") && ["respond", "reply", "return", "output", "answer", "only", "object", "format"].iter().any(|verb| words.iter().any(|word| word == verb))
+        words.iter().any(|word| word == "json")
+            && ["respond", "reply", "return", "output", "answer", "only", "object", "format"]
+                .iter()
+                .any(|verb| words.iter().any(|word| word == verb))
     };
     asks(&scene.said) || asks(&scene.system)
 }
@@ -154,7 +186,9 @@ fn wants_json(scene: &Scene<'_>) -> bool {
 fn json_answer(said: &str) -> String {
     let hints = Hints::of(said);
     let mut object = Map::new();
-    for name in said.split(['"', '`']).skip(1).step_by(2).filter(|name| !name.is_empty() && name.len() < 40 && !name.contains(char::is_whitespace)) {
+    for name in
+        said.split(['"', '`']).skip(1).step_by(2).filter(|name| !name.is_empty() && name.len() < 40 && !name.contains(char::is_whitespace))
+    {
         object.insert(name.to_owned(), Value::String(keywords(said, 3).join(" ")));
     }
     if object.is_empty() {
@@ -180,13 +214,17 @@ fn length(said: &str) -> Option<usize> {
         }),
         _ => None,
     });
-    counted.or_else(|| LONG.iter().find(|(word, _)| words.iter().any(|said| said == word)).map(|(_, length)| *length)).map(|length| length.clamp(1, MOST_WORDS))
+    counted
+        .or_else(|| LONG.iter().find(|(word, _)| words.iter().any(|said| said == word)).map(|(_, length)| *length))
+        .map(|length| length.clamp(1, MOST_WORDS))
 }
 
 /// Exactly `length` words in sentences and paragraphs about the topics.
 fn long(said: &str, length: usize) -> String {
     let mut topics = keywords(said, 8);
-    topics.retain(|topic| !LONG.iter().any(|(word, _)| word == topic) && topic.parse::<u64>().is_err() && topic != "words" && topic != "write");
+    topics.retain(|topic| {
+        !LONG.iter().any(|(word, _)| word == topic) && topic.parse::<u64>().is_err() && topic != "words" && topic != "write"
+    });
     if topics.is_empty() {
         topics.push("this".to_owned());
     }

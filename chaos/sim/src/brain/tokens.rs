@@ -28,7 +28,8 @@ pub(crate) struct Segment<'a> {
 
 /// Tokens of a text. Other scripts than Latin cost more per character.
 pub(crate) fn text(text: &str) -> u64 {
-    let (ascii, other) = text.chars().fold((0_u64, 0_u64), |(ascii, other), c| if c.is_ascii() { (ascii + 1, other) } else { (ascii, other + 1) });
+    let (ascii, other) =
+        text.chars().fold((0_u64, 0_u64), |(ascii, other), c| if c.is_ascii() { (ascii + 1, other) } else { (ascii, other + 1) });
     // Twelfths of a token: 3 per ASCII character, 8 per other one.
     (ascii * 3 + other * 8).div_ceil(12)
 }
@@ -148,9 +149,7 @@ fn document(document: &Document<'_>) -> u64 {
         Source::Content(texts) => texts.iter().map(|words| text(words)).sum(),
         Source::S3 => UNKNOWN_MEDIA,
         // Text formats by their text; binary ones by a share of their size.
-        Source::Bytes(bytes) => {
-            std::str::from_utf8(bytes).map_or_else(|_| 100 + u64::try_from(bytes.len()).unwrap_or(u64::MAX) / 20, text)
-        }
+        Source::Bytes(bytes) => std::str::from_utf8(bytes).map_or_else(|_| 100 + u64::try_from(bytes.len()).unwrap_or(u64::MAX) / 20, text),
     };
     text(document.name) + content
 }

@@ -17,7 +17,11 @@ fn the_compiled_in_book_is_sound() {
         let known = ["TEXT", "IMAGE", "VIDEO", "AUDIO", "SPEECH", "EMBEDDING"];
         assert!(model.input.iter().chain(&model.output).all(|kind| known.contains(&kind.as_str())), "{}", model.id);
         assert!(["ACTIVE", "LEGACY", "EOL"].contains(&model.lifecycle.as_str()), "{}", model.id);
-        assert!(!model.on_demand_regions.is_empty() || !model.profiles.is_empty() || model.lifecycle == "EOL" || model.id.starts_with("openai"), "{}", model.id);
+        assert!(
+            !model.on_demand_regions.is_empty() || !model.profiles.is_empty() || model.lifecycle == "EOL" || model.id.starts_with("openai"),
+            "{}",
+            model.id
+        );
         if let Some(traits) = &model.traits {
             assert!(traits.max_output <= traits.context, "{}", model.id);
             assert_eq!(traits.cache_min > 0, traits.cache != CacheMode::None, "{}", model.id);
@@ -61,7 +65,9 @@ fn bare_ids_resolve_only_where_on_demand_exists() {
 #[test]
 fn profiles_resolve_only_inside_their_geography() {
     let haiku = "anthropic.claude-haiku-4-5-20251001-v1:0";
-    for (region, prefix) in [("us-west-2", "us"), ("eu-north-1", "eu"), ("ap-northeast-1", "jp"), ("ap-southeast-2", "au"), ("ca-central-1", "global")] {
+    for (region, prefix) in
+        [("us-west-2", "us"), ("eu-north-1", "eu"), ("ap-northeast-1", "jp"), ("ap-southeast-2", "au"), ("ca-central-1", "global")]
+    {
         assert_eq!(resolved(region, &format!("{prefix}.{haiku}")), haiku);
     }
     assert_eq!(refusal("eu-west-1", &format!("us.{haiku}")).2, "The provided model identifier is invalid.");
@@ -81,12 +87,20 @@ fn arns_resolve_in_their_own_region() {
     assert_eq!(refusal("us-east-1", &app("us-east-1", "nope")).0, 404);
     assert_eq!(refusal("us-east-1", "arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc").1, "ResourceNotFoundException");
     assert_eq!(refusal("us-east-1", "arn:aws:s3:::bucket").2, "The provided model identifier is invalid.");
-    assert!(refusal("us-east-1", &format!("arn:aws:bedrock:us-east-1::foundation-model/{}", "anthropic.claude-sonnet-4-6")).2.contains("on-demand throughput"));
+    assert!(
+        refusal("us-east-1", &format!("arn:aws:bedrock:us-east-1::foundation-model/{}", "anthropic.claude-sonnet-4-6"))
+            .2
+            .contains("on-demand throughput")
+    );
 }
 
 #[test]
 fn retired_models_say_so_by_every_name() {
-    for label in ["anthropic.claude-3-opus-20240229-v1:0", "us.anthropic.claude-3-opus-20240229-v1:0", "arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-3-opus-20240229-v1:0"] {
+    for label in [
+        "anthropic.claude-3-opus-20240229-v1:0",
+        "us.anthropic.claude-3-opus-20240229-v1:0",
+        "arn:aws:bedrock:eu-west-1::foundation-model/anthropic.claude-3-opus-20240229-v1:0",
+    ] {
         let (status, kind, message) = refusal("eu-west-1", label);
         assert_eq!((status, kind), (404, "ResourceNotFoundException"));
         assert!(message.contains("This model version has reached the end of its life"));

@@ -115,7 +115,11 @@ fn open(traits: &Traits, fields: &Fields) -> Result<(), Refusal> {
     if let Some(name) = traits.refused_fields.iter().find(|name| fields.contains_key(*name)) {
         return Err(if traits.dialect == Dialect::Grok {
             // Grok answers its penalties with an outage instead of a complaint.
-            Refusal { status: 503, error_type: "ServiceUnavailableException", message: "Bedrock is unable to process your request.".to_owned() }
+            Refusal {
+                status: 503,
+                error_type: "ServiceUnavailableException",
+                message: "Bedrock is unable to process your request.".to_owned(),
+            }
         } else {
             Refusal::model(format!("{name} is not supported for this model"))
         });
@@ -136,7 +140,9 @@ fn effort_word(traits: &Traits, value: &Value, name: &str) -> Result<(), Refusal
 }
 
 fn extraneous(at: &str, key: &str) -> Refusal {
-    Refusal::validation(format!("Malformed input request: {at}: extraneous key [{key}] is not permitted, please reformat your input and try again."))
+    Refusal::validation(format!(
+        "Malformed input request: {at}: extraneous key [{key}] is not permitted, please reformat your input and try again."
+    ))
 }
 
 fn malformed(at: &str, what: &str) -> Refusal {

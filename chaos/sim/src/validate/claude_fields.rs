@@ -152,7 +152,9 @@ fn tool_choice(case: &Case<'_, '_>, value: &Value) -> Result<(), Refusal> {
         return Err(Refusal::validation("The additional field tool_choice conflicts with an existing field."));
     }
     match kind {
-        Some("any" | "tool") if case.traits.tool_choice.is_empty() => Err(Refusal::model("tool_choice: forced tool use is not supported by this model")),
+        Some("any" | "tool") if case.traits.tool_choice.is_empty() => {
+            Err(Refusal::model("tool_choice: forced tool use is not supported by this model"))
+        }
         None | Some("auto" | "any" | "tool" | "none") => Ok(()),
         Some(other) => Err(Refusal::model(format!(
             "tool_choice: Input tag '{other}' found using 'type' does not match any of the expected tags: 'any', 'auto', 'none', 'tool'"

@@ -89,8 +89,16 @@ fn tool_change(request: &Request<'_>, role: Role, name: Option<&str>, at: &str) 
         return Err(only("toolAddition and toolRemoval blocks are only allowed in messages with the system role", at));
     }
     let Some(name) = name else { return Ok(()) };
-    let declared = request.tools.iter().flat_map(|config| &config.tools).any(|(_, tool)| matches!(tool, Tool::Spec { name: known, .. } if *known == name));
-    if declared { Ok(()) } else { Err(Refusal::validation(format!("The tool {name} referenced at {at} is not defined in toolConfig.tools."))) }
+    let declared = request
+        .tools
+        .iter()
+        .flat_map(|config| &config.tools)
+        .any(|(_, tool)| matches!(tool, Tool::Spec { name: known, .. } if *known == name));
+    if declared {
+        Ok(())
+    } else {
+        Err(Refusal::validation(format!("The tool {name} referenced at {at} is not defined in toolConfig.tools.")))
+    }
 }
 
 fn last_turn(case: &Case<'_, '_>) -> Result<(), Refusal> {
@@ -120,7 +128,9 @@ fn only(rule: &str, at: &str) -> Refusal {
 /// The refusal of blank text, as worded for `kind` at `at`.
 pub(super) fn blank(text: &str, kind: &str, at: &str) -> Result<(), Refusal> {
     if text.chars().all(char::is_whitespace) {
-        return Err(Refusal::validation(format!("The text field in the {kind} object at {at} is blank. Add text to the text field, and try again.")));
+        return Err(Refusal::validation(format!(
+            "The text field in the {kind} object at {at} is blank. Add text to the text field, and try again."
+        )));
     }
     Ok(())
 }

@@ -46,7 +46,9 @@ pub(super) fn check(model: &SimModel, body: &Value) -> Result<(), Refusal> {
 }
 
 fn native(text: &str, dialect: Dialect) -> Result<(), Refusal> {
-    let bytes = STANDARD.decode(text).map_err(|_| Refusal::serialization("Unable to deserialize blob: invalid base64 (at 'input.invokeModel.body')"))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| Refusal::serialization("Unable to deserialize blob: invalid base64 (at 'input.invokeModel.body')"))?;
     if bytes.len() > MAX_BODY {
         return Err(Refusal::validation(format!(
             "1 validation error detected: Value at 'input.invokeModel.body' failed to satisfy constraint: Member must have length less than or equal to {MAX_BODY}"

@@ -181,9 +181,11 @@ impl<'v, 'p> Object<'v, 'p> {
         let mut set = object.map.iter().filter(|(_, value)| !value.is_null());
         match (set.next(), set.next()) {
             (Some((key, value)), None) => Ok((key.as_str(), value)),
-            (None, _) => {
-                Err(Refusal::validation(format!("{name} object at {} must set one of the following keys: {}.", path.dotted(), known.join(", "))))
-            }
+            (None, _) => Err(Refusal::validation(format!(
+                "{name} object at {} must set one of the following keys: {}.",
+                path.dotted(),
+                known.join(", ")
+            ))),
             (Some(_), Some(_)) => Err(Refusal::validation(format!(
                 "{name} object at {} must set only one of the following keys: {}.",
                 path.dotted(),

@@ -41,7 +41,9 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
         let documents = found.iter().filter(|(_, item)| matches!(item, Found::Document(_))).count();
         total += images;
         if images > MAX_IMAGES {
-            return Err(Refusal::validation(format!("The number of images in messages.{index} is {images}, which exceeds the limit of {MAX_IMAGES} images per message.")));
+            return Err(Refusal::validation(format!(
+                "The number of images in messages.{index} is {images}, which exceeds the limit of {MAX_IMAGES} images per message."
+            )));
         }
         if documents > MAX_DOCUMENTS {
             return Err(Refusal::validation(format!(
@@ -102,9 +104,9 @@ fn one<'c>(case: &Case<'_, '_>, at: &str, item: &Found<'c, '_>, names: &mut Hash
             supported(case.model.takes("VIDEO"), "video")?;
             s3(case, &media.source)?;
             match &media.source {
-                Source::Bytes(bytes) if bytes.len() > MAX_VIDEO_BYTES => {
-                    Err(Refusal::validation(format!("The video at {at} exceeds the maximum size of 25 MB. Use an s3Location source and try again.")))
-                }
+                Source::Bytes(bytes) if bytes.len() > MAX_VIDEO_BYTES => Err(Refusal::validation(format!(
+                    "The video at {at} exceeds the maximum size of 25 MB. Use an s3Location source and try again."
+                ))),
                 _ => Ok(()),
             }
         }
@@ -124,7 +126,10 @@ fn image(case: &Case<'_, '_>, at: &str, media: &Media<'_>, in_result: bool) -> R
     s3(case, &media.source)?;
     let Source::Bytes(bytes) = &media.source else { return Ok(()) };
     if bytes.len() > MAX_IMAGE_BYTES {
-        return Err(Refusal::model(format!("{at}.image.source.base64: image exceeds 3.75 MB maximum: {} bytes > {MAX_IMAGE_BYTES} bytes", bytes.len())));
+        return Err(Refusal::model(format!(
+            "{at}.image.source.base64: image exceeds 3.75 MB maximum: {} bytes > {MAX_IMAGE_BYTES} bytes",
+            bytes.len()
+        )));
     }
     let declared = media.format;
     match sniff::image(bytes) {
@@ -141,9 +146,9 @@ fn image(case: &Case<'_, '_>, at: &str, media: &Media<'_>, in_result: bool) -> R
 
 fn pixels(at: &str, bytes: &[u8], most: u32, what: &str) -> Result<(), Refusal> {
     match dimensions(bytes) {
-        Some((width, height)) if width > most || height > most => Err(Refusal::model(format!(
-            "{at}.image.source.base64.data: At least one of the image dimensions exceed {what}: {most} pixels"
-        ))),
+        Some((width, height)) if width > most || height > most => {
+            Err(Refusal::model(format!("{at}.image.source.base64.data: At least one of the image dimensions exceed {what}: {most} pixels")))
+        }
         _ => Ok(()),
     }
 }
@@ -172,7 +177,9 @@ fn document(case: &Case<'_, '_>, at: &str, document: &Document<'_>) -> Result<()
     }
     let Source::Bytes(bytes) = &document.source else { return Ok(()) };
     if bytes.len() > MAX_DOCUMENT_BYTES {
-        return Err(Refusal::validation(format!("The document at {at} exceeds the maximum size of 4.5 MB. Provide a smaller document and try again.")));
+        return Err(Refusal::validation(format!(
+            "The document at {at} exceeds the maximum size of 4.5 MB. Provide a smaller document and try again."
+        )));
     }
     match document.format {
         Some(format) if !sniff::document(format, bytes) => {

@@ -1,6 +1,6 @@
 //! Judgement of requests: the simulator refuses what AWS refuses, with AWS's status, type and sentence.
 //!
-//! Three layers, in the order AWS applies them. *Shape* ([`shape`]): types, unknown members, unions, lengths, patterns, enums;
+//! Three layers, in the order AWS applies them. *Shape* (`shape`): types, unknown members, unions, lengths, patterns, enums;
 //! constraint violations are collected and reported together. *Conversation*: rules Converse has for every model. *Model*: what
 //! this model's traits do not allow. Texts not proven by the reference are the most plausible wording; classify loosely.
 

@@ -10,7 +10,10 @@ use crate::models::Dialect;
 /// Checks toolUse and toolResult blocks against each other.
 pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
     let messages = &case.request.messages;
-    let used = messages.iter().flat_map(|message| &message.content).any(|placed| matches!(placed.block, Block::ToolUse { .. } | Block::ToolResult { .. }));
+    let used = messages
+        .iter()
+        .flat_map(|message| &message.content)
+        .any(|placed| matches!(placed.block, Block::ToolUse { .. } | Block::ToolResult { .. }));
     if !used {
         return Ok(());
     }

@@ -67,7 +67,9 @@ fn starts_with_thinking(case: &Case<'_, '_>) -> Result<(), Refusal> {
         case.request.messages.iter().enumerate().filter(|(_, message)| message.role != Role::System).collect();
     let in_loop = match spoken.as_slice() {
         [.., (index, message)] if message.role == Role::Assistant => Some((*index, *message)),
-        [.., (index, turn), (_, last)] if last.content.iter().any(|placed| matches!(placed.block, Block::ToolResult { .. })) => Some((*index, *turn)),
+        [.., (index, turn), (_, last)] if last.content.iter().any(|placed| matches!(placed.block, Block::ToolResult { .. })) => {
+            Some((*index, *turn))
+        }
         _ => None,
     };
     let Some((index, turn)) = in_loop else { return Ok(()) };

@@ -39,7 +39,9 @@ fn stop_sequences(case: &Case<'_, '_>) -> Result<(), Refusal> {
         return Err(Refusal::unsupported_field("stopSequences"));
     }
     if stops.len() > most {
-        return Err(Refusal::validation(format!("The number of stopSequences exceeds the model limit of {most}. Remove some and try again.")));
+        return Err(Refusal::validation(format!(
+            "The number of stopSequences exceeds the model limit of {most}. Remove some and try again."
+        )));
     }
     if case.traits.dialect == Dialect::Claude && stops.iter().any(|stop| stop.trim().is_empty()) {
         return Err(Refusal::model("stop_sequences: each stop sequence must contain non-whitespace"));

@@ -54,7 +54,10 @@ fn reaches<'a>(from: &'a Value, name: &str, root: &'a Value, seen: &mut Vec<&'a 
                     return false;
                 }
                 seen.push(target);
-                value.as_str().and_then(|text| root.pointer(text.trim_start_matches('#'))).is_some_and(|next| reaches(next, name, root, seen))
+                value
+                    .as_str()
+                    .and_then(|text| root.pointer(text.trim_start_matches('#')))
+                    .is_some_and(|next| reaches(next, name, root, seen))
             }
             _ => reaches(value, name, root, seen),
         }),

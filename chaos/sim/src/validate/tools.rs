@@ -15,7 +15,9 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
     let Some(config) = &case.request.tools else { return Ok(()) };
     match case.traits.tools {
         ToolSupport::None => return Err(Refusal::validation("This model doesn't support tool use.")),
-        ToolSupport::Blocking if case.streaming => return Err(Refusal::validation("This model doesn't support tool use in streaming mode.")),
+        ToolSupport::Blocking if case.streaming => {
+            return Err(Refusal::validation("This model doesn't support tool use in streaming mode."));
+        }
         ToolSupport::Blocking | ToolSupport::Streaming => {}
     }
     let mut names = HashSet::new();
@@ -36,7 +38,9 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
         }
     }
     if names.is_empty() {
-        return Err(Refusal::validation("The toolConfig.tools field must hold at least one toolSpec or systemTool. Add a tool and try again."));
+        return Err(Refusal::validation(
+            "The toolConfig.tools field must hold at least one toolSpec or systemTool. Add a tool and try again.",
+        ));
     }
     choice(case, config, &names)
 }
@@ -96,7 +100,9 @@ fn choice(case: &Case<'_, '_>, config: &ToolConfig<'_>, names: &HashSet<&str>) -
     }
     let has_spec = config.tools.iter().any(|(_, tool)| matches!(tool, Tool::Spec { .. }));
     if !has_spec {
-        return Err(Refusal::validation(format!("toolConfig.toolChoice.{word} cannot be used when toolConfig.tools only holds system tools.")));
+        return Err(Refusal::validation(format!(
+            "toolConfig.toolChoice.{word} cannot be used when toolConfig.tools only holds system tools."
+        )));
     }
     match named {
         Some(name) if !names.contains(name) => Err(Refusal::model(format!("tool_choice: Tool '{name}' not found in provided tools"))),

@@ -1,9 +1,11 @@
 use std::{
     io,
+    pin::Pin,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
@@ -11,6 +13,7 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use bytes::Bytes;
 use http::HeaderValue;
 use outcrop_domain::{clock::Clock, ids::InvokeId, secret::SecretString};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use super::*;
 use crate::{
@@ -271,16 +274,55 @@ async fn connections_that_fail_or_break_are_connection_failures() {
     assert_eq!(server.received().len(), 1, "a request that was sent is never repeated");
 }
 
+/// A stream that ends when the flag says so, without waking anybody: the peer's close that has not been noticed yet.
+struct Unnoticed(DuplexStream, Arc<AtomicBool>);
+
+impl AsyncRead for Unnoticed {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.1.load(Ordering::SeqCst) { Poll::Ready(Ok(())) } else { Pin::new(&mut self.0).poll_read(context, buffer) }
+    }
+}
+
+impl AsyncWrite for Unnoticed {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
 #[tokio::test]
 async fn a_pooled_connection_that_the_server_closed_costs_no_call() {
     let server = FakeServer::answering(200, &[], "{}");
     let runtime = runtime(&server);
-    for round in 1..=3 {
-        runtime.call(call(RuntimeOperation::Converse)).await.unwrap();
-        assert_eq!(server.connections(), round);
-        server.close_connections();
-        tokio::task::yield_now().await;
-    }
+    runtime.call(call(RuntimeOperation::Converse)).await.unwrap();
+    server.close_connections();
+    tokio::task::yield_now().await;
+    runtime.call(call(RuntimeOperation::Converse)).await.unwrap();
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_request_handed_to_a_connection_that_is_dead_unnoticed_goes_out_on_another() {
+    let server = FakeServer::answering(200, &[], "{}");
+    let dead = Arc::new(AtomicBool::new(false));
+    let (connecting, first) = (server.clone(), Mutex::new(Some(Arc::clone(&dead))));
+    let connector = Connector::from_streams(move |_| {
+        let flag = first.lock().unwrap().take().unwrap_or_default();
+        std::future::ready(Ok(Unnoticed(connecting.connect(), flag)))
+    });
+    let runtime = runtime_with(Transport::over(connector, &TransportSettings::default()), keys(still(), None));
+    runtime.call(call(RuntimeOperation::Converse)).await.unwrap();
+    tokio::task::yield_now().await;
+    dead.store(true, Ordering::SeqCst);
+    runtime.call(call(RuntimeOperation::Converse)).await.unwrap();
+    assert_eq!((server.connections(), server.received().len()), (2, 2));
 }
 
 #[tokio::test]

@@ -49,7 +49,10 @@ impl Checker<'_> {
             "type" => kind(rule, value),
             "const" => equal(rule, value),
             "enum" => list().any(|member| equal(member, value)),
-            "$ref" => rule.as_str().and_then(|reference| schema::resolve(self.root, reference)).is_none_or(|target| self.any(target, value, depth)),
+            "$ref" => rule
+                .as_str()
+                .and_then(|reference| schema::resolve(self.root, reference))
+                .is_none_or(|target| self.any(target, value, depth)),
             "allOf" => list().all(|part| self.any(part, value, depth)),
             "anyOf" => list().any(|part| self.any(part, value, depth)),
             "oneOf" => list().filter(|part| self.any(part, value, depth)).count() == 1,
@@ -91,7 +94,9 @@ impl Checker<'_> {
             "required" => rule.as_array().into_iter().flatten().filter_map(Value::as_str).all(|name| map.contains_key(name)),
             "minProperties" => at_least(map.len(), rule),
             "maxProperties" => at_most(map.len(), rule),
-            "properties" => names(Some(rule)).into_iter().flatten().all(|(name, rule)| map.get(name).is_none_or(|value| self.any(rule, value, depth))),
+            "properties" => {
+                names(Some(rule)).into_iter().flatten().all(|(name, rule)| map.get(name).is_none_or(|value| self.any(rule, value, depth)))
+            }
             "patternProperties" => names(Some(rule)).into_iter().flatten().all(|(source, rule)| {
                 map.iter().filter(|(name, _)| pattern::matches(source, name) == Some(true)).all(|(_, value)| self.any(rule, value, depth))
             }),
@@ -99,13 +104,16 @@ impl Checker<'_> {
                 .iter()
                 .filter(|(name, _)| !names(schema.get("properties")).is_some_and(|known| known.contains_key(*name)))
                 .filter(|(name, _)| {
-                    !names(schema.get("patternProperties")).is_some_and(|known| known.keys().any(|source| pattern::matches(source, name) == Some(true)))
+                    !names(schema.get("patternProperties"))
+                        .is_some_and(|known| known.keys().any(|source| pattern::matches(source, name) == Some(true)))
                 })
                 .all(|(_, value)| self.any(rule, value, depth)),
             "propertyNames" => map.keys().all(|name| self.any(rule, &Value::String(name.clone()), depth)),
-            "dependentRequired" => names(Some(rule)).into_iter().flatten().filter(|(name, _)| map.contains_key(*name)).all(|(_, needs)| {
-                needs.as_array().into_iter().flatten().filter_map(Value::as_str).all(|need| map.contains_key(need))
-            }),
+            "dependentRequired" => names(Some(rule))
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| map.contains_key(*name))
+                .all(|(_, needs)| needs.as_array().into_iter().flatten().filter_map(Value::as_str).all(|need| map.contains_key(need))),
             _ => true,
         }
     }

@@ -31,11 +31,10 @@ impl Filler<'_> {
         let least = size(schema, "minProperties").unwrap_or(0);
         self.fill_up(schema, properties, &mut wanted, least);
         let mut object = Map::new();
-        for (index, name) in wanted.iter().enumerate() {
+        for name in &wanted {
             let member = self.member(schema, properties, name);
-            // A variant of an object is one whose first member differs.
-            let variant = if index == 0 { place.variant } else { 0 };
-            object.insert(name.clone(), self.make(member, place.inside(name).variant(variant)));
+            // A variant of an object is one whose members differ, as far as they can.
+            object.insert(name.clone(), self.make(member, place.inside(name).variant(place.variant)));
         }
         Value::Object(object)
     }
@@ -75,7 +74,8 @@ impl Filler<'_> {
                 return;
             }
             let from_pattern = || patterns?.keys().find_map(|source| pattern::generate(source, (1, 64), extra));
-            let named = schema.get("propertyNames").map(|names| self.make(names, Place { name: "name", depth: PLAIN_DEPTH, variant: extra }));
+            let named =
+                schema.get("propertyNames").map(|names| self.make(names, Place { name: "name", depth: PLAIN_DEPTH, variant: extra }));
             let name = match (named, schema.get("additionalProperties")) {
                 (Some(Value::String(name)), _) => name,
                 (_, Some(Value::Bool(false))) => from_pattern().unwrap_or_default(),
@@ -127,32 +127,23 @@ impl Filler<'_> {
                 let both = schema::merge(schema::flatten(&member, self.root), schema::flatten(contains, self.root));
                 member = Value::Object(both);
             }
-            match self.item(&member, &items, place, (index, unique)) {
+            // A variant of an array is one whose items differ.
+            match self.item(&member, &items, place, (index + place.variant, unique)) {
                 Some(item) => items.push(item),
                 None => break,
-            }
-        }
-        // A variant of an array differs in its first item.
-        if place.variant > 0 && !items.is_empty() {
-            let member = prefix.first().unwrap_or(rest);
-            let at = place.inside(singular(place.name)).variant(place.variant);
-            let different = |value: &Value| items.iter().all(|item| !check::equal(item, value));
-            let changed = at.around().map(|variant| self.make(member, at.variant(variant))).find(different);
-            if let (Some(first), Some(changed)) = (items.first_mut(), changed) {
-                *first = changed;
             }
         }
         Value::Array(items)
     }
 
     /// The next item; different from the others if it must be. `None` when the schema has no further value.
-    fn item(&self, member: &Value, items: &[Value], place: Place<'_>, (index, unique): (usize, bool)) -> Option<Value> {
+    fn item(&self, member: &Value, items: &[Value], place: Place<'_>, (variant, unique): (usize, bool)) -> Option<Value> {
         let at = place.inside(singular(place.name));
         if !unique {
-            return Some(self.make(member, at.variant(index)));
+            return Some(self.make(member, at.variant(variant)));
         }
         let fresh = |value: &Value| items.iter().all(|item| !check::equal(item, value));
-        (index..index + UNIQUE_TRIES).chain(0..UNIQUE_TRIES).map(|variant| self.make(member, at.variant(variant))).find(fresh)
+        (variant..variant + UNIQUE_TRIES).chain(0..UNIQUE_TRIES).map(|variant| self.make(member, at.variant(variant))).find(fresh)
     }
 }
 
@@ -172,6 +163,7 @@ fn strings(value: Option<&Value>) -> Vec<String> {
 fn size(schema: &Map<String, Value>, key: &str) -> Option<usize> {
     // Some generators write `2.0`.
     let value = schema.get(key)?;
-    let whole = value.as_u64().or_else(|| value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0).map(|number| number as u64))?;
+    let whole =
+        value.as_u64().or_else(|| value.as_f64().filter(|number| number.fract() == 0.0 && *number >= 0.0).map(|number| number as u64))?;
     usize::try_from(whole).ok()
 }

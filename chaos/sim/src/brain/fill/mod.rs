@@ -126,11 +126,14 @@ impl Filler<'_> {
         });
         // Two patterns often bind different ends of a string: one after the other may satisfy both.
         let pattern = |part: &Value| Some((base.get("pattern")?.as_str()?.to_owned(), part.get("pattern")?.as_str()?.to_owned()));
-        let joined = rest.iter().filter_map(pattern).flat_map(|(ours, theirs)| [format!("{ours}.*{theirs}"), format!("{theirs}.*{ours}")]).map(|pattern| {
-            let mut other = base.clone();
-            other.insert("pattern".to_owned(), Value::String(pattern));
-            other
-        });
+        let joined =
+            rest.iter().filter_map(pattern).flat_map(|(ours, theirs)| [format!("{ours}.*{theirs}"), format!("{theirs}.*{ours}")]).map(
+                |pattern| {
+                    let mut other = base.clone();
+                    other.insert("pattern".to_owned(), Value::String(pattern));
+                    other
+                },
+            );
         let bases: Vec<Map<String, Value>> = std::iter::once(base.clone()).chain(joined).chain(rivals).collect();
         let tries = place.around().flat_map(|variant| bases.iter().map(move |base| (base, variant)));
         let made = tries.map(|(base, variant)| self.make_flat(base, place.variant(variant)));

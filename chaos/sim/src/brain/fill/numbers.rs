@@ -90,7 +90,8 @@ impl Bounds {
         // Draft 4 writes the exclusive form as a flag.
         let flag = |key: &str| schema.get(key) == Some(&Value::Bool(true));
         let low = tighter(number("minimum").map(|low| (low, flag("exclusiveMinimum"))), number("exclusiveMinimum"), |old, new| new >= old);
-        let high = tighter(number("maximum").map(|high| (high, flag("exclusiveMaximum"))), number("exclusiveMaximum"), |old, new| new <= old);
+        let high =
+            tighter(number("maximum").map(|high| (high, flag("exclusiveMaximum"))), number("exclusiveMaximum"), |old, new| new <= old);
         Self { low, high, step: number("multipleOf").filter(|step| *step > 0.0) }
     }
 

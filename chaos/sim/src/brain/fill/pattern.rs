@@ -76,7 +76,9 @@ impl Made {
     fn class(&mut self, class: &Class) {
         let holds = |c: char| match class {
             Class::Unicode(class) => class.iter().any(|range| (range.start()..=range.end()).contains(&c)),
-            Class::Bytes(class) => u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && class.iter().any(|range| (range.start()..=range.end()).contains(&byte))),
+            Class::Bytes(class) => {
+                u8::try_from(c).is_ok_and(|byte| byte.is_ascii() && class.iter().any(|range| (range.start()..=range.end()).contains(&byte)))
+            }
         };
         let good: Vec<char> = PREFERRED.chars().filter(|c| holds(*c)).collect();
         let Some(index) = self.variant.checked_rem(good.len()) else {

@@ -64,7 +64,11 @@ pub(super) fn merge(mut left: Map<String, Value>, right: Map<String, Value>) -> 
                 if number(&ours) >= number(&theirs) { ours } else { theirs }
             }
             "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
-                if number(&ours) <= number(&theirs) { ours } else { theirs }
+                if number(&ours) <= number(&theirs) {
+                    ours
+                } else {
+                    theirs
+                }
             }
             "multipleOf" => multiple(ours, theirs),
             "type" => kinds(&ours, theirs),

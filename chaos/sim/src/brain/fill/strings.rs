@@ -23,7 +23,7 @@ pub(super) fn string(schema: &Map<String, Value>, hints: &Hints, place: Place<'_
             return made;
         }
     }
-    if let Some(made) = schema.get("format").and_then(Value::as_str).and_then(|format| formatted(format, &spoken, place.variant)) {
+    if let Some(made) = schema.get("format").and_then(Value::as_str).and_then(|format| formatted(format, hints, place.variant)) {
         return made;
     }
     sized(&spoken, least, most, place.variant)
@@ -52,23 +52,25 @@ fn sized(text: &str, least: usize, most: usize, variant: usize) -> String {
     chars.into_iter().collect()
 }
 
-/// A sample of a standard format, the spoken text where it already is one.
-fn formatted(format: &str, spoken: &str, variant: usize) -> Option<String> {
+/// A sample of a standard format, from the text where it holds one.
+fn formatted(format: &str, hints: &Hints, variant: usize) -> Option<String> {
+    if variant == 0
+        && let Some(spoken) = hints.formatted(format)
+    {
+        return Some(spoken);
+    }
     let two = |base: usize, span: usize| format!("{:02}", base + variant % span);
     let number = variant + 1;
     Some(match format {
-        "date" if is_date(spoken) && variant == 0 => spoken.to_owned(),
         "date" => format!("2026-01-{}", two(1, 28)),
         "date-time" => format!("2026-01-15T{}:00:00Z", two(0, 24)),
         "time" => format!("{}:00:00Z", two(0, 24)),
         "duration" => format!("P{number}D"),
-        "email" | "idn-email" if spoken.contains('@') && variant == 0 => spoken.to_owned(),
         "email" | "idn-email" if variant == 0 => "user@example.com".to_owned(),
         "email" | "idn-email" => format!("user{number}@example.com"),
         "hostname" | "idn-hostname" => format!("host{number}.example.com"),
         "ipv4" => format!("192.0.2.{}", 1 + variant % 254),
         "ipv6" => format!("2001:db8::{number:x}"),
-        "uri" | "iri" | "url" if spoken.starts_with("http") && variant == 0 => spoken.to_owned(),
         "uri" | "iri" | "url" if variant == 0 => "https://example.com/".to_owned(),
         "uri" | "iri" | "url" => format!("https://example.com/{number}"),
         "uri-reference" | "iri-reference" => format!("/item/{number}"),
@@ -80,9 +82,4 @@ fn formatted(format: &str, spoken: &str, variant: usize) -> Option<String> {
         "byte" | "base64" => "aGVsbG8=".to_owned(),
         _ => return None,
     })
-}
-
-fn is_date(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.len() == 10 && bytes.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
 }

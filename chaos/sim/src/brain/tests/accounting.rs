@@ -30,7 +30,11 @@ fn a_prefix_is_written_once_and_read_until_it_expires() {
     assert_eq!(ask(&mut memory, "hi b", 200), (5, 2000, 0, 0), "another question, same prefix");
     assert_eq!(ask(&mut memory, "hi b", 499), (5, 2000, 0, 0), "reading at 200 restarted the five minutes");
     assert_eq!(ask(&mut memory, "hi b", 800), (5, 0, 2000, 0), "expired at 799");
-    assert_eq!(cached(&ask_with(&mut Memory::new(1), CLAUDE, &with_system("s", "5m", "hi b"), 800)), (5, 0, 2000, 0), "another region knows nothing");
+    assert_eq!(
+        cached(&ask_with(&mut Memory::new(1), CLAUDE, &with_system("s", "5m", "hi b"), 800)),
+        (5, 0, 2000, 0),
+        "another region knows nothing"
+    );
 }
 
 #[test]
@@ -129,7 +133,10 @@ fn counting_agrees_with_what_an_answer_is_billed() {
 fn native_bodies_are_counted_with_tools_and_system() {
     let native = |body: &Value| json!({"input": {"invokeModel": {"body": STANDARD.encode(body.to_string())}}});
     let small = count(&model(CLAUDE), &native(&json!({"max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]})));
-    let large = count(&model(CLAUDE), &native(&json!({"max_tokens": 1, "system": text(500, "s"), "messages": [{"role": "user", "content": "hi"}]})));
+    let large = count(
+        &model(CLAUDE),
+        &native(&json!({"max_tokens": 1, "system": text(500, "s"), "messages": [{"role": "user", "content": "hi"}]})),
+    );
     assert!(small > 0 && large >= small + 500, "{small} {large}");
 }
 
@@ -139,7 +146,10 @@ fn images_cost_by_size_and_other_scripts_more_than_latin() {
         let mut bytes = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR".to_vec();
         bytes.extend_from_slice(&width.to_be_bytes());
         bytes.extend_from_slice(&height.to_be_bytes());
-        count(&model(CLAUDE), &json!({"messages": [{"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": STANDARD.encode(bytes)}}}]}]}))
+        count(
+            &model(CLAUDE),
+            &json!({"messages": [{"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": STANDARD.encode(bytes)}}}]}]}),
+        )
     };
     assert_eq!((picture(750, 100), picture(4000, 4000)), (104, 1604));
     assert_eq!((tokens::text("abcdefgh"), tokens::text("\u{65e5}\u{672c}\u{8a9e}")), (2, 2));

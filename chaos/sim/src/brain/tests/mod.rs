@@ -1,7 +1,8 @@
 //! The mock model, seen through its public functions.
 
+use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 use crate::models::ModelBook;
@@ -20,8 +21,11 @@ pub(super) const NOVA_2: &str = "amazon.nova-2-lite-v1:0";
 pub(super) const GPT: &str = "openai.gpt-6-sol";
 pub(super) const GPT_OSS: &str = "openai.gpt-oss-120b-1:0";
 
+/// Parsed once: the file is long.
+static BOOK: LazyLock<ModelBook> = LazyLock::new(ModelBook::builtin);
+
 pub(super) fn model(id: &str) -> SimModel {
-    ModelBook::builtin().all().iter().find(|model| model.id == id).unwrap_or_else(|| panic!("no model {id}")).clone()
+    BOOK.all().iter().find(|model| model.id == id).unwrap_or_else(|| panic!("no model {id}")).clone()
 }
 
 /// Validates and answers, as the server does.
@@ -82,6 +86,10 @@ pub(super) fn tool(name: &str, description: &str, schema: Value) -> Value {
 }
 
 pub(super) fn weather() -> Value {
-    tool("get_weather", "Current weather of a city", json!({"type": "object",
-        "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}}, "required": ["city"]}))
+    tool(
+        "get_weather",
+        "Current weather of a city",
+        json!({"type": "object",
+        "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "fahrenheit"]}}, "required": ["city"]}),
+    )
 }

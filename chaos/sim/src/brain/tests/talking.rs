@@ -2,7 +2,11 @@ use super::*;
 
 #[test]
 fn the_same_calls_get_the_same_answers() {
-    let bodies = [user("Tell me about tides"), with("weather in Paris?", json!({"toolConfig": {"tools": [weather()]}})), user("Tell me about tides")];
+    let bodies = [
+        user("Tell me about tides"),
+        with("weather in Paris?", json!({"toolConfig": {"tools": [weather()]}})),
+        user("Tell me about tides"),
+    ];
     let run = |seed| {
         let mut memory = Memory::new(seed);
         bodies.iter().map(|body| ask_with(&mut memory, CLAUDE, body, 0)).collect::<Vec<_>>()
@@ -74,11 +78,14 @@ fn media_are_mentioned() {
 
 #[test]
 fn json_is_given_where_it_is_asked_for() {
-    let loose: Value = serde_json::from_str(&said(&ask(NOVA, &with("Which planet is largest?", json!({"system": [{"text": "Respond only in JSON."}]}))))).unwrap();
+    let loose: Value =
+        serde_json::from_str(&said(&ask(NOVA, &with("Which planet is largest?", json!({"system": [{"text": "Respond only in JSON."}]})))))
+            .unwrap();
     assert!(loose.is_object());
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}, "temperature": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}},
         "required": ["city", "temperature", "tags"], "additionalProperties": false});
-    let format = json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema.to_string()}}}}});
+    let format =
+        json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema.to_string()}}}}});
     let turn = ask(CLAUDE, &with("It is 18 degrees in Lisbon.", format));
     let value: Value = serde_json::from_str(&said(&turn)).unwrap();
     assert_eq!((value["city"].as_str(), value["temperature"].as_i64()), (Some("Lisbon"), Some(18)), "{value}");
@@ -105,7 +112,10 @@ fn stop_sequences_end_the_answer_and_are_reported_when_asked() {
     assert_eq!(turn.additional_response_fields, Some(json!({"stop_sequence": "4, 5"})));
     let other = ask(CLAUDE, &with("Count to 3", json!({"additionalModelResponseFieldPaths": ["/stop_sequence", "/nothing"]})));
     assert_eq!(other.additional_response_fields, Some(json!({"stop_sequence": null})));
-    assert_eq!(ask(NOVA, &with("Count to 3", json!({"additionalModelResponseFieldPaths": ["/stop_sequence"]}))).additional_response_fields, None);
+    assert_eq!(
+        ask(NOVA, &with("Count to 3", json!({"additionalModelResponseFieldPaths": ["/stop_sequence"]}))).additional_response_fields,
+        None
+    );
 }
 
 #[test]
@@ -126,7 +136,10 @@ fn guardrails_block_questions_and_explain_when_traced() {
     let turn = ask(NOVA, &with("please BLOCKME now", guardrail("enabled")));
     assert_eq!((turn.stop_reason, turn.usage.output), ("guardrail_intervened", 0));
     let trace = turn.guardrail_trace.unwrap();
-    assert_eq!(trace["inputAssessment"]["gr1"]["wordPolicy"]["customWords"][0], json!({"match": "BLOCKME", "action": "BLOCKED", "detected": true}));
+    assert_eq!(
+        trace["inputAssessment"]["gr1"]["wordPolicy"]["customWords"][0],
+        json!({"match": "BLOCKME", "action": "BLOCKED", "detected": true})
+    );
     assert_eq!(ask(NOVA, &with("please BLOCKME now", guardrail("disabled"))).guardrail_trace, None);
     let free = ask(NOVA, &with("hello", guardrail("enabled")));
     assert_eq!(free.stop_reason, "end_turn");
@@ -151,4 +164,17 @@ fn guarded_blocks_alone_are_assessed_and_answers_too() {
 fn the_service_tier_is_echoed() {
     assert_eq!(ask(NOVA, &with("hi", json!({"serviceTier": {"type": "flex"}}))).service_tier.as_deref(), Some("flex"));
     assert_eq!(ask(NOVA, &user("hi")).service_tier, None);
+}
+
+#[test]
+fn every_chat_model_answers_and_every_tool_model_calls() {
+    for model in BOOK.all().iter().filter(|model| model.traits.is_some()) {
+        let turn = ask(&model.id, &user("How do volcanoes form?"));
+        assert_eq!((turn.stop_reason, said(&turn).contains("volcanoes")), ("end_turn", true), "{}: {turn:?}", model.id);
+        assert!(turn.usage.input > 0 && turn.usage.output > 0, "{}", model.id);
+        if model.traits.as_ref().unwrap().tools != crate::models::ToolSupport::None {
+            let turn = ask(&model.id, &with("weather in Paris", json!({"toolConfig": {"tools": [weather()]}})));
+            assert_eq!((turn.stop_reason, calls(&turn).len()), ("tool_use", 1), "{}", model.id);
+        }
+    }
 }

@@ -5,7 +5,11 @@ fn tools(list: Value) -> Value {
 }
 
 fn search() -> Value {
-    tool("search_documents", "Find pages in the archive", json!({"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}))
+    tool(
+        "search_documents",
+        "Find pages in the archive",
+        json!({"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}),
+    )
 }
 
 fn clock() -> Value {
@@ -49,7 +53,8 @@ fn without_parallel_calls_the_rest_follows_after_the_results() {
         let turn = ask_with(&mut memory, CLAUDE, &body, 0);
         assert_eq!(calls(&turn)[0].1["city"], city);
         let Some(Block::ToolUse { id, .. }) = turn.blocks.last() else { panic!("{turn:?}") };
-        let result = json!({"role": "user", "content": [{"toolResult": {"toolUseId": id, "content": [{"text": format!("{city} is sunny")}]}}]});
+        let result =
+            json!({"role": "user", "content": [{"toolResult": {"toolUseId": id, "content": [{"text": format!("{city} is sunny")}]}}]});
         body["messages"].as_array_mut().unwrap().extend([replay(&turn), result]);
     }
     let last = ask_with(&mut memory, CLAUDE, &body, 0);
@@ -81,6 +86,15 @@ fn forced_choices_are_obeyed_without_a_preamble() {
 }
 
 #[test]
+fn a_tool_named_by_the_system_prompt_as_the_way_to_answer_is_called_once() {
+    let mut body = with("Tell me a joke", tools(json!([weather()])));
+    body["system"] = json!([{"text": "Give your final answer by calling the tool `get_weather`; do not give it as plain text."}]);
+    assert_eq!(calls(&ask(CLAUDE, &body))[0].0, "get_weather");
+    body["system"] = json!([{"text": "Give your final answer by calling the tool `no_such_tool`."}]);
+    assert!(calls(&ask(CLAUDE, &body)).is_empty());
+}
+
+#[test]
 fn results_are_answered_with_their_text() {
     let history = |content: Value, status: &str| {
         json!({"toolConfig": {"tools": [weather()]}, "messages": [
@@ -98,7 +112,8 @@ fn results_are_answered_with_their_text() {
 
 #[test]
 fn anthropic_defined_tools_get_their_own_arguments() {
-    let body = with("Use bash to list files", json!({"additionalModelRequestFields": {"tools": [{"type": "bash_20250124", "name": "bash"}]}}));
+    let body =
+        with("Use bash to list files", json!({"additionalModelRequestFields": {"tools": [{"type": "bash_20250124", "name": "bash"}]}}));
     let turn = ask(CLAUDE, &body);
     assert_eq!(calls(&turn).len(), 1);
     assert!(calls(&turn)[0].1["command"].is_string());
@@ -113,7 +128,8 @@ fn a_call_that_does_not_fit_max_tokens_is_not_made() {
 
 #[test]
 fn nova_grounding_cites_the_web() {
-    let turn = ask(NOVA_2, &with("Who invented the zipper?", json!({"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}})));
+    let turn =
+        ask(NOVA_2, &with("Who invented the zipper?", json!({"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}})));
     let Some(Block::Cited { citations, .. }) = turn.blocks.last() else { panic!("{turn:?}") };
     let web = &citations[0]["location"]["web"];
     assert!(web["url"].as_str().unwrap().starts_with("https://") && web["domain"].is_string(), "{citations}");

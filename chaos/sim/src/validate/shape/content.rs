@@ -331,7 +331,10 @@ fn tool_change<'a>(value: &'a Value, path: Path<'_>, faults: &Faults) -> Result<
 }
 
 fn not_an_object(path: Path<'_>) -> Refusal {
-    Refusal::validation(format!("The format of the value at {} is invalid. Provide a json object for the field and try again.", path.dotted()))
+    Refusal::validation(format!(
+        "The format of the value at {} is invalid. Provide a json object for the field and try again.",
+        path.dotted()
+    ))
 }
 
 fn word(text: &str, extra: &str) -> bool {

@@ -77,7 +77,8 @@ const ROLE: TextRule = one_of(&["user", "assistant", "system"]);
 const TRACE: TextRule = one_of(&["enabled", "disabled", "enabled_full"]);
 const STREAM_MODE: TextRule = one_of(&["sync", "async"]);
 const FORMAT: TextRule = one_of(&["json_schema"]);
-const GUARDRAIL_ID: TextRule = shaped(0, 2048, "(|([a-z0-9]+)|(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+))", guardrail_id);
+const GUARDRAIL_ID: TextRule =
+    shaped(0, 2048, "(|([a-z0-9]+)|(arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:guardrail/[a-z0-9]+))", guardrail_id);
 const GUARDRAIL_VERSION: TextRule = shaped(0, 64, "(|([1-9][0-9]{0,7})|(DRAFT))", guardrail_version);
 const METADATA_KEY: TextRule = shaped(1, 256, "[a-zA-Z0-9\\s:_@$#=/+,-.]{1,256}", metadata);
 const METADATA_VALUE: TextRule = shaped(0, 256, "[a-zA-Z0-9\\s:_@$#=/+,-.]{0,256}", metadata);
@@ -118,7 +119,9 @@ pub(crate) fn countable(body: &Value) -> Result<Request<'_>, Refusal> {
 fn read<'a>(body: &'a Value, streaming: bool, faults: &Faults) -> Result<Request<'a>, Refusal> {
     let top = Object::open(body, Path::Root, faults, &MEMBERS)?;
     if top.raw("promptVariables").is_some() {
-        return Err(Refusal::validation("The promptVariables field is only supported when the modelId is the ARN of a prompt. Remove promptVariables and try again."));
+        return Err(Refusal::validation(
+            "The promptVariables field is only supported when the modelId is the ARN of a prompt. Remove promptVariables and try again.",
+        ));
     }
     let (schema, effort) = output_config(&top)?;
     metadata_config(&top)?;

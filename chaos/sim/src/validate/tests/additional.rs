@@ -90,5 +90,9 @@ fn native_output_config_follows_the_model() {
     let format = |schema: Value| config(json!({"format": {"type": "json_schema", "schema": schema}}));
     accepted(SONNET_45, &format(json!({"type": "object", "additionalProperties": false})));
     refused(SONNET_45, &format(json!({"type": "object"})), "'additionalProperties' must be explicitly set to false");
-    refused(OPUS_47, &format(json!({"type": "object", "additionalProperties": false})), "output_config.format: Extra inputs are not permitted");
+    refused(
+        OPUS_47,
+        &format(json!({"type": "object", "additionalProperties": false})),
+        "output_config.format: Extra inputs are not permitted",
+    );
 }

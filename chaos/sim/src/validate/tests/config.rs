@@ -9,12 +9,21 @@ fn unknown_members_are_refused_at_every_level() {
         (json!({"inferenceConfig": {"topK": 1}}), "#/inferenceConfig: extraneous key [topK]"),
         (json!({"messages": [{"role": "user", "content": [{"text": "x"}], "name": "bob"}]}), "#/messages/0: extraneous key [name]"),
         (content(json!([{"text": "x", "cache_control": {}}])), "#/messages/0/content/0: extraneous key [cache_control]"),
-        (content(json!([{"image": {"format": "png", "source": {"url": "u"}}}])), "#/messages/0/content/0/image/source: extraneous key [url]"),
-        (json!({"toolConfig": {"tools": [{"toolSpec": {"name": "x", "parameters": {}}}]}}), "#/toolConfig/tools/0/toolSpec: extraneous key [parameters]"),
+        (
+            content(json!([{"image": {"format": "png", "source": {"url": "u"}}}])),
+            "#/messages/0/content/0/image/source: extraneous key [url]",
+        ),
+        (
+            json!({"toolConfig": {"tools": [{"toolSpec": {"name": "x", "parameters": {}}}]}}),
+            "#/toolConfig/tools/0/toolSpec: extraneous key [parameters]",
+        ),
         (json!({"toolConfig": {"tools": [], "toolChoice": {"none": {}}}}), "extraneous key [none]"),
         (json!({"system": [{"text": "x", "type": "text"}]}), "#/system/0: extraneous key [type]"),
         (json!({"outputConfig": {"format": {}}}), "#/outputConfig: extraneous key [format]"),
-        (json!({"guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "streamProcessingMode": "sync"}}), "[streamProcessingMode]"),
+        (
+            json!({"guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "1", "streamProcessingMode": "sync"}}),
+            "[streamProcessingMode]",
+        ),
     ];
     for (change, fragment) in rows {
         refused(SONNET_45, &body(change), fragment);
@@ -47,10 +56,22 @@ fn wrong_json_types_are_serialization_errors() {
 #[test]
 fn constraint_violations_are_reported_together_in_the_front_end_words() {
     let rows = [
-        (json!({"messages": null}), "1 validation error detected: Value at 'messages' failed to satisfy constraint: Member must not be null"),
-        (json!({"messages": [{"role": "user"}]}), "Value at 'messages.1.member.content' failed to satisfy constraint: Member must not be null"),
-        (json!({"messages": [{"role": "tool", "content": [{"text": "x"}]}]}), "Value 'tool' at 'messages.1.member.role' failed to satisfy constraint: Member must satisfy enum value set: [user, assistant, system]"),
-        (json!({"inferenceConfig": {"temperature": 1.5}}), "Value '1.5' at 'inferenceConfig.temperature' failed to satisfy constraint: Member must have value less than or equal to 1"),
+        (
+            json!({"messages": null}),
+            "1 validation error detected: Value at 'messages' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            json!({"messages": [{"role": "user"}]}),
+            "Value at 'messages.1.member.content' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            json!({"messages": [{"role": "tool", "content": [{"text": "x"}]}]}),
+            "Value 'tool' at 'messages.1.member.role' failed to satisfy constraint: Member must satisfy enum value set: [user, assistant, system]",
+        ),
+        (
+            json!({"inferenceConfig": {"temperature": 1.5}}),
+            "Value '1.5' at 'inferenceConfig.temperature' failed to satisfy constraint: Member must have value less than or equal to 1",
+        ),
         (json!({"inferenceConfig": {"temperature": -0.1}}), "greater than or equal to 0"),
         (json!({"inferenceConfig": {"topP": 2}}), "at 'inferenceConfig.topP'"),
         (json!({"inferenceConfig": {"maxTokens": 0}}), "Member must have value greater than or equal to 1"),
@@ -59,12 +80,24 @@ fn constraint_violations_are_reported_together_in_the_front_end_words() {
         (json!({"performanceConfig": {"latency": "fast"}}), "[standard, optimized]"),
         (json!({"serviceTier": {"type": "gold"}}), "[priority, default, flex, reserved]"),
         (json!({"serviceTier": {}}), "'serviceTier.type' failed to satisfy constraint: Member must not be null"),
-        (json!({"requestMetadata": {}}), "'requestMetadata' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+        (
+            json!({"requestMetadata": {}}),
+            "'requestMetadata' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        ),
         (json!({"requestMetadata": {"a": "b;c"}}), "Member must satisfy regular expression pattern"),
-        (json!({"system": [{"text": ""}]}), "'system.1.member.text' failed to satisfy constraint: Member must have length greater than or equal to 1"),
+        (
+            json!({"system": [{"text": ""}]}),
+            "'system.1.member.text' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        ),
         (content(json!([{"image": {"format": "bmp", "source": {"bytes": "AA=="}}}])), "[png, jpeg, gif, webp]"),
-        (json!({"toolConfig": {"tools": []}}), "'toolConfig.tools' failed to satisfy constraint: Member must have length greater than or equal to 1"),
-        (json!({"additionalModelResponseFieldPaths": ["/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11"]}), "less than or equal to 10"),
+        (
+            json!({"toolConfig": {"tools": []}}),
+            "'toolConfig.tools' failed to satisfy constraint: Member must have length greater than or equal to 1",
+        ),
+        (
+            json!({"additionalModelResponseFieldPaths": ["/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11"]}),
+            "less than or equal to 10",
+        ),
         (json!({"guardrailConfig": {"guardrailIdentifier": "ABC", "guardrailVersion": "1"}}), "at 'guardrailConfig.guardrailIdentifier'"),
         (json!({"guardrailConfig": {"guardrailIdentifier": "abc", "guardrailVersion": "v1"}}), "at 'guardrailConfig.guardrailVersion'"),
     ];
@@ -88,7 +121,11 @@ fn constraint_violations_are_reported_together_in_the_front_end_words() {
 #[test]
 fn unions_take_exactly_one_member() {
     refused(NOVA, &content(json!([{}])), "ContentBlock object at messages.0.content.0 must set one of the following keys: text, image,");
-    refused(NOVA, &content(json!([{"text": "a", "image": {}}])), "ContentBlock object at messages.0.content.0 must set only one of the following keys");
+    refused(
+        NOVA,
+        &content(json!([{"text": "a", "image": {}}])),
+        "ContentBlock object at messages.0.content.0 must set only one of the following keys",
+    );
     refused(NOVA, &body(json!({"system": [{}]})), "SystemContentBlock object at system.0 must set one of");
     accepted(NOVA, &content(json!([{"text": "a", "image": null}])));
 }
@@ -101,12 +138,21 @@ fn prompt_variables_need_a_prompt() {
 #[test]
 fn a_guardrail_needs_both_identifier_and_version() {
     refused(NOVA, &body(json!({"guardrailConfig": {"guardrailIdentifier": "abc"}})), "must both be provided");
-    accepted(NOVA, &body(json!({"guardrailConfig": {"guardrailIdentifier": "arn:aws:bedrock:us-east-1:123456789012:guardrail/abc", "guardrailVersion": "12"}})));
+    accepted(
+        NOVA,
+        &body(
+            json!({"guardrailConfig": {"guardrailIdentifier": "arn:aws:bedrock:us-east-1:123456789012:guardrail/abc", "guardrailVersion": "12"}}),
+        ),
+    );
 }
 
 #[test]
 fn max_tokens_stays_within_the_models_limits() {
-    refused(SONNET_35, &body(json!({"inferenceConfig": {"maxTokens": 8193}})), "The maximum tokens you requested exceeds the model limit of 8192.");
+    refused(
+        SONNET_35,
+        &body(json!({"inferenceConfig": {"maxTokens": 8193}})),
+        "The maximum tokens you requested exceeds the model limit of 8192.",
+    );
     accepted(SONNET_35, &body(json!({"inferenceConfig": {"maxTokens": 8192}})));
     for id in [GPT, KIMI, GROK] {
         refused(id, &body(json!({"inferenceConfig": {"maxTokens": 15}})), "Expected a value >= 16");
@@ -153,7 +199,9 @@ fn latency_optimisation_is_refused_where_it_does_not_exist() {
 }
 
 fn format(schema: &Value) -> Value {
-    body(json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema.to_string(), "name": "answer"}}}}}))
+    body(
+        json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": schema.to_string(), "name": "answer"}}}}}),
+    )
 }
 
 #[test]
@@ -163,7 +211,8 @@ fn structured_output_takes_a_string_of_the_supported_subset() {
     accepted(SONNET_45, &format(&good));
     refused(OPUS_47, &format(&good), "output_config.format: Extra inputs are not permitted");
     refused(NOVA_2, &format(&good), "output_config.format: Extra inputs are not permitted");
-    let object_schema = body(json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": good}}}}}));
+    let object_schema =
+        body(json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": good}}}}}));
     refused_as(SONNET_45, &object_schema, "SerializationException", "START_OBJECT can not be converted to a String");
     let broken = body(json!({"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": "{"}}}}}));
     refused(SONNET_45, &broken, "Provide a valid JSON schema string");
@@ -171,7 +220,10 @@ fn structured_output_takes_a_string_of_the_supported_subset() {
     let rows = [
         (json!({"type": "object"}), "'additionalProperties' must be explicitly set to false"),
         (closed(json!({"type": "object", "properties": {}})), "'additionalProperties' must be explicitly set to false"),
-        (closed(json!({"type": "integer", "minimum": 1, "maximum": 5})), "For 'integer' type, properties minimum, maximum are not supported"),
+        (
+            closed(json!({"type": "integer", "minimum": 1, "maximum": 5})),
+            "For 'integer' type, properties minimum, maximum are not supported",
+        ),
         (closed(json!({"type": "string", "minLength": 1})), "'minLength' is not supported"),
         (closed(json!({"type": "array", "items": {}, "minItems": 2})), "'minItems' values other than 0 or 1"),
         (closed(json!({"not": {"type": "null"}})), "'not' is not supported"),
@@ -230,7 +282,11 @@ fn cache_points_follow_support_number_order_and_place() {
 
     let mixed = |first, second| json!({"system": [{"text": "s"}, point(first)], "messages": [{"role": "user", "content": [{"text": "a"}, point(second)]}]});
     accepted(SONNET_45, &mixed(Some("1h"), None));
-    refused(SONNET_45, &mixed(None, Some("1h")), "messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m'");
+    refused(
+        SONNET_45,
+        &mixed(None, Some("1h")),
+        "messages.0.content.0.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m'",
+    );
 
     let mut with_tools = body(json!({"toolConfig": tools()}));
     with_tools["toolConfig"]["tools"].as_array_mut().unwrap().push(point(None));

@@ -20,7 +20,11 @@ fn conversations_start_with_the_user_and_alternate() {
 fn empty_content_and_blank_text_are_refused() {
     refused(SONNET_45, &content(json!([])), "The content field in the Message object at messages.0 is empty.");
     for blank in ["", " ", "\n\t "] {
-        refused(SONNET_45, &content(json!([{"text": blank}])), "The text field in the ContentBlock object at messages.0.content.0 is blank.");
+        refused(
+            SONNET_45,
+            &content(json!([{"text": blank}])),
+            "The text field in the ContentBlock object at messages.0.content.0 is blank.",
+        );
     }
     refused(SONNET_45, &body(json!({"system": [{"text": "  "}]})), "The text field in the SystemContentBlock object at system.0 is blank.");
     accepted(SONNET_45, &content(json!([{"text": "\n x"}])));
@@ -73,7 +77,10 @@ fn blocks_belong_to_their_role() {
         (assistant(image("png", &png(8, 8))), "image blocks are only allowed in messages with the user role"),
         (assistant(document("a", "txt", b"x")), "document blocks are only allowed in messages with the user role"),
         (assistant(result("tool_1")), "toolResult blocks are only allowed in messages with the user role"),
-        (content(json!([{"toolUse": {"toolUseId": "a", "name": "b", "input": {}}}])), "toolUse blocks are only allowed in messages with the assistant role"),
+        (
+            content(json!([{"toolUse": {"toolUseId": "a", "name": "b", "input": {}}}])),
+            "toolUse blocks are only allowed in messages with the assistant role",
+        ),
         (content(json!([{"reasoningContent": {"reasoningText": {"text": "x"}}}])), "User messages cannot contain reasoning content"),
     ];
     for (body, fragment) in rows {

@@ -95,7 +95,10 @@ fn documents_need_support_and_honest_bytes() {
     let mut heavy = b"%PDF-".to_vec();
     heavy.resize(4_718_593, b'x');
     refused(SONNET_45, &with("pdf", &heavy), "exceeds the maximum size of 4.5 MB");
-    accepted(SONNET_45, &content(json!([{"text": "read"}, {"document": {"name": "a", "source": {"text": "words"}, "citations": {"enabled": true}}}])));
+    accepted(
+        SONNET_45,
+        &content(json!([{"text": "read"}, {"document": {"name": "a", "source": {"text": "words"}, "citations": {"enabled": true}}}])),
+    );
 }
 
 #[test]
@@ -106,7 +109,9 @@ fn video_audio_and_s3_follow_the_model() {
     let audio = content(json!([{"text": "x"}, {"audio": {"format": "mp3", "source": {"bytes": "AAAA"}}}]));
     accepted("mistral.voxtral-mini-3b-2507", &audio);
     refused(NOVA, &audio, "This model doesn't support the audio field");
-    let stored = |uri: &str| content(json!([{"text": "x"}, {"image": {"format": "png", "source": {"s3Location": {"uri": uri, "bucketOwner": "123456789012"}}}}]));
+    let stored = |uri: &str| {
+        content(json!([{"text": "x"}, {"image": {"format": "png", "source": {"s3Location": {"uri": uri, "bucketOwner": "123456789012"}}}}]))
+    };
     accepted(NOVA, &stored("s3://my-bucket/key.png"));
     refused(SONNET_45, &stored("s3://my-bucket/key.png"), "s3Location");
     refused(NOVA, &stored("https://example.com/x"), "Member must satisfy regular expression pattern: s3://");
@@ -114,8 +119,14 @@ fn video_audio_and_s3_follow_the_model() {
 
 #[test]
 fn search_results_are_for_claude() {
-    let found = content(json!([{"text": "x"}, {"searchResult": {"source": "s", "title": "t", "content": [{"text": "c"}], "citations": {"enabled": true}}}]));
+    let found = content(
+        json!([{"text": "x"}, {"searchResult": {"source": "s", "title": "t", "content": [{"text": "c"}], "citations": {"enabled": true}}}]),
+    );
     accepted(SONNET_45, &found);
     refused(NOVA, &found, "searchResult");
-    refused(SONNET_45, &content(json!([{"searchResult": {"source": "s", "content": []}}])), "searchResult.title' failed to satisfy constraint");
+    refused(
+        SONNET_45,
+        &content(json!([{"searchResult": {"source": "s", "content": []}}])),
+        "searchResult.title' failed to satisfy constraint",
+    );
 }

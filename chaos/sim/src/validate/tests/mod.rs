@@ -1,5 +1,7 @@
 //! One refused body and one accepted neighbour for every rule. Each row: model, base body, change, expected type and fragment.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -39,8 +41,11 @@ pub(super) const KIMI: &str = "moonshotai.kimi-k3";
 pub(super) const GROK: &str = "xai.grok-4.6";
 pub(super) const PALMYRA: &str = "writer.palmyra-x5-v1:0";
 
+/// Parsed once: the file is long.
+static BOOK: LazyLock<ModelBook> = LazyLock::new(ModelBook::builtin);
+
 pub(super) fn model(id: &str) -> SimModel {
-    ModelBook::builtin().all().iter().find(|model| model.id == id).unwrap_or_else(|| panic!("no model {id}")).clone()
+    BOOK.all().iter().find(|model| model.id == id).unwrap_or_else(|| panic!("no model {id}")).clone()
 }
 
 /// A minimal body with `change` merged over it (RFC 7396: null removes).
@@ -134,8 +139,7 @@ pub(super) fn refused_as(id: &str, body: &Value, error_type: &str, fragment: &st
 
 #[test]
 fn every_chat_model_accepts_a_plain_question() {
-    let book = ModelBook::builtin();
-    let chat: Vec<_> = book.all().iter().filter(|model| model.traits.is_some()).collect();
+    let chat: Vec<_> = BOOK.all().iter().filter(|model| model.traits.is_some()).collect();
     assert!(chat.len() > 70, "{}", chat.len());
     for model in chat {
         for streaming in [false, true] {

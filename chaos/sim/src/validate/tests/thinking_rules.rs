@@ -41,7 +41,11 @@ fn thinking_takes_the_form_of_the_model() {
     refused(SONNET_35, &budget(2048), "thinking: Extra inputs are not permitted");
     refused(SONNET_45, &thinking(json!({"type": "on"})), "does not match any of the expected tags");
     refused(SONNET_45, &thinking(json!(true)), "thinking: Input should be a valid dictionary");
-    refused(SONNET_46, &thinking(json!({"type": "adaptive", "budget_tokens": 2048})), "thinking.adaptive.budget_tokens: Extra inputs are not permitted");
+    refused(
+        SONNET_46,
+        &thinking(json!({"type": "adaptive", "budget_tokens": 2048})),
+        "thinking.adaptive.budget_tokens: Extra inputs are not permitted",
+    );
     accepted(SONNET_55, &thinking(json!({"type": "between_tools"})));
     refused(SONNET_46, &thinking(json!({"type": "between_tools"})), "does not match any of the expected tags");
     let between = fields(json!({"thinking": {"type": "between_tools"}, "output_config": {"effort": "max"}}));
@@ -74,7 +78,11 @@ fn thinking_excludes_forced_tools_and_free_sampling() {
     refused(SONNET_45, &sampled(json!({"temperature": 0.5})), "`temperature` may only be set to 1 when thinking is enabled");
     accepted(SONNET_45, &sampled(json!({"temperature": 1})));
     refused(SONNET_45, &sampled(json!({"topP": 0.5})), "`top_p` must be greater than or equal to 0.95");
-    refused(SONNET_45, &fields(json!({"thinking": {"type": "enabled", "budget_tokens": 2048}, "top_k": 4})), "`top_k` must be unset when thinking is enabled");
+    refused(
+        SONNET_45,
+        &fields(json!({"thinking": {"type": "enabled", "budget_tokens": 2048}, "top_k": 4})),
+        "`top_k` must be unset when thinking is enabled",
+    );
     let mut loose = fields(json!({"reasoning_effort": "high"}));
     loose["toolConfig"] = tools();
     accepted(DEEPSEEK_V3, &loose);
@@ -128,7 +136,11 @@ fn other_families_take_back_only_what_they_sign_for() {
     }
     refused(NOVA_2, &replay(thought("x", None)), "User messages cannot contain reasoning content");
     for id in [NOVA, LLAMA, GPT_OSS, DEEPSEEK_V3] {
-        refused(id, &replay(json!({"reasoningContent": {"redactedContent": signature::redact("claude", 1)}})), "reasoningContent.redactedContent");
+        refused(
+            id,
+            &replay(json!({"reasoningContent": {"redactedContent": signature::redact("claude", 1)}})),
+            "reasoningContent.redactedContent",
+        );
     }
 }
 

@@ -32,8 +32,14 @@ fn tool_specs_follow_their_patterns() {
         (json!({"name": "", "inputSchema": schema}), "length greater than or equal to 1"),
         (json!({"inputSchema": schema}), "'toolConfig.tools.1.member.toolSpec.name' failed to satisfy constraint: Member must not be null"),
         (json!({"name": "a"}), "toolSpec.inputSchema' failed to satisfy constraint: Member must not be null"),
-        (json!({"name": "a", "description": "", "inputSchema": schema}), "toolSpec.description' failed to satisfy constraint: Member must have length greater"),
-        (json!({"name": "a", "inputSchema": {"json": {}}}), "The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object."),
+        (
+            json!({"name": "a", "description": "", "inputSchema": schema}),
+            "toolSpec.description' failed to satisfy constraint: Member must have length greater",
+        ),
+        (
+            json!({"name": "a", "inputSchema": {"json": {}}}),
+            "The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object.",
+        ),
         (json!({"name": "a", "inputSchema": {"json": {"type": "array"}}}), "must be one of the following: object."),
         (json!({"name": "a", "inputSchema": {"json": "x"}}), "Provide a json object for the field"),
     ];
@@ -43,7 +49,11 @@ fn tool_specs_follow_their_patterns() {
     accepted(SONNET_45, &spec(json!({"name": "x".repeat(64), "description": "d", "inputSchema": schema})));
     refused(SONNET_45, &body(json!({"toolConfig": {"tools": [plain("a"), plain("a")]}})), "Tool names must be unique");
     accepted(SONNET_45, &body(json!({"toolConfig": {"tools": [plain("a"), plain("b")]}})));
-    refused(SONNET_45, &body(json!({"toolConfig": {"tools": [{"cachePoint": {"type": "default"}}]}})), "at least one toolSpec or systemTool");
+    refused(
+        SONNET_45,
+        &body(json!({"toolConfig": {"tools": [{"cachePoint": {"type": "default"}}]}})),
+        "at least one toolSpec or systemTool",
+    );
 }
 
 #[test]
@@ -94,7 +104,9 @@ fn system_tools_follow_the_model() {
 
 #[test]
 fn lookaround_is_refused_where_the_grammar_lacks_it() {
-    let pattern = |pattern: &str| spec(json!({"name": "a", "inputSchema": {"json": {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}}}));
+    let pattern = |pattern: &str| {
+        spec(json!({"name": "a", "inputSchema": {"json": {"type": "object", "properties": {"x": {"type": "string", "pattern": pattern}}}}}))
+    };
     for id in [KIMI, GROK] {
         refused(id, &pattern("^(?!x).*$"), "regex lookaround is not supported");
         accepted(id, &pattern("^[a-z]+$"));
@@ -115,7 +127,10 @@ fn every_call_has_exactly_one_result_in_the_next_turn() {
     let rows = [
         (json!([{"text": "never mind"}]), "Expected toolResult blocks at messages.2.content for the following Ids: tool_1"),
         (json!([result("other")]), "Expected toolResult blocks at messages.2.content for the following Ids: tool_1"),
-        (json!([result("tool_1"), result("other")]), "The number of toolResult blocks at messages.2.content exceeds the number of toolUse blocks of previous turn."),
+        (
+            json!([result("tool_1"), result("other")]),
+            "The number of toolResult blocks at messages.2.content exceeds the number of toolUse blocks of previous turn.",
+        ),
         (json!([result("tool_1"), result("tool_1")]), "The toolResult blocks at messages.2.content contain duplicate Ids: tool_1"),
         (json!([{"text": "first"}, result("tool_1")]), "`tool_use` ids were found without `tool_result` blocks immediately after: tool_1"),
     ];
@@ -138,7 +153,11 @@ fn calls_within_a_turn_are_distinct_and_unbroken() {
     };
     accepted(SONNET_45, &twice("b", None));
     refused(SONNET_45, &twice("a", None), "The toolUse blocks at messages.1.content contain duplicate Ids: a");
-    refused(SONNET_45, &twice("b", Some(json!({"text": "and"}))), "Expected toolResult blocks at messages.2.content for the following Ids: b");
+    refused(
+        SONNET_45,
+        &twice("b", Some(json!({"text": "and"}))),
+        "Expected toolResult blocks at messages.2.content for the following Ids: b",
+    );
 }
 
 #[test]
@@ -164,8 +183,13 @@ fn inputs_and_json_results_are_objects() {
     accepted(SONNET_45, &json_result(json!({"a": [1]})));
     refused(SONNET_45, &json_result(json!([1])), "messages.2.content.0.toolResult.content.0.json is invalid");
     refused(SONNET_45, &json_result(json!({"a": {"__type": "x"}})), "messages.2.content.0.toolResult.content.0.json is invalid");
-    let text = |text: &str| exchange(vec![], json!([{"toolResult": {"toolUseId": "tool_1", "content": [{"text": text}], "status": "error"}}]));
-    refused(SONNET_45, &text(" "), "The text field in the ToolResultContentBlock object at messages.2.content.0.toolResult.content.0 is blank");
+    let text =
+        |text: &str| exchange(vec![], json!([{"toolResult": {"toolUseId": "tool_1", "content": [{"text": text}], "status": "error"}}]));
+    refused(
+        SONNET_45,
+        &text(" "),
+        "The text field in the ToolResultContentBlock object at messages.2.content.0.toolResult.content.0 is blank",
+    );
     accepted(SONNET_45, &text("failed"));
     accepted(SONNET_45, &exchange(vec![], json!([{"toolResult": {"toolUseId": "tool_1", "content": []}}])));
 }

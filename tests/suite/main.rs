@@ -1,0 +1,9 @@
+//! The gateway over real HTTP, against the simulated AWS, in one process.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody reads the docs of a test binary")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chat;
+mod tools;

@@ -1,0 +1,69 @@
+//! Request lines, caught instead of printed.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use outcrop::telemetry::RequestLog;
+use outcrop_gateway::record::{EdgeFacts, JobReport, RecordSink, RequestLine};
+use tokio::sync::watch;
+
+use super::wait::soon;
+
+/// One request line.
+#[derive(Debug, Clone)]
+pub struct Line {
+    pub id: String,
+    pub duration: Duration,
+    pub edge: Option<EdgeFacts>,
+    pub job: Option<JobReport>,
+}
+
+/// Keeps every line, and hands it to the real log so that its counters count.
+#[derive(Debug)]
+pub struct Records {
+    lines: Mutex<Vec<Line>>,
+    count: watch::Sender<usize>,
+    log: RequestLog,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { lines: Mutex::default(), count: watch::Sender::new(0), log: RequestLog }
+    }
+}
+
+impl Records {
+    /// Every line so far.
+    pub fn lines(&self) -> Vec<Line> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The first `count` lines, once they are written.
+    pub async fn first(&self, count: usize) -> Vec<Line> {
+        let mut written = self.count.subscribe();
+        soon("request lines", written.wait_for(|lines| *lines >= count)).await.unwrap();
+        self.lines().into_iter().take(count).collect()
+    }
+
+    /// The only line there is, once it is written.
+    pub async fn only(&self) -> Line {
+        let line = self.first(1).await.remove(0);
+        assert_eq!(self.lines().len(), 1, "{:?}", self.lines());
+        line
+    }
+}
+
+impl RecordSink for Records {
+    fn write(&self, line: &RequestLine<'_>) {
+        self.log.write(line);
+        let kept = Line { id: line.id.to_string(), duration: line.duration, edge: line.edge.cloned(), job: line.job.cloned() };
+        let count = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.push(kept);
+            lines.len()
+        };
+        self.count.send_replace(count);
+    }
+}
