@@ -5,5 +5,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod chat;
 mod tools;

@@ -13,7 +13,6 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use outcrop_domain::{
-    chat::MediaFormat,
     clock::Ports,
     ids::Region,
     model::{Catalogue, CataloguePolicy, ModelBook, RegionOffer},
@@ -39,7 +38,7 @@ use crate::{
         Background, BackgroundJob, BackgroundMsg, LedgerReport, LedgerWriter, LedgerWriterMsg, SettingsKeeper, SettingsKeeperArgs,
         SettingsKeeperMsg, SettingsReport,
     },
-    lanes::{ChatContext, ChatPort, ChatWork, LaneMetrics},
+    lanes::{ChatContext, ChatPort, ChatWork, LaneMetrics, Sniff},
     ports::{GatewayPorts, Reload},
     settings::{LiveSettings, SettingsCell},
     targets::{HealthBoard, RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport},
@@ -66,7 +65,7 @@ pub struct GatewayParts {
     /// The way to callers' URLs.
     pub fetcher: Arc<Fetcher>,
     /// Tells a media format from its first bytes.
-    pub sniff: fn(&[u8], Option<&str>, Option<&str>) -> Option<MediaFormat>,
+    pub sniff: Sniff,
     /// Work that runs beside the tree.
     pub background: Vec<BackgroundJob>,
     /// Time, randomness, blocking work.

@@ -27,6 +27,9 @@ pub(super) struct Shot {
     pub(super) stream: bool,
 }
 
+/// Judges the body of an answer.
+pub(super) type Check = Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>;
+
 /// What a volley showed.
 #[derive(Debug)]
 pub(super) struct Volley {
@@ -76,14 +79,14 @@ pub(super) async fn volley(
     shot: &Shot,
     count: u64,
     connections: u64,
-    check: Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>,
+    check: Check,
 ) -> anyhow::Result<Volley> {
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {
         let (shot, check) = (shot.clone(), check.clone());
         let share = count / connections;
-        tasks.spawn(async move { one_connection(&shot, share, check.as_deref()).await });
+        tasks.spawn(async move { one_connection(&shot, share, check).await });
     }
     let mut latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
     let mut answers = 0;
@@ -95,7 +98,7 @@ pub(super) async fn volley(
     Ok(Volley { answers, took: began.elapsed(), latency })
 }
 
-async fn one_connection(shot: &Shot, count: u64, check: Option<&(dyn Fn(&[u8]) -> bool + Send + Sync)>) -> anyhow::Result<Histogram<u64>> {
+async fn one_connection(shot: &Shot, count: u64, check: Check) -> anyhow::Result<Histogram<u64>> {
     let mut latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
     let mut sender = connect(&shot.address).await?;
     for _ in 0..count {
@@ -108,7 +111,7 @@ async fn one_connection(shot: &Shot, count: u64, check: Option<&(dyn Fn(&[u8]) -
         if !status.is_success() {
             bail!("{} answered {status}: {}", shot.address, String::from_utf8_lossy(&body));
         }
-        if check.is_some_and(|check| !check(&body)) {
+        if check.as_ref().is_some_and(|check| !check(&body)) {
             bail!("{} did not deliver every word: {}", shot.address, String::from_utf8_lossy(&body));
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     ACCESS_KEY, MODEL, Plan, SECRET_KEY,
-    load::{self, Shot},
+    load::{self, Check, Shot},
     process::Server,
     upstream,
 };
@@ -190,8 +190,6 @@ async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, pla
 }
 
 /// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
-type Check = Option<Arc<dyn Fn(&[u8]) -> bool + Send + Sync>>;
-
 fn checks(contestant: Contestant, streamed: String) -> (Check, Check) {
     let whole_text = upstream::text();
     let whole: Check = Some(Arc::new(move |body: &[u8]| contains(body, whole_text.as_bytes())));

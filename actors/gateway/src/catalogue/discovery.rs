@@ -181,6 +181,12 @@ impl DiscoveryState {
 }
 
 /// The child that waits for the network, so that [`Discovery`] itself never does.
+///
+/// * Owns: one question to a control plane.
+/// * Told by: itself, once.
+/// * Tells: its [`Discovery`], which it is linked to.
+/// * On restart: it is not restarted; the next question gets a new child.
+/// * Bounded by: the time limits of the control plane's client.
 struct Asking;
 
 struct Question {
