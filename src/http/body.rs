@@ -28,11 +28,7 @@ pub(super) async fn read_body(headers: &http::HeaderMap, body: Body, limits: &Ed
     }
     match tokio::time::timeout(limits.body_timeout, collect(body, limit, declared.unwrap_or(0))).await {
         Ok(collected) => collected,
-        Err(_) => Err(GatewayError::InvalidRequest {
-            message: format!("the request body did not arrive within {} seconds", limits.body_timeout.as_secs()),
-            param: None,
-            code: Some("request_timeout"),
-        }),
+        Err(_) => Err(GatewayError::BodyTimeout { after: limits.body_timeout }),
     }
 }
 

@@ -74,7 +74,8 @@ pub(crate) fn named_children(source: &Source) -> Vec<String> {
 pub(crate) fn metrics(source: &Source) -> Vec<String> {
     let macros = ["counter!(", "gauge!(", "histogram!("];
     let calls = macros.iter().flat_map(|call| source.spoken.split(call).skip(1));
-    let mut names: Vec<String> = calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned)).collect();
+    let mut names: Vec<String> =
+        calls.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
     names
@@ -83,7 +84,10 @@ pub(crate) fn metrics(source: &Source) -> Vec<String> {
 /// Paths of routes: `.route("/x", ...)` and `.route(&at("/x"), ...)`.
 pub(crate) fn routes(source: &Source) -> Vec<String> {
     let calls = source.spoken.split(".route(").skip(1);
-    calls.filter_map(|rest| rest.trim_start().trim_start_matches("&at(").strip_prefix('"')?.split('"').next()).map(|path| path.replace("{*id}", "{id}")).collect()
+    calls
+        .filter_map(|rest| rest.trim_start().trim_start_matches("&at(").strip_prefix('"')?.split('"').next())
+        .map(|path| path.replace("{*id}", "{id}"))
+        .collect()
 }
 
 /// Response headers of ours.

@@ -57,9 +57,17 @@ pub(crate) fn lines_with<'w>(code: &str, word: &'w str) -> Vec<(usize, &'w str)>
 
 /// SQL in string literals. Words alone occur in prose: a statement has two of them.
 pub(crate) fn sql(source: &Source) -> Vec<String> {
-    const STATEMENTS: [(&str, &str); 6] =
-        [("SELECT ", " FROM "), ("INSERT ", " INTO "), ("UPDATE ", " SET "), ("DELETE ", " FROM "), ("CREATE ", " TABLE "), ("ALTER ", " TABLE ")];
-    let is_statement = |line: &str| STATEMENTS.iter().any(|(first, second)| line.split_once(first).is_some_and(|(_, rest)| format!(" {rest}").contains(second)));
+    const STATEMENTS: [(&str, &str); 6] = [
+        ("SELECT ", " FROM "),
+        ("INSERT ", " INTO "),
+        ("UPDATE ", " SET "),
+        ("DELETE ", " FROM "),
+        ("CREATE ", " TABLE "),
+        ("ALTER ", " TABLE "),
+    ];
+    let is_statement = |line: &str| {
+        STATEMENTS.iter().any(|(first, second)| line.split_once(first).is_some_and(|(_, rest)| format!(" {rest}").contains(second)))
+    };
     let lines = source.spoken.lines().zip(1..).filter(|(line, _)| is_statement(line));
     lines.map(|(_, number)| format!("{}:{number}: SQL outside actors/store", source.path)).collect()
 }
@@ -69,7 +77,8 @@ pub(crate) const MAX_LINES: usize = 500;
 
 /// Files that are too long.
 pub(crate) fn too_long(source: &Source) -> Option<String> {
-    (source.lines > MAX_LINES).then(|| format!("{}: {} lines without tests, more than {MAX_LINES}: split it by responsibility", source.path, source.lines))
+    (source.lines > MAX_LINES)
+        .then(|| format!("{}: {} lines without tests, more than {MAX_LINES}: split it by responsibility", source.path, source.lines))
 }
 
 /// Marks of unfinished work, comments included.
@@ -77,20 +86,30 @@ pub(crate) fn marks(path: &str, text: &str) -> Vec<String> {
     let marks = [["TO", "DO"], ["FIX", "ME"], ["XX", "X"], ["to", "do!"], ["unimple", "mented!"]].map(|halves| halves.concat());
     marks
         .iter()
-        .flat_map(|mark| lines_with(text, mark).into_iter().map(|(line, _)| format!("{path}:{line}: `{mark}`: finish it, or leave it out")).collect::<Vec<_>>())
+        .flat_map(|mark| {
+            lines_with(text, mark)
+                .into_iter()
+                .map(|(line, _)| format!("{path}:{line}: `{mark}`: finish it, or leave it out"))
+                .collect::<Vec<_>>()
+        })
         .collect()
 }
 
 /// The workspace crates that a manifest depends on, tests left out, that its row does not allow.
 pub(crate) fn wrong_imports(name: &str, manifest: &toml::Table, allowed: &[&str]) -> Vec<String> {
     let ours = dependencies(manifest).into_iter().filter(|dependency| dependency.starts_with("outcrop"));
-    ours.filter(|dependency| !allowed.contains(&dependency.as_str())).map(|dependency| format!("{name} must not depend on {dependency}")).collect()
+    ours.filter(|dependency| !allowed.contains(&dependency.as_str()))
+        .map(|dependency| format!("{name} must not depend on {dependency}"))
+        .collect()
 }
 
 /// Third-party crates of a pure crate that its row does not name.
 pub(crate) fn foreign_imports(name: &str, manifest: &toml::Table, allowed: &[&str]) -> Vec<String> {
     let foreign = dependencies(manifest).into_iter().filter(|dependency| !dependency.starts_with("outcrop"));
-    foreign.filter(|dependency| !allowed.contains(&dependency.as_str())).map(|dependency| format!("{name} is pure and must not depend on {dependency}")).collect()
+    foreign
+        .filter(|dependency| !allowed.contains(&dependency.as_str()))
+        .map(|dependency| format!("{name} is pure and must not depend on {dependency}"))
+        .collect()
 }
 
 /// Everything under `[dependencies]`, `[build-dependencies]` and the same of targets.
@@ -284,13 +303,19 @@ mod tests {
             "[dependencies]\noutcrop-domain = {}\noutcrop-gateway = {}\nserde = {}\ntokio = {}\n[target.'cfg(unix)'.dependencies]\noutcrop-sim = {}\n[dev-dependencies]\noutcrop-upstream = {}\n",
         )
         .unwrap();
-        assert_eq!(wrong_imports("x", &manifest, &["outcrop-domain"]), ["x must not depend on outcrop-gateway", "x must not depend on outcrop-sim"]);
+        assert_eq!(
+            wrong_imports("x", &manifest, &["outcrop-domain"]),
+            ["x must not depend on outcrop-gateway", "x must not depend on outcrop-sim"]
+        );
         assert_eq!(foreign_imports("x", &manifest, &["serde"]), ["x is pure and must not depend on tokio"]);
     }
 
     #[test]
     fn modules_are_found_in_uses_and_in_paths() {
-        let source = source("src/http/a.rs", "use outcrop_gateway::{ports::{A, B}, tree::Gateway};\nfn f() -> outcrop_gateway::lanes::X { other::tree::y() }");
+        let source = source(
+            "src/http/a.rs",
+            "use outcrop_gateway::{ports::{A, B}, tree::Gateway};\nfn f() -> outcrop_gateway::lanes::X { other::tree::y() }",
+        );
         assert_eq!(modules_of("outcrop_gateway", &source).into_iter().collect::<Vec<_>>(), ["lanes", "ports", "tree"]);
     }
 

@@ -278,7 +278,9 @@ mod tests {
 
     #[test]
     fn test_items_are_cut_wherever_they_stand() {
-        let code = code("#[cfg(test)]\nmod tests;\nuse a::b;\n#[cfg(test)]\nuse x::{tokio, y};\nfn f() {}\n#[cfg(test)]\nmod t { fn g() { tokio(); } }\nfn last() {}");
+        let code = code(
+            "#[cfg(test)]\nmod tests;\nuse a::b;\n#[cfg(test)]\nuse x::{tokio, y};\nfn f() {}\n#[cfg(test)]\nmod t { fn g() { tokio(); } }\nfn last() {}",
+        );
         assert!(!code.contains("tokio"), "{code}");
         assert!(code.contains("use a::b;") && code.contains("fn f()") && code.contains("fn last()"), "{code}");
     }

@@ -7,4 +7,6 @@ mod support;
 
 mod bad_input;
 mod chat;
+mod pains;
+mod routing;
 mod tools;

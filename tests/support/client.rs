@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::{
-    sse::{EventStream, Folded},
+    sse::{Connection, EventStream, Folded},
     wait::soon,
 };
 
@@ -35,7 +35,8 @@ impl Client {
         let stream = soon("a connection", TcpStream::connect(self.address)).await.expect("the server accepts");
         let (mut sender, connection) =
             hyper::client::conn::http1::Builder::new().max_headers(300).handshake(TokioIo::new(stream)).await.expect("a handshake");
-        let connection = tokio::spawn(async move { drop(connection.await) });
+        // From here on the connection ends with whoever waits for the answer.
+        let connection = Connection(tokio::spawn(async move { drop(connection.await) }));
         let mut request = Request::builder().method(method).uri(path).header("host", "gateway.test");
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));

@@ -265,6 +265,8 @@ fn options(simulator: &Simulator, regions: &[String], set: Vec<String>) -> LoadO
     flag("aws.credentials.access_key_id", DEFAULT_ACCESS_KEY);
     flag("aws.credentials.secret_access_key", DEFAULT_SECRET_KEY);
     flag("keys.secrets", &format!("tester:{KEY}"));
+    // A question per model and region: most tests know the answer.
+    flag("models.check_availability", "false");
     flag("server.bind", "127.0.0.1");
     flag("server.port", "0");
     LoadOptions { file: None, search: Vec::new(), environment: Environment::default(), flags, set }

@@ -35,7 +35,7 @@ pub struct EventStream {
 
 /// The task behind a connection; dropping it closes the socket.
 #[derive(Debug)]
-struct Connection(JoinHandle<()>);
+pub(super) struct Connection(pub(super) JoinHandle<()>);
 
 impl Drop for Connection {
     fn drop(&mut self) {
@@ -44,9 +44,9 @@ impl Drop for Connection {
 }
 
 impl EventStream {
-    pub(super) fn new(response: Response<Incoming>, sender: SendRequest<Full<Bytes>>, connection: JoinHandle<()>) -> Self {
+    pub(super) fn new(response: Response<Incoming>, sender: SendRequest<Full<Bytes>>, connection: Connection) -> Self {
         let (head, body) = response.into_parts();
-        Self { head, body, read: String::new(), ready: VecDeque::new(), _sender: sender, _connection: Connection(connection) }
+        Self { head, body, read: String::new(), ready: VecDeque::new(), _sender: sender, _connection: connection }
     }
 
     /// The next event; `None` at a clean end.

@@ -134,6 +134,12 @@ pub enum GatewayError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The body did not arrive in time.
+    #[error("the request body did not arrive within {after:?}")]
+    BodyTimeout {
+        /// The limit.
+        after: Duration,
+    },
     /// A URL we were asked to fetch could not be fetched, or must not be.
     #[error("{message}")]
     FetchFailed {
@@ -209,6 +215,7 @@ impl GatewayError {
             Self::ModelNotFound { .. } => "model_not_found",
             Self::NotFound { .. } => "not_found",
             Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout { .. } => "body_timeout",
             Self::FetchFailed { .. } => "fetch_failed",
             Self::RateLimited { .. } => "rate_limited",
             Self::Overloaded { .. } => "overloaded",
@@ -228,6 +235,7 @@ impl GatewayError {
             | Self::Overloaded { .. }
             | Self::Unavailable { .. }
             | Self::WorkerLost
+            | Self::BodyTimeout { .. }
             | Self::DeadlineExceeded { .. } => true,
             Self::Upstream(failure) => failure.cause.try_elsewhere() && !matches!(failure.cause, Cause::AccessDenied | Cause::ModelMissing),
             _ => false,

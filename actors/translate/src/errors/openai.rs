@@ -102,6 +102,7 @@ fn face(error: &GatewayError) -> Face {
         GatewayError::ModelNotFound { .. } => row(404, INVALID, Some("model_not_found")),
         GatewayError::NotFound { .. } => row(404, INVALID, None),
         GatewayError::BodyTooLarge { .. } => row(413, INVALID, Some("request_too_large")),
+        GatewayError::BodyTimeout { .. } => row(408, INVALID, Some("request_timeout")),
         GatewayError::FetchFailed { .. } => row(400, INVALID, Some("failed_to_download")),
         GatewayError::RateLimited { .. } => row(429, RATE_LIMIT, Some("rate_limit_exceeded")),
         GatewayError::Overloaded { .. } | GatewayError::Unavailable { .. } => row(503, SERVER, None),
@@ -149,9 +150,10 @@ fn message(error: &GatewayError) -> Cow<'_, str> {
         | GatewayError::Overloaded { message, .. }
         | GatewayError::Unavailable { message, .. }
         | GatewayError::Internal { message } => Cow::Borrowed(message),
-        GatewayError::BodyTooLarge { .. } | GatewayError::WorkerLost | GatewayError::DeadlineExceeded { .. } => {
-            Cow::Owned(error.to_string())
-        }
+        GatewayError::BodyTooLarge { .. }
+        | GatewayError::BodyTimeout { .. }
+        | GatewayError::WorkerLost
+        | GatewayError::DeadlineExceeded { .. } => Cow::Owned(error.to_string()),
     }
 }
 

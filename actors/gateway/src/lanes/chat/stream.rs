@@ -124,7 +124,7 @@ async fn first_event(
     let mut ready = Vec::new();
     while ready.is_empty() {
         let frame = match tokio::time::timeout(within, frames.next()).await {
-            Ok(Some(frame)) => frame?,
+            Ok(Some(frame)) => frame.map_err(broken_before_event)?,
             Ok(None) => {
                 return Err(without_event(Cause::Connection, "TruncatedStream", "the stream ended before its first event".to_owned()));
             }
@@ -133,6 +133,14 @@ async fn first_event(
         reader.read(frame.event_type.as_str(), &frame.payload, &mut ready)?;
     }
     Ok((frames, reader, ready))
+}
+
+/// What broke before its first event was a connection, not an answer: another target may answer.
+fn broken_before_event(failure: UpstreamFailure) -> UpstreamFailure {
+    match failure.cause {
+        Cause::BrokenStream => UpstreamFailure { cause: Cause::Connection, ..failure },
+        _ => failure,
+    }
 }
 
 /// A stream that gave no event is a failed call: another target may answer.
