@@ -268,7 +268,16 @@ async fn addresses_that_must_not_or_cannot_be_fetched_are_refused() {
         assert!(answer.param().is_some_and(|param| param.starts_with("messages.0.content.1")), "{url}: {:?}", answer.param());
         assert!(!message.contains("secret") && !message.contains("meta-data"), "{message}");
     }
-    for url in ["ftp://example.com/x.png", "file:///etc/passwd", "gopher://x", "//example.com/x.png", "x.png", "", "data:", "data:image/png;base64,%%%"] {
+    for url in [
+        "ftp://example.com/x.png",
+        "file:///etc/passwd",
+        "gopher://x",
+        "//example.com/x.png",
+        "x.png",
+        "",
+        "data:",
+        "data:image/png;base64,%%%",
+    ] {
         let answer = gateway.chat(&picture(url)).await;
         let code = answer.json()["error"]["code"].as_str().map(str::to_owned);
         answer.refusal(400, INVALID, code.as_deref());
@@ -281,7 +290,9 @@ async fn addresses_that_must_not_or_cannot_be_fetched_are_refused() {
 #[tokio::test]
 async fn what_is_no_picture_is_refused_before_it_is_sent() {
     let gateway = gateway().await;
-    for (kind, bytes) in [("image/png", b"plain text, no picture".as_slice()), ("image/jpeg", b"\x00\x01\x02\x03"), ("application/x-msdownload", b"MZ\x90")] {
+    for (kind, bytes) in
+        [("image/png", b"plain text, no picture".as_slice()), ("image/jpeg", b"\x00\x01\x02\x03"), ("application/x-msdownload", b"MZ\x90")]
+    {
         let answer = gateway.chat(&picture(&format!("data:{kind};base64,{}", base64_of(bytes)))).await;
         let code = answer.json()["error"]["code"].as_str().map(str::to_owned);
         answer.refusal(400, INVALID, code.as_deref());

@@ -24,7 +24,10 @@ async fn a_text_answer_has_everything_a_client_reads() {
     assert_eq!(choice["message"], json!({"role": "assistant", "content": "Good morning", "refusal": null, "annotations": []}));
     assert_eq!((choice["index"].as_u64(), choice["finish_reason"].as_str(), &choice["logprobs"]), (Some(0), Some("stop"), &Value::Null));
     let billed = gateway.calls()[0].billed.clone().unwrap();
-    assert_eq!((body["usage"]["prompt_tokens"].as_u64(), body["usage"]["completion_tokens"].as_u64()), (Some(billed.input), Some(billed.output)));
+    assert_eq!(
+        (body["usage"]["prompt_tokens"].as_u64(), body["usage"]["completion_tokens"].as_u64()),
+        (Some(billed.input), Some(billed.output))
+    );
     assert_eq!(body["usage"]["total_tokens"].as_u64(), Some(billed.input + billed.output));
     assert_eq!(answer.header("x-outcrop-region"), Some(EAST));
     assert_eq!(answer.header("x-outcrop-model"), Some("anthropic.claude-sonnet-4-6"));
@@ -39,7 +42,10 @@ async fn a_stream_has_everything_a_client_reads() {
     let gateway = TestGateway::start().await;
     let stream = gateway.streamed(&says("say exactly: one two three four five six seven")).await;
     assert_eq!(stream.headers["content-type"], "text/event-stream; charset=utf-8");
-    assert_eq!((&stream.headers["cache-control"], &stream.headers["x-outcrop-region"]), (&"no-cache".parse().unwrap(), &EAST.parse().unwrap()));
+    assert_eq!(
+        (&stream.headers["cache-control"], &stream.headers["x-outcrop-region"]),
+        (&"no-cache".parse().unwrap(), &EAST.parse().unwrap())
+    );
     let first = &stream.chunks[0]["choices"][0];
     assert_eq!((first["delta"]["role"].as_str(), &first["finish_reason"]), (Some("assistant"), &Value::Null));
     assert_eq!((stream.text().as_str(), stream.finish(0).as_str()), ("one two three four five six seven", "stop"));
@@ -51,7 +57,9 @@ async fn a_stream_has_everything_a_client_reads() {
 
 #[tokio::test]
 async fn whole_and_streamed_answers_are_the_same_however_the_bytes_fall() {
-    for (seed, chunking) in [Chunking::Random, Chunking::Framed, Chunking::Sliced(1), Chunking::Sliced(7), Chunking::Merged].into_iter().enumerate() {
+    for (seed, chunking) in
+        [Chunking::Random, Chunking::Framed, Chunking::Sliced(1), Chunking::Sliced(7), Chunking::Merged].into_iter().enumerate()
+    {
         let gateway = TestGateway::builder().regions([EAST]).simulator(move |sim| sim.seed(seed as u64).chunking(chunking)).start().await;
         let request = says(&format!("say exactly: {UNICODE}"));
         let whole = gateway.completion(&request).await;
@@ -165,7 +173,8 @@ async fn documents_come_as_files() {
     gateway.completion(&request).await;
     let content = gateway.body()["messages"][0]["content"].clone();
     let documents: Vec<&Value> = content.as_array().unwrap().iter().filter_map(|block| block.get("document")).collect();
-    let shown: Vec<_> = documents.iter().map(|document| (document["name"].as_str().unwrap(), document["format"].as_str().unwrap())).collect();
+    let shown: Vec<_> =
+        documents.iter().map(|document| (document["name"].as_str().unwrap(), document["format"].as_str().unwrap())).collect();
     assert_eq!(shown, [("report", "pdf"), ("notes", "txt")]);
     assert_eq!(decoded(&documents[0]["source"]["bytes"]), b"%PDF-1.7 hello");
     gateway.end().await;
@@ -197,7 +206,8 @@ async fn structured_output_is_json_text_native_and_emulated_whole_and_streamed()
     let gateway = TestGateway::start().await;
     for (model, native) in [(CLAUDE, true), ("claude-haiku-4-5", true), ("claude-3-7-sonnet", false), ("amazon.nova-lite-v1:0", false)] {
         let seen = gateway.calls().len();
-        let request = json!({"model": model, "response_format": person(), "messages": [{"role": "user", "content": "Ada is 36 and likes math"}]});
+        let request =
+            json!({"model": model, "response_format": person(), "messages": [{"role": "user", "content": "Ada is 36 and likes math"}]});
         let body = gateway.completion(&request).await;
         let choice = &body["choices"][0];
         assert!(is_person(choice["message"]["content"].as_str().unwrap()), "{model}: {body}");

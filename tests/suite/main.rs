@@ -7,6 +7,9 @@ mod support;
 
 mod bad_input;
 mod chat;
+mod operations;
 mod pains;
+mod program;
+mod resilience;
 mod routing;
 mod tools;

@@ -53,9 +53,13 @@ async fn pain_02_redacted_reasoning_makes_the_round() {
     let mut request = asking("REDACTED_THINKING What is the weather in Paris?", &[weather("get_weather")]);
     request["reasoning_effort"] = json!("low");
     for streaming in [false, true] {
-        let message =
-            if streaming { gateway.streamed(&request).await.message() } else { gateway.completion(&request).await["choices"][0]["message"].clone() };
-        let kinds: Vec<&str> = message["reasoning_details"].as_array().unwrap().iter().map(|detail| detail["type"].as_str().unwrap()).collect();
+        let message = if streaming {
+            gateway.streamed(&request).await.message()
+        } else {
+            gateway.completion(&request).await["choices"][0]["message"].clone()
+        };
+        let kinds: Vec<&str> =
+            message["reasoning_details"].as_array().unwrap().iter().map(|detail| detail["type"].as_str().unwrap()).collect();
         assert!(kinds.contains(&"reasoning.encrypted"), "{message}");
         let mut next = request.clone();
         let id = message["tool_calls"][0]["id"].clone();
@@ -70,14 +74,23 @@ async fn pain_02_redacted_reasoning_makes_the_round() {
 #[tokio::test]
 async fn pain_03_tool_history_without_tools_is_answered_and_no_call_leaks() {
     let gateway = TestGateway::start().await;
-    let history = [user("weather in Paris?"), called("get_weather", r#"{"city":"Paris"}"#, &["c1"]), result("c1", "sunny"), user("Summarise the weather talk")];
+    let history = [
+        user("weather in Paris?"),
+        called("get_weather", r#"{"city":"Paris"}"#, &["c1"]),
+        result("c1", "sunny"),
+        user("Summarise the weather talk"),
+    ];
     for tools in [None, Some(json!([]))] {
         let mut request = chat(&history);
         if let Some(tools) = tools {
             request["tools"] = tools;
         }
         let body = gateway.completion(&request).await;
-        assert_eq!((body["choices"][0]["finish_reason"].as_str(), calls(&body["choices"][0]["message"]).len()), (Some("stop"), 0), "{body}");
+        assert_eq!(
+            (body["choices"][0]["finish_reason"].as_str(), calls(&body["choices"][0]["message"]).len()),
+            (Some("stop"), 0),
+            "{body}"
+        );
         let stream = gateway.streamed(&request).await;
         assert_eq!((stream.finish(0).as_str(), stream.tool_calls().len()), ("stop", 0));
     }
@@ -91,7 +104,8 @@ async fn pain_04_empty_texts_are_removed() {
     let mut turn = called("get_weather", r#"{"city":"Paris"}"#, &["c1"]);
     turn["content"] = json!("");
     let mut request = asking("", &[weather("get_weather")]);
-    request["messages"] = json!([user("hello"), {"role": "assistant", "content": ""}, user("  \n "), user("weather in Paris?"), turn, result("c1", "")]);
+    request["messages"] =
+        json!([user("hello"), {"role": "assistant", "content": ""}, user("  \n "), user("weather in Paris?"), turn, result("c1", "")]);
     gateway.completion(&request).await;
     assert!(!gateway.body().to_string().contains(r#""text":"""#), "{}", gateway.body());
     gateway.end().await;
@@ -102,7 +116,8 @@ async fn pain_05_parallel_results_share_one_turn_and_missing_ones_are_added() {
     let gateway = TestGateway::start().await;
     let mut request = asking("", &[weather("get_weather")]);
     let turn = called("get_weather", r#"{"city":"x"}"#, &["c1", "c2", "c3"]);
-    request["messages"] = json!([user("weather?"), turn, result("c3", "three"), result("c1", "one"), result("ghost", "boo"), user("go on")]);
+    request["messages"] =
+        json!([user("weather?"), turn, result("c3", "three"), result("c1", "one"), result("ghost", "boo"), user("go on")]);
     let answer = gateway.chat(&request).await;
     answer.ok();
     let body = gateway.body();
@@ -148,7 +163,7 @@ async fn pain_07_malformed_old_arguments_never_break_a_conversation() {
         gateway.completion(&request).await;
         let input = blocks(&gateway.bodies().pop().unwrap(), 1)[0]["toolUse"]["input"].clone();
         assert!(input.is_object(), "{arguments:?}: {input}");
-        assert_eq!(arguments.is_empty(), input == json!({}), "{arguments:?}: {input}");
+        assert_eq!(matches!(arguments, "" | "null"), input == json!({}), "{arguments:?}: {input}");
     }
     gateway.end().await;
 }
@@ -158,7 +173,10 @@ async fn pain_08_upstream_words_pass_unchanged_and_overflow_has_its_code() {
     let gateway = TestGateway::start().await;
     for (words, code) in [
         ("messages.1.content.0.thinking.signature: Field required", None),
-        ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens`", Some("context_length_exceeded")),
+        (
+            "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or `max_tokens`",
+            Some("context_length_exceeded"),
+        ),
         ("Input is too long for requested model.", Some("context_length_exceeded")),
     ] {
         gateway.simulator.script(Rule::once(Action::Error(ScriptedError::new(400, "ValidationException", words))));
@@ -231,7 +249,11 @@ async fn pain_13_instructions_in_mid_conversation_keep_the_prefix() {
     let gateway = TestGateway::start().await;
     let mut messages = vec![json!({"role": "system", "content": "Be brief."}), user("hello")];
     gateway.completion(&chat(&messages)).await;
-    messages.extend([json!({"role": "assistant", "content": "Hi."}), json!({"role": "system", "content": "Now be long."}), user("Tell me more")]);
+    messages.extend([
+        json!({"role": "assistant", "content": "Hi."}),
+        json!({"role": "system", "content": "Now be long."}),
+        user("Tell me more"),
+    ]);
     gateway.completion(&chat(&messages)).await;
     messages.extend([json!({"role": "assistant", "content": "More."}), user("And more")]);
     gateway.completion(&chat(&messages)).await;
@@ -290,7 +312,9 @@ async fn pain_19_an_effort_is_honoured_refused_or_reported_but_never_ignored() {
     let ask = async |model: &str, effort: &str| {
         gateway.chat(&json!({"model": model, "reasoning_effort": effort, "messages": [user("Why is the sky blue?")]})).await
     };
-    for (model, effort) in [(CLAUDE, "high"), ("claude-haiku-4-5", "low"), ("claude-opus-4-8", "medium"), ("amazon.nova-2-lite-v1:0", "low")] {
+    for (model, effort) in
+        [(CLAUDE, "high"), ("claude-haiku-4-5", "low"), ("claude-opus-4-8", "medium"), ("amazon.nova-2-lite-v1:0", "low")]
+    {
         ask(model, effort).await.ok();
         let fields = gateway.bodies().pop().unwrap()["additionalModelRequestFields"].clone();
         assert!(fields.is_object(), "{model}: effort `{effort}` went nowhere");
@@ -301,7 +325,7 @@ async fn pain_19_an_effort_is_honoured_refused_or_reported_but_never_ignored() {
     assert_eq!((unheard.status, unheard.param().as_deref()), (400, Some("reasoning_effort")), "{}", unheard.text());
     let without = ask("amazon.nova-lite-v1:0", "high").await;
     without.ok();
-    assert!(without.header("x-outcrop-adjusted").is_some_and(|adjusted| adjusted.contains("reasoning_effort")), "{:?}", without.headers);
+    assert!(without.header("x-outcrop-adjusted").is_some_and(|adjusted| adjusted.contains("reasoning=")), "{:?}", without.headers);
     gateway.end().await;
 }
 
@@ -360,7 +384,10 @@ async fn pain_23_tool_calls_stream_with_ordinals_whole_ids_and_empty_objects() {
     let streamed = calls(&stream.message());
     let whole = calls(&gateway.completion(&request).await["choices"][0]["message"]);
     assert_eq!(streamed, whole);
-    assert!(streamed.contains(&("get_time".to_owned(), json!({}))) && streamed.contains(&("ping_host".to_owned(), json!({}))), "{streamed:?}");
+    assert!(
+        streamed.contains(&("get_time".to_owned(), json!({}))) && streamed.contains(&("ping_host".to_owned(), json!({}))),
+        "{streamed:?}"
+    );
     assert!(streamed.len() >= 3, "{streamed:?}");
     assert!(!stream.text().is_empty(), "the calls come behind a text: their index is not the block's");
     assert_eq!(stream.finish(0), "tool_calls");
@@ -372,7 +399,11 @@ async fn pain_24_usage_is_streamed_when_asked_for_and_only_then() {
     let gateway = TestGateway::start().await;
     let plain = gateway.open(&says("count to 5")).await.fold().await;
     plain.check();
-    assert!(plain.chunks.iter().all(|chunk| chunk.get("usage").is_none() && !chunk["choices"].as_array().unwrap().is_empty()), "{:?}", plain.chunks);
+    assert!(
+        plain.chunks.iter().all(|chunk| chunk.get("usage").is_none() && !chunk["choices"].as_array().unwrap().is_empty()),
+        "{:?}",
+        plain.chunks
+    );
     let asked = gateway.streamed(&says("count to 5")).await;
     assert!(asked.usage()["total_tokens"].as_u64().unwrap() > 0);
     // Usage that comes late or never does not hold the end for ever.
@@ -421,7 +452,9 @@ async fn pain_28_within_a_fence_the_geography_is_kept() {
     assert_eq!(gateway.calls()[0].label.as_deref(), Some("eu.anthropic.claude-sonnet-4-6"));
     // A model that only routes worldwide or through America is not there.
     let outside = gateway.chat(&json!({"model": "claude-fable-5", "messages": [user("hello")]})).await;
-    outside.refusal(404, "invalid_request_error", Some("model_not_found"));
+    let message = outside.refusal(403, "permission_error", None);
+    assert!(message.contains("global.anthropic.claude-fable-5") && message.contains("outside the allowed geographies (eu)"), "{message}");
+    assert_eq!(gateway.calls().len(), 1);
     gateway.end().await;
 }
 
@@ -470,7 +503,11 @@ async fn pain_35_structured_output_and_thinking_go_together() {
         let stream = gateway.streamed(&request).await;
         let texts = [body["choices"][0]["message"]["content"].as_str().unwrap().to_owned(), stream.text()];
         for text in texts {
-            assert_eq!(serde_json::from_str::<Value>(&text).unwrap_or_else(|fault| panic!("{model}: {fault}: {text}"))["city"], "Paris", "{model}");
+            assert_eq!(
+                serde_json::from_str::<Value>(&text).unwrap_or_else(|fault| panic!("{model}: {fault}: {text}"))["city"],
+                "Paris",
+                "{model}"
+            );
         }
         assert_eq!((body["choices"][0]["finish_reason"].as_str(), stream.finish(0).as_str()), (Some("stop"), "stop"), "{model}");
         assert_eq!((calls(&body["choices"][0]["message"]).len(), stream.tool_calls().len()), (0, 0), "{model}");
@@ -498,7 +535,8 @@ async fn pain_37_a_picture_that_is_too_large_is_named_before_it_is_sent() {
     let mut large = crate::support::PNG.to_vec();
     large[16..20].copy_from_slice(&9000u32.to_be_bytes());
     let part = |url: String| json!({"type": "image_url", "image_url": {"url": url}});
-    let content = json!([{"type": "text", "text": "Compare"}, part(png_data_url()), part(format!("data:image/png;base64,{}", base64_of(&large)))]);
+    let content =
+        json!([{"type": "text", "text": "Compare"}, part(png_data_url()), part(format!("data:image/png;base64,{}", base64_of(&large)))]);
     let answer = gateway.chat(&json!({"model": CLAUDE, "messages": [{"role": "user", "content": content}]})).await;
     let code = answer.json()["error"]["code"].as_str().map(str::to_owned);
     let message = answer.refusal(400, "invalid_request_error", code.as_deref());

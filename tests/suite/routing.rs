@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use outcrop_gateway::record::JobOutcome;
 use outcrop_sim::{
-    Access, Action, Call, Chunking, CorruptField, Credential, CutManner, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Ending, Operation, Pace, Quota,
-    RegionMode, Rule, ScriptedError,
+    Access, Action, Call, Chunking, CorruptField, Credential, CutManner, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Ending, Operation, Pace,
+    Quota, RegionMode, Rule, ScriptedError,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +30,10 @@ async fn a_throttled_region_is_left_for_the_next_and_the_client_never_knows() {
     assert_eq!((answer.header("x-outcrop-region"), answer.header("x-outcrop-attempts")), (Some(WEST), Some("2")));
     assert_eq!(gateway.regions(), [EAST, WEST]);
     let job = gateway.records.only().await.job.unwrap();
-    assert_eq!((job.regions_tried.iter().map(|region| region.as_str()).collect::<Vec<_>>(), job.outcome), (vec![EAST, WEST], JobOutcome::Completed));
+    assert_eq!(
+        (job.regions_tried.iter().map(|region| region.as_str()).collect::<Vec<_>>(), job.outcome),
+        (vec![EAST, WEST], JobOutcome::Completed)
+    );
     // What was learned holds for the next request.
     let next = gateway.chat(&says("hello")).await;
     assert_eq!((next.header("x-outcrop-region"), next.header("x-outcrop-attempts")), (Some(WEST), Some("1")));
@@ -371,7 +374,9 @@ async fn a_stream_opened_before_its_answer_still_tells_how_it_ended() {
 #[tokio::test]
 async fn deadlines_end_requests() {
     let mut builder = TestGateway::builder().regions([EAST]).set("timeouts.total=1s");
-    for shorter in ["timeouts.connect", "timeouts.first_byte", "timeouts.stream_idle", "fetch.timeout", "lanes.chat.queue_wait", "routing.max_wait"] {
+    for shorter in
+        ["timeouts.connect", "timeouts.first_byte", "timeouts.stream_idle", "fetch.timeout", "lanes.chat.queue_wait", "routing.max_wait"]
+    {
         builder = builder.set(format!("{shorter}=1s"));
     }
     let gateway = builder.start().await;

@@ -50,7 +50,9 @@ async fn a_tool_is_called_and_its_answer_used_whole_and_streamed() {
 async fn parallel_calls_are_told_apart_and_can_be_switched_off() {
     let gateway = TestGateway::start().await;
     let mut request = asking("What is the weather in Paris, London and Rome?", &[weather("get_weather")]);
-    let cities = |message: &Value| calls(message).into_iter().map(|(_, arguments)| arguments["city"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let cities = |message: &Value| {
+        calls(message).into_iter().map(|(_, arguments)| arguments["city"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     let body = gateway.completion(&request).await;
     let stream = gateway.streamed(&request).await;
     for message in [&body["choices"][0]["message"], &stream.message()] {
@@ -88,7 +90,10 @@ async fn the_legacy_functions_work_as_they_did() {
         "messages": [{"role": "user", "content": "weather in Oslo"}]});
     let body = gateway.completion(&request).await;
     let choice = &body["choices"][0];
-    assert_eq!((choice["finish_reason"].as_str(), choice["message"]["function_call"]["name"].as_str()), (Some("function_call"), Some("get_weather")));
+    assert_eq!(
+        (choice["finish_reason"].as_str(), choice["message"]["function_call"]["name"].as_str()),
+        (Some("function_call"), Some("get_weather"))
+    );
     assert!(choice["message"].get("tool_calls").is_none(), "{body}");
     gateway.end().await;
 }

@@ -242,7 +242,8 @@ impl Builder {
         if self.ready {
             let regions = self.regions.len();
             let tree = &started.ports().tree;
-            eventually("every region is discovered", async || tree.not_ready().is_empty() && discovered(&tree.describe().await) == regions).await;
+            eventually("every region is discovered", async || tree.not_ready().is_empty() && discovered(&tree.describe().await) == regions)
+                .await;
         }
         started
     }

@@ -185,7 +185,8 @@ impl Folded {
         if !calls.is_empty() {
             message.insert("tool_calls".to_owned(), calls.into());
         }
-        let details: Vec<Value> = self.deltas(0).flat_map(|part| part["delta"]["reasoning_details"].as_array().cloned().unwrap_or_default()).collect();
+        let details: Vec<Value> =
+            self.deltas(0).flat_map(|part| part["delta"]["reasoning_details"].as_array().cloned().unwrap_or_default()).collect();
         if !details.is_empty() {
             message.insert("reasoning_details".to_owned(), details.into());
         }

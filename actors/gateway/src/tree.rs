@@ -1,13 +1,16 @@
 //! The supervision tree: what is started in which order, and what happens when a part of it fails.
 //!
 //! ```text
-//! Root [rest_for_one 3/60]
+//! Root [one_for_one 3/60]
 //! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
 //! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, one Discovery per region
 //! |- Targets    [one_for_one 20/60]  one Target per region
 //! `- Lanes      [one_for_one 10/10]  chat
 //! ```
+//!
+//! The root restarts one branch by itself: branches share only snapshots and slots, which outlive them, so the failure
+//! of one is no reason to stop requests that run in another.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -18,8 +21,8 @@ use outcrop_domain::{
     model::{Catalogue, CataloguePolicy, ModelBook, RegionOffer},
 };
 use outcrop_supervision::{
-    ChildSpec, IntakeLimits, Intensity, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorReport,
-    SupervisorSpec, drain, start,
+    ChildSpec, IntakeLimits, Intensity, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorMsg,
+    SupervisorReport, SupervisorSpec, drain, start,
 };
 use outcrop_upstream::{
     fetch::Fetcher,
@@ -144,6 +147,7 @@ struct TreeParts {
     discoveries: Vec<Slot<DiscoveryMsg>>,
     targets: HashMap<Region, Slot<TargetMsg>>,
     regions: Vec<Region>,
+    branches: [Slot<SupervisorMsg>; 5],
     lane: LaneHandle<ChatWork>,
     readiness: Readiness,
     view: arc_swap::ArcSwapOption<outcrop_supervision::SupervisorView>,
@@ -161,7 +165,7 @@ const DESCRIBE_WITHIN: Duration = Duration::from_secs(1);
 impl TreeHandle {
     fn new(parts: &GatewayParts) -> Self {
         let regions: Vec<Region> = parts.regions.iter().map(|part| part.region.clone()).collect();
-        let lane = LaneSpec::new("chat", parts.chat_limits).observer(LaneMetrics("chat")).drain(parts.drain);
+        let lane = LaneSpec::new("chat", parts.chat_limits).observer(LaneMetrics::new("chat")).drain(parts.drain);
         Self(Arc::new(TreeParts {
             settings: Arc::new(ArcSwap::from_pointee(parts.settings.clone())),
             keys: Arc::new(ArcSwap::from_pointee(parts.keys.clone())),
@@ -175,6 +179,7 @@ impl TreeHandle {
             discoveries: regions.iter().map(|region| Slot::new(format!("discovery-{region}"))).collect(),
             targets: regions.iter().map(|region| (region.clone(), Slot::new(format!("target-{region}")))).collect(),
             regions,
+            branches: BRANCHES.map(Slot::new),
             lane: LaneHandle::new(lane),
             readiness: Readiness::new(),
             view: arc_swap::ArcSwapOption::empty(),
@@ -248,7 +253,7 @@ impl TreeHandle {
         }
     }
 
-    /// The actors by name, for chaos: killing any of them must be harmless.
+    /// The actors and supervisors by name, for chaos: killing any of them must be harmless.
     #[must_use]
     pub fn killables(&self) -> Vec<(String, ractor::ActorCell)> {
         let parts = &self.0;
@@ -265,6 +270,9 @@ impl TreeHandle {
             if let Some(slot) = parts.targets.get(region) {
                 add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
             }
+        }
+        for slot in &parts.branches {
+            add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
         add(parts.lane.name(), parts.lane.slot().get().ok().map(|actor| actor.get_cell()));
         cells
@@ -324,13 +332,26 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
 }
 
 fn root_spec(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
-    SupervisorSpec::new("root", Strategy::RestForOne, Intensity::new(3, 60))
-        .child(ChildSpec::supervisor(foundation(parts, handle)))
-        .child(ChildSpec::supervisor(admission(handle)))
-        .child(ChildSpec::supervisor(catalogue(parts, handle)))
-        .child(ChildSpec::supervisor(targets(parts, handle)))
-        .child(ChildSpec::supervisor(lanes(handle)))
+    SupervisorSpec::new("root", Strategy::OneForOne, Intensity::new(3, 60))
+        .child(branch(handle, foundation(parts, handle)))
+        .child(branch(handle, admission(handle)))
+        .child(branch(handle, catalogue(parts, handle)))
+        .child(branch(handle, targets(parts, handle)))
+        .child(branch(handle, lanes(handle)))
 }
+
+/// A branch of the root, reachable by its name.
+fn branch(handle: &TreeHandle, spec: SupervisorSpec) -> ChildSpec {
+    let name = spec.view().report().name;
+    let child = ChildSpec::supervisor(spec);
+    match handle.0.branches.iter().find(|slot| slot.name() == name) {
+        Some(slot) => child.filling(slot),
+        None => child,
+    }
+}
+
+/// The branches of the root.
+const BRANCHES: [&str; 5] = ["foundation", "admission", "catalogue", "targets", "lanes"];
 
 fn foundation(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
     let cell = Arc::clone(&handle.0.settings);

@@ -1,7 +1,7 @@
 //! `GET /v1/models`, `GET /v1/models/{id}`, `GET /v1/available_models`.
 
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
     response::Response,
 };
@@ -41,7 +41,13 @@ pub(in crate::http) async fn list(State(edge): State<Edge>, caller: Caller) -> R
     respond(&List { object: "list", data: named.chain(canonical).collect() })
 }
 
-pub(in crate::http) async fn retrieve(State(edge): State<Edge>, caller: Caller, Path(id): Path<String>) -> Result<Response, OpenAiFailure> {
+pub(in crate::http) async fn retrieve(
+    State(edge): State<Edge>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, OpenAiFailure> {
+    // The only way a wildcard fails: percent-encoded bytes that are no text.
+    let Path(id) = path.map_err(|_| GatewayError::invalid("id", "the model id in the URL is not valid UTF-8"))?;
     let catalogue = edge.gateway().catalogue.load();
     let resolution = catalogue.resolve(&id).map_err(GatewayError::from)?;
     let listed = usable(&catalogue, &caller).find(|model| model.id == resolution.model.id);

@@ -16,6 +16,8 @@ use outcrop_domain::{
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::TargetMeters;
+
 /// Health of all targets. Cells are made on first sight and never removed: there are models x regions of them.
 #[derive(Debug)]
 pub struct HealthBoard {
@@ -78,7 +80,7 @@ pub struct TargetCell {
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) last_failure: ArcSwapOption<UpstreamFailure>,
-    pub(super) gauge: metrics::Gauge,
+    pub(super) meters: TargetMeters,
 }
 
 impl TargetCell {
@@ -92,7 +94,7 @@ impl TargetCell {
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             last_failure: ArcSwapOption::empty(),
-            gauge: metrics::gauge!("outcrop_target_in_flight", "model" => model.to_string(), "region" => region.to_string()),
+            meters: TargetMeters::new(model, region),
         }
     }
 
@@ -100,6 +102,12 @@ impl TargetCell {
     #[must_use]
     pub fn candidate(&self, now: Moment, tried: bool) -> Candidate {
         Candidate { gate: self.breaker.load().gate(now), probing: self.probing.load(Ordering::Acquire), tried }
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn meters(&self) -> &TargetMeters {
+        &self.meters
     }
 
     /// What last tripped it, while it is not closed.

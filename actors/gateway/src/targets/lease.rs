@@ -37,7 +37,7 @@ impl Lease {
             }
         };
         let in_flight = cell.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        cell.gauge.set(f64::from(in_flight));
+        cell.meters.in_flight.set(f64::from(in_flight));
         Some(Self { cell, owner, clock, began, probe })
     }
 
@@ -82,7 +82,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let in_flight = self.cell.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
-        self.cell.gauge.set(f64::from(in_flight));
+        self.cell.meters.in_flight.set(f64::from(in_flight));
         if self.probe {
             self.cell.probing.store(false, Ordering::Release);
         }

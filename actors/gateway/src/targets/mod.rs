@@ -5,8 +5,10 @@
 
 mod board;
 mod lease;
+mod meters;
 mod target;
 
 pub use board::{HealthBoard, TargetCell, TargetHealth};
 pub use lease::Lease;
+pub use meters::TargetMeters;
 pub use target::{RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport};

@@ -57,7 +57,7 @@ impl JobOutcome {
 
 /// Told what happens in a lane, for metrics. Called on the hot path: must not block.
 pub trait LaneObserver: Send + Sync + 'static {
-    /// A job waits; `depth` jobs wait now.
+    /// The queue changed: `depth` jobs wait now.
     fn queued(&self, depth: usize) {
         let _: usize = depth;
     }

@@ -394,6 +394,9 @@ impl<J: Job> Holdings<J> {
                 self.running.insert(cell.get_id(), Running { cell, since: now() });
                 self.estate.tally.admitted();
                 self.estate.observer.started(next.waited);
+                if !next.waited.is_zero() {
+                    self.estate.observer.queued(self.intake.queued());
+                }
                 true
             }
             Err(error) => {
@@ -428,6 +431,7 @@ impl<J: Job> Holdings<J> {
     }
 
     fn refuse_expired(&self, late: Waited<Ticket<J>>) {
+        self.estate.observer.queued(self.intake.queued());
         self.estate.refuse(late.job.job, Refusal::QueueTimeout { waited: late.waited });
     }
 }

@@ -14,6 +14,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
+use metrics::{Gauge, Histogram};
 use outcrop_domain::{
     chat::MediaFormat,
     clock::{Moment, Ports},
@@ -187,25 +188,41 @@ impl ChatPort {
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Feeds a lane's events to the metrics.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LaneMetrics(pub(crate) &'static str);
+#[derive(Clone)]
+pub(crate) struct LaneMetrics {
+    lane: &'static str,
+    queued: Gauge,
+    running: Gauge,
+    wait: Histogram,
+}
+
+impl LaneMetrics {
+    pub(crate) fn new(lane: &'static str) -> Self {
+        Self {
+            lane,
+            queued: metrics::gauge!("outcrop_lane_queued", "lane" => lane),
+            running: metrics::gauge!("outcrop_lane_running", "lane" => lane),
+            wait: metrics::histogram!("outcrop_lane_wait_seconds", "lane" => lane),
+        }
+    }
+}
 
 impl LaneObserver for LaneMetrics {
     fn queued(&self, depth: usize) {
-        metrics::gauge!("outcrop_lane_queued", "lane" => self.0).set(u32::try_from(depth).map_or(f64::MAX, f64::from));
+        self.queued.set(u32::try_from(depth).map_or(f64::MAX, f64::from));
     }
 
     fn started(&self, waited: Duration) {
-        metrics::gauge!("outcrop_lane_running", "lane" => self.0).increment(1.0);
-        metrics::histogram!("outcrop_lane_wait_seconds", "lane" => self.0).record(waited.as_secs_f64());
+        self.running.increment(1.0);
+        self.wait.record(waited.as_secs_f64());
     }
 
     fn refused(&self, refusal: Refusal) {
-        metrics::counter!("outcrop_lane_refused_total", "lane" => self.0, "reason" => refusal.as_str()).increment(1);
+        metrics::counter!("outcrop_lane_refused_total", "lane" => self.lane, "reason" => refusal.as_str()).increment(1);
     }
 
     fn finished(&self, _ran: Duration, _outcome: JobOutcome) {
-        metrics::gauge!("outcrop_lane_running", "lane" => self.0).decrement(1.0);
+        self.running.decrement(1.0);
     }
 }
 

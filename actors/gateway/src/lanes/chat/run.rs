@@ -29,7 +29,7 @@ pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, mut reply: Chat
     let settings = context.settings.load_full();
     let ledger = context.ledger.clone();
     let clock = Arc::clone(&context.ports.clock);
-    let mut tally = Tally::open(Arc::clone(&job.record), ledger, job.principal.key.clone(), clock, queue_wait);
+    let mut tally = Tally::open(Arc::clone(&job.record), ledger, job.principal.key.clone(), clock, Arc::clone(&context.board), queue_wait);
     tally.asked(job.request.model.as_deref().unwrap_or_default());
     let deadline = job.record.began().after(settings.timeouts.total);
     let worked = tokio::select! {
@@ -172,7 +172,14 @@ pub(super) async fn explain(
 ) {
     let settings = context.settings.load_full();
     let clock = Arc::clone(&context.ports.clock);
-    let mut tally = Tally::open(Arc::clone(&job.record), context.ledger.clone(), job.principal.key.clone(), clock, queue_wait);
+    let mut tally = Tally::open(
+        Arc::clone(&job.record),
+        context.ledger.clone(),
+        job.principal.key.clone(),
+        clock,
+        Arc::clone(&context.board),
+        queue_wait,
+    );
     tally.asked(job.request.model.as_deref().unwrap_or_default());
     let prepared = prepare(&context, &settings, &job.principal, *job.request, &job.overrides, Fetching::StandIn).await;
     let explained = prepared.and_then(|prepared| explain::explain(&context, &prepared));

@@ -16,6 +16,7 @@ use outcrop_supervision::Slot;
 use crate::{
     foundation::{LedgerWriterMsg, UsageRow},
     record::{JobOutcome, JobReport, RequestRecord},
+    targets::{HealthBoard, TargetCell},
 };
 
 /// Collects what a job did. Dropped without [`Tally::settle`] (a panic, a kill) it settles as lost.
@@ -26,6 +27,9 @@ pub(super) struct Tally {
     report: JobReport,
     began: outcrop_domain::clock::Moment,
     clock: Arc<dyn outcrop_domain::clock::Clock>,
+    board: Arc<HealthBoard>,
+    /// The target that answered last.
+    cell: Option<Arc<TargetCell>>,
     settled: bool,
 }
 
@@ -35,10 +39,21 @@ impl Tally {
         ledger: Slot<LedgerWriterMsg>,
         key: KeyId,
         clock: Arc<dyn outcrop_domain::clock::Clock>,
+        board: Arc<HealthBoard>,
         queue_wait: Duration,
     ) -> Self {
         let began = clock.now();
-        Self { record, ledger, key, report: JobReport { queue_wait, ..JobReport::default() }, began, clock, settled: false }
+        Self {
+            record,
+            ledger,
+            key,
+            report: JobReport { queue_wait, ..JobReport::default() },
+            began,
+            clock,
+            board,
+            cell: None,
+            settled: false,
+        }
     }
 
     pub(super) fn asked(&mut self, model: &str) {
@@ -86,7 +101,9 @@ impl Tally {
         if let Some(price) = price {
             self.report.cost = Some(self.report.cost.unwrap_or(MicroUsd(0)).plus(price));
         }
-        count_usage(spec, target, usage, price);
+        let cell = self.board.cell(&spec.id, &target.region);
+        cell.meters().used(usage, price);
+        self.cell = Some(cell);
         let row = UsageRow {
             request: self.record.id().clone(),
             choice,
@@ -114,7 +131,7 @@ impl Tally {
         self.settled = true;
         self.report.outcome = outcome;
         let report = std::mem::take(&mut self.report);
-        count_request(&report, self.clock.now().since(self.began));
+        count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
         self.record.set_job(report);
     }
 }
@@ -127,7 +144,18 @@ impl Drop for Tally {
     }
 }
 
-fn count_request(report: &JobReport, duration: Duration) {
+fn count_request(report: &JobReport, cell: Option<&TargetCell>, duration: Duration) {
+    // The usual case counts through prepared handles.
+    if let (Some(cell), JobOutcome::Completed) = (cell, report.outcome) {
+        let meters = cell.meters();
+        meters.completed.increment(1);
+        meters.completed_duration.record(duration.as_secs_f64());
+        meters.attempts.increment(u64::from(report.attempts));
+        if let Some(first) = report.first_event {
+            meters.first_event.record(first.as_secs_f64());
+        }
+        return;
+    }
     let model = report.model.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let outcome = report.outcome.as_str();
     metrics::counter!("outcrop_requests_total", "model" => model.clone(), "outcome" => outcome, "error" => report.error_class.unwrap_or("none"))
@@ -136,19 +164,5 @@ fn count_request(report: &JobReport, duration: Duration) {
     metrics::counter!("outcrop_upstream_attempts_total", "model" => model.clone()).increment(u64::from(report.attempts));
     if let Some(first) = report.first_event {
         metrics::histogram!("outcrop_time_to_first_event_seconds", "model" => model).record(first.as_secs_f64());
-    }
-}
-
-fn count_usage(spec: &ModelSpec, target: &Target, usage: &Usage, price: Option<MicroUsd>) {
-    let kinds = [("input", usage.input), ("output", usage.output), ("cache_read", usage.cache_read), ("cache_write", usage.cache_write())];
-    for (kind, tokens) in kinds {
-        if tokens > 0 {
-            metrics::counter!("outcrop_tokens_total", "model" => spec.id.to_string(), "region" => target.region.to_string(), "kind" => kind)
-                .increment(tokens);
-        }
-    }
-    if let Some(MicroUsd(micro)) = price {
-        metrics::counter!("outcrop_cost_micro_usd_total", "model" => spec.id.to_string(), "region" => target.region.to_string())
-            .increment(u64::try_from(micro).unwrap_or(0));
     }
 }

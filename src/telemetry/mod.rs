@@ -1,10 +1,11 @@
 //! Logs and metrics: the subscriber, the metrics recorder, and the one line per request.
 
-use std::time::Duration;
+mod log_writer;
+
+use std::{io, time::Duration};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outcrop_gateway::record::{RecordSink, RequestLine};
-use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use crate::settings::LogFormat;
@@ -12,7 +13,7 @@ use crate::settings::LogFormat;
 /// Keeps the log writer alive and lets the level change while running.
 pub struct LogHandle {
     level: reload::Handle<EnvFilter, Registry>,
-    _writer: WorkerGuard,
+    _writer: log_writer::LogWriterGuard,
 }
 
 impl LogHandle {
@@ -35,6 +36,9 @@ pub enum TelemetryError {
     /// A subscriber is installed already.
     #[error("log subscriber: {0}")]
     Subscriber(String),
+    /// The log writer's thread could not be started.
+    #[error("log writer: {0}")]
+    Thread(#[source] io::Error),
     /// The metrics recorder could not be installed.
     #[error("metrics recorder: {0}")]
     Metrics(#[from] BuildError),
@@ -48,7 +52,7 @@ pub enum TelemetryError {
 pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, TelemetryError> {
     let filter = filter(level)?;
     let (filter, handle) = reload::Layer::new(filter);
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stdout());
+    let (writer, guard) = log_writer::start(io::stdout()).map_err(TelemetryError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter);
     let installed = match format {
         LogFormat::Json => {
@@ -110,6 +114,8 @@ fn describe_metrics() {
     describe_counter!("outcrop_tokens_total", "Tokens, by model, region and kind");
     describe_counter!("outcrop_cost_micro_usd_total", "Cost in millionths of a US dollar, by model and region");
     describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows that found the ledger restarting");
+    describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
+    describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
     describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
     describe_gauge!("outcrop_target_open", "1 while a model is closed to traffic in a region");
     describe_counter!("outcrop_target_trips_total", "Times a target was closed to traffic, by cause");

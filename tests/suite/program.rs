@@ -1,0 +1,193 @@
+//! The program itself: started, asked, told to reload, told to stop.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    task::JoinHandle,
+};
+
+use crate::{
+    chat::says,
+    support::{Client, eventually, soon},
+};
+
+/// `outcrop local` as a child process.
+struct Program {
+    child: Child,
+    client: Client,
+    operator: Client,
+    lines: Arc<Mutex<Vec<String>>>,
+    reading: JoinHandle<()>,
+}
+
+fn outcrop(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
+    command.env_clear().current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+impl Program {
+    async fn start(directory: &Path, config: &str, arguments: &[&str]) -> Self {
+        let (settings, ready) = (Self::settings(directory), directory.join("ready.env"));
+        std::fs::write(&settings, config).unwrap();
+        let mut command = outcrop(directory);
+        command.args(["local", "--port", "0", "--set", "log.format=json", "--set", "models.check_availability=false"]);
+        command.arg("--config").arg(&settings).arg("--ready-file").arg(&ready).args(arguments);
+        let mut child = command.spawn().unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let kept = Arc::clone(&lines);
+        let reading = tokio::spawn(async move {
+            while let Ok(Some(line)) = output.next_line().await {
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let told =
+            |name: &str| lines.lock().unwrap().iter().find_map(|line| line.trim().strip_prefix(name).map(|rest| rest.trim().to_owned()));
+        eventually("the program tells where it listens", async || told("metrics").is_some() && ready.exists()).await;
+        let address = |url: String| -> SocketAddr { url.trim_start_matches("http://").split('/').next().unwrap().parse().unwrap() };
+        let client = Client { address: address(told("base URL").unwrap()), key: Some("sk-local".to_owned()) };
+        let operator = Client { address: address(told("metrics").unwrap()), key: None };
+        let file = std::fs::read_to_string(&ready).unwrap();
+        assert_eq!(file, format!("OUTCROP_URL=http://{}/v1\nOUTCROP_KEY=sk-local\n", client.address));
+        Self { child, client, operator, lines, reading }
+    }
+
+    fn settings(directory: &Path) -> PathBuf {
+        directory.join("outcrop.toml")
+    }
+
+    async fn signal(&self, name: &str) {
+        let process = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// The log lines with this message.
+    fn logged(&self, message: &str) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        let logs = lines.iter().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str::<Value>(line).unwrap());
+        logs.filter(|line| line["message"] == message).collect()
+    }
+
+    /// The exit code and what was said on standard error.
+    async fn end(mut self) -> (Option<i32>, String) {
+        let mut errors = String::new();
+        let mut standard_error = self.child.stderr.take().unwrap();
+        let status = soon("the program ends", async {
+            standard_error.read_to_string(&mut errors).await.unwrap();
+            self.child.wait().await.unwrap()
+        })
+        .await;
+        soon("its output ends", self.reading).await.unwrap();
+        (status.code(), errors)
+    }
+}
+
+#[tokio::test]
+async fn the_program_answers_logs_reloads_and_stops_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(directory.path(), "", &["--pace-ms", "10"]).await;
+    // One JSON line per request.
+    let answer = program.client.chat(&says("say exactly: a secret word")).await;
+    answer.ok();
+    eventually("the request is logged", async || program.logged("request").len() == 1).await;
+    let line = program.logged("request").remove(0);
+    for (field, value) in [
+        ("level", json!("INFO")),
+        ("request.id", json!(answer.header("x-request-id").unwrap())),
+        ("status", json!(200)),
+        ("method", json!("POST")),
+        ("path", json!("/v1/chat/completions")),
+        ("model.id", json!("anthropic.claude-sonnet-4-6")),
+        ("key.id", json!("env-1")),
+        ("outcome", json!("completed")),
+        ("attempts", json!(1)),
+        ("client_gone", json!(false)),
+    ] {
+        assert_eq!(line[field], value, "{field}: {line}");
+    }
+    for field in ["timestamp", "regions", "duration_ms", "queue_wait_ms", "tokens.input", "tokens.output", "cost.micro_usd"] {
+        assert!(!line[field].is_null(), "{field}: {line}");
+    }
+    assert!(program.operator.get("/metrics").await.text().contains(r#"outcrop_http_responses_total{status="200"} 1"#));
+
+    // A good reload is applied, a bad one changes nothing and says why.
+    let settings = Program::settings(directory.path());
+    std::fs::write(&settings, "[models.aliases]\nmine = \"claude-haiku-4-5\"\n").unwrap();
+    program.signal("HUP").await;
+    let mine = json!({"model": "mine", "messages": [{"role": "user", "content": "hello"}]});
+    eventually("the alias is known", async || program.client.chat(&mine).await.status == 200).await;
+    std::fs::write(&settings, "[models]\naliasses = 5\n[chat]\nmax_tools = \"many\"\n").unwrap();
+    let refused = program.operator.method(Method::POST, "/reload").await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.text().contains("aliasses") && refused.text().contains("max_tools") && refused.text().contains("outcrop.toml"),
+        "{}",
+        refused.text()
+    );
+    assert_eq!(program.client.chat(&mine).await.status, 200);
+
+    // A running stream is finished, new connections are not taken, and the end is a good one.
+    let mut running = program.client.open(&says("count to 60")).await;
+    running.chunk().await;
+    program.signal("TERM").await;
+    let address = program.client.address;
+    eventually("no connection is taken", async || TcpStream::connect(address).await.is_err()).await;
+    let rest = running.fold().await;
+    assert_eq!((rest.done, rest.error.is_none(), rest.text().ends_with("59, 60")), (1, true, true), "{}", rest.text());
+    let lines = Arc::clone(&program.lines);
+    let (code, errors) = program.end().await;
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let lines = lines.lock().unwrap();
+    assert!(lines.last().unwrap().contains("stopped"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("secret word")), "a prompt was logged");
+}
+
+#[tokio::test]
+async fn bad_settings_end_the_program_at_once_with_every_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(Program::settings(directory.path()), "[server]\nprot = 1\nbody_limit = \"huge\"\n").unwrap();
+    let output = soon("the program ends", outcrop(directory.path()).args(["serve", "--config", "outcrop.toml"]).output()).await.unwrap();
+    assert!(!output.status.success());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    for word in ["prot", "body_limit", "outcrop.toml:2", "outcrop.toml:3"] {
+        assert!(errors.contains(word), "{word}: {errors}");
+    }
+    assert!(!errors.contains("panicked"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_ends_the_program_with_a_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = outcrop(directory.path()).args(["local", "--port", &port]).output();
+    let output = soon("the program ends", output).await.unwrap();
+    assert!(!output.status.success());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&port) && errors.contains("server.port"), "{errors}");
+}
+
+#[tokio::test]
+async fn an_idle_program_stops_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(directory.path(), "", &[]).await;
+    // A client that only keeps its connection open does not hold the end.
+    let _idle = TcpStream::connect(program.client.address).await.unwrap();
+    let began = std::time::Instant::now();
+    program.signal("INT").await;
+    assert_eq!(program.end().await.0, Some(0));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
