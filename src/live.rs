@@ -51,7 +51,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             guardrail_override: chat.guardrail_override,
             reasoning_budgets: chat.reasoning_budgets.0,
             dropped_fields: chat.drop_params.clone(),
-            aliases: settings.models.aliases.values().map(alias_options).collect(),
+            aliases: settings.models.aliases.iter().map(|(name, alias)| (name.to_lowercase(), alias_options(alias))).collect(),
             fetch_urls: settings.fetch.enabled,
         },
         routing: RoutingPolicy {
@@ -62,6 +62,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
         },
         timeouts: Timeouts {
             first_byte: settings.timeouts.first_byte,
+            whole_answer: settings.timeouts.whole_answer,
             total: settings.timeouts.total,
             idle: settings.timeouts.stream_idle,
         },

@@ -20,7 +20,7 @@ use crate::{
     live,
     settings::{LoadOptions, Settings, changes},
     shutdown::{self, Asked, Signals},
-    telemetry::{self, LogHandle, RequestLog},
+    telemetry::{self, LogHandle},
     world,
 };
 
@@ -53,7 +53,7 @@ impl Serving {
         let world = world::real();
         let gateway = app::start(&settings, &world, recorder.clone()).await?;
         let connections = Connections::default();
-        let edge = Edge::new(gateway.ports().clone(), live::edge_limits(&settings), world.clone(), Arc::new(RequestLog));
+        let edge = Edge::new(gateway.ports().clone(), live::edge_limits(&settings), world.clone(), Arc::new(logs.request_log()));
         let mut listeners = JoinSet::new();
         let listener = TcpListener::bind(settings.server.address())
             .await

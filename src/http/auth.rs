@@ -26,9 +26,10 @@ impl FromRequestParts<Edge> for Caller {
 fn authenticate(headers: &HeaderMap, edge: &Edge) -> Result<Arc<Principal>, GatewayError> {
     let keys = edge.gateway().keys.load();
     match presented(headers) {
+        // A key that is not known is a mistake even where none is needed: it must not become somebody else.
         Some(key) => keys
             .find(key)
-            .or_else(|| keys.anonymous())
+            .or_else(|| keys.is_empty().then(|| keys.anonymous()).flatten())
             .ok_or_else(|| GatewayError::Unauthenticated { message: "the API key in the request is not known to this gateway".to_owned() }),
         None => keys.anonymous().ok_or_else(|| GatewayError::Unauthenticated {
             message: "no API key in the request: send it as `Authorization: Bearer KEY` or `x-api-key: KEY`".to_owned(),
@@ -40,9 +41,9 @@ fn authenticate(headers: &HeaderMap, edge: &Edge) -> Result<Arc<Principal>, Gate
 fn presented(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
     });
-    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim)).filter(|key| !key.is_empty())
+    bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim).filter(|key| !key.is_empty()))
 }
 
 #[cfg(test)]
@@ -61,6 +62,7 @@ mod tests {
         assert_eq!(presented(&headers(&[("authorization", "bearer  sk-1 ")])), Some("sk-1"));
         assert_eq!(presented(&headers(&[("x-api-key", "sk-2")])), Some("sk-2"));
         assert_eq!(presented(&headers(&[("authorization", "Bearer sk-1"), ("x-api-key", "sk-2")])), Some("sk-1"));
+        assert_eq!(presented(&headers(&[("authorization", "Bearer "), ("x-api-key", "sk-2")])), Some("sk-2"));
     }
 
     #[test]

@@ -80,11 +80,14 @@ pub async fn serve(listener: TcpListener, router: Router, edge: Edge, options: S
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let mut stop = connections.stop.subscribe();
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return Ok(()) };
-        let accepted = tokio::select! {
+        let next = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
             biased;
             () = stopping(&mut stop) => return Ok(()),
-            accepted = listener.accept() => accepted,
+            next = next => next,
         };
         match accepted {
             Ok((stream, _)) => {

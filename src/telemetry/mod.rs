@@ -1,6 +1,7 @@
 //! Logs and metrics: the subscriber, the metrics recorder, and the one line per request.
 
 mod log_writer;
+mod request_line;
 
 use std::{io, time::Duration};
 
@@ -14,9 +15,16 @@ use crate::settings::LogFormat;
 pub struct LogHandle {
     level: reload::Handle<EnvFilter, Registry>,
     _writer: log_writer::LogWriterGuard,
+    requests: RequestLog,
 }
 
 impl LogHandle {
+    /// Where the lines of requests go.
+    #[must_use]
+    pub fn request_log(&self) -> RequestLog {
+        self.requests.clone()
+    }
+
     /// Changes the level.
     ///
     /// # Errors
@@ -54,6 +62,7 @@ pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, Telemetry
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, guard) = log_writer::start(io::stdout()).map_err(TelemetryError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter);
+    let requests = RequestLog { json: (format == LogFormat::Json).then(|| writer.clone()) };
     let installed = match format {
         LogFormat::Json => {
             let layer = tracing_subscriber::fmt::layer()
@@ -67,7 +76,7 @@ pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, Telemetry
         LogFormat::Text => registry.with(tracing_subscriber::fmt::layer().compact().with_target(false).with_writer(writer)).try_init(),
     };
     installed.map_err(|error| TelemetryError::Subscriber(error.to_string()))?;
-    Ok(LogHandle { level: handle, _writer: guard })
+    Ok(LogHandle { level: handle, _writer: guard, requests })
 }
 
 /// The actor library opens a span around every message: work on the hot path that tells nobody anything.
@@ -121,9 +130,11 @@ fn describe_metrics() {
     describe_counter!("outcrop_target_trips_total", "Times a target was closed to traffic, by cause");
 }
 
-/// Writes one line per request through `tracing`, and counts responses.
-#[derive(Debug, Default)]
-pub struct RequestLog;
+/// Writes one line per request, and counts responses: as JSON straight to the log's writer, else through `tracing`.
+#[derive(Clone, Default)]
+pub struct RequestLog {
+    json: Option<log_writer::LogWriter>,
+}
 
 impl RecordSink for RequestLog {
     fn write(&self, line: &RequestLine<'_>) {
@@ -133,6 +144,12 @@ impl RecordSink for RequestLog {
             return;
         };
         metrics::counter!("outcrop_http_responses_total", "status" => status_label(edge.status)).increment(1);
+        if let Some(writer) = &self.json {
+            if tracing::enabled!(tracing::Level::INFO) {
+                request_line::write(writer, line, edge);
+            }
+            return;
+        }
         let key = edge.key.as_ref().map(outcrop_domain::ids::KeyId::as_str);
         let Some(job) = line.job else {
             tracing::info!(

@@ -35,8 +35,17 @@ fn refusal(status: u16, code: Option<&str>, param: Option<&str>) -> (u16, Option
 async fn bodies_that_are_no_json_are_refused() {
     let gateway = gateway().await;
     let whole = says("hello").to_string();
-    let bodies: [&[u8]; 9] =
-        [b"", b" ", b"{", b"{\"model\":}", b"not json", b"{'model': 'x'}", whole[..whole.len() - 1].as_bytes(), b"\xef\xbb\xbf{}", b"{}{}"];
+    let bodies: [&[u8]; 9] = [
+        b"",
+        b" ",
+        b"{",
+        b"{\"model\":}",
+        b"not json",
+        b"{'model': 'x'}",
+        &whole.as_bytes()[..whole.len() - 1],
+        b"\xef\xbb\xbf{}",
+        b"{}{}",
+    ];
     for body in bodies {
         assert_eq!(refused(&gateway, body).await, refusal(400, None, None), "{:?}", String::from_utf8_lossy(body));
     }
@@ -446,4 +455,87 @@ async fn drip(raw: &mut Raw, bytes: &[u8]) -> usize {
         }
     }
     bytes.len()
+}
+
+#[tokio::test]
+async fn numbers_out_of_range_are_refused_here_or_by_aws_but_never_break_anything() {
+    let gateway = gateway().await;
+    for (field, values) in [
+        ("max_tokens", ["0", "-1", "1e30", "99999999999999999999", "1.5"]),
+        ("temperature", ["-1", "99", "1e308", "1e400", "-0.0001"]),
+        ("top_p", ["-1", "2", "1e308", "1e-400", "-5e-324"]),
+        ("n", ["1.5", "1e2", "18446744073709551616", "-0", "129"]),
+        ("seed", ["1e400", "-1e400", "1e999999", "--1", "01"]),
+    ] {
+        for value in values {
+            let body = format!(r#"{{"model":"{CLAUDE}","messages":[{{"role":"user","content":"hello"}}],"{field}":{value}}}"#);
+            let answer = gateway.post_bytes(CHAT, &[], body).await;
+            if answer.status != 200 {
+                let code = answer.json()["error"]["code"].as_str().map(str::to_owned);
+                answer.refusal(400, INVALID, code.as_deref());
+            }
+        }
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_giant_word_where_a_short_one_belongs_is_refused_without_an_echo() {
+    let gateway = gateway().await;
+    let giant = "x".repeat(1 << 20);
+    let message = json!([{"role": "user", "content": "hello"}]);
+    for body in [
+        json!({"model": giant, "messages": message}),
+        json!({"model": CLAUDE, "messages": [{"role": giant, "content": "hello"}]}),
+        json!({"model": CLAUDE, "messages": message, "reasoning_effort": giant}),
+        json!({"model": CLAUDE, "messages": message, "service_tier": giant}),
+        json!({"model": CLAUDE, "messages": message, "tool_choice": giant}),
+        json!({"model": CLAUDE, "messages": message, "response_format": {"type": giant}}),
+        json!({"model": CLAUDE, "messages": [{"role": "user", "content": [{"type": giant}]}]}),
+        json!({"model": CLAUDE, "messages": message, "tools": [{"type": giant}]}),
+        json!({"model": CLAUDE, "messages": message, "tools": [weather("f")], "tool_choice": {"type": "function", "function": {"name": giant}}}),
+    ] {
+        let answer = gateway.post_bytes(CHAT, &[], body.to_string()).await;
+        let shown: String = body.to_string().chars().take(100).collect();
+        assert!(matches!(answer.status, 400 | 404), "{}: {shown}", answer.status);
+        assert!(answer.body.len() < 4096, "{} bytes of the caller's own words come back: {shown}", answer.body.len());
+    }
+    for line in gateway.records.lines() {
+        let size = format!("{line:?}").len();
+        assert!(size < 8192, "a log line of {size} bytes");
+    }
+    gateway.untouched().await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn odd_names_of_unknown_fields_break_neither_headers_nor_lines() {
+    let gateway = gateway().await;
+    let giant = "y".repeat(100_000);
+    for name in ["x\r\nset-cookie: a=b", "a,b=c,d", "größe", "\u{0}", "", giant.as_str()] {
+        let mut message = json!({"role": "user", "content": [{"type": "text", "text": "hello"}]});
+        message[name] = json!(1);
+        message["content"][0][name] = json!(1);
+        let mut tool = weather("get_weather");
+        tool[name] = json!(1);
+        tool["function"][name] = json!(1);
+        let answer = gateway.post_bytes(CHAT, &[], json!({"model": CLAUDE, "messages": [message], "tools": [tool]}).to_string()).await;
+        answer.ok();
+        assert!(answer.header("set-cookie").is_none());
+        let told = answer.header("x-outcrop-adjusted").unwrap_or_default();
+        assert!(
+            told.len() <= 2048 && told.split(',').all(|change| change.is_empty() || change.matches('=').count() == 1),
+            "{name:?}: {told}"
+        );
+        assert!(gateway.records.lines().pop().unwrap().job.unwrap().adjusted.len() <= 4096, "the log line grows with the caller's words");
+    }
+    let mut request = says("hello");
+    for number in 0..200_000 {
+        request["messages"][0][format!("unknown_{number}")] = json!(1);
+    }
+    let began = std::time::Instant::now();
+    gateway.chat(&request).await.ok();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?} for a body of unknown names", began.elapsed());
+    assert!(gateway.records.lines().pop().unwrap().job.unwrap().adjusted.len() <= 4096, "the log line grows with the caller's words");
+    gateway.end().await;
 }

@@ -7,6 +7,8 @@ mod support;
 
 mod bad_input;
 mod chat;
+mod connections;
+mod growth;
 mod operations;
 mod pains;
 mod program;

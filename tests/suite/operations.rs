@@ -67,7 +67,9 @@ async fn streams_refusals_and_unknown_paths_write_one_line_each() {
 #[tokio::test]
 async fn health_is_live_at_once_and_ready_when_models_are_known() {
     let gateway = TestGateway::builder()
-        .prepare(|sim| drop(sim.script(Rule::always(Action::Error(ScriptedError::unavailable())))))
+        .prepare(|sim| {
+            sim.script(Rule::always(Action::Error(ScriptedError::unavailable())));
+        })
         .not_waiting()
         .start()
         .await;

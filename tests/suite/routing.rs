@@ -104,7 +104,8 @@ async fn a_region_that_recovers_is_used_again() {
 #[tokio::test]
 async fn a_region_that_cannot_be_reached_is_left_for_the_next() {
     for mode in [RegionMode::Refuse, RegionMode::Reset, RegionMode::BlackHole] {
-        let gateway = TestGateway::builder().set("timeouts.connect=1s").set("timeouts.first_byte=1s").start().await;
+        let gateway =
+            TestGateway::builder().set("timeouts.connect=1s").set("timeouts.first_byte=1s").set("timeouts.whole_answer=1s").start().await;
         gateway.simulator.set_region(EAST, mode).await.unwrap();
         let (whole, stream) = (says("say exactly: served"), says("say exactly: streamed"));
         let (answer, streamed) = tokio::join!(gateway.chat(&whole), gateway.streamed(&stream));

@@ -42,6 +42,7 @@ pub struct TestGateway {
 }
 
 type OfSimulator = Box<dyn FnOnce(SimulatorBuilder) -> SimulatorBuilder>;
+type Preparation = Box<dyn FnOnce(&Simulator)>;
 type OfLimits = Box<dyn FnOnce(&mut EdgeLimits)>;
 
 /// What a test wants of its gateway.
@@ -49,7 +50,7 @@ pub struct Builder {
     regions: Vec<String>,
     set: Vec<String>,
     simulator: Option<OfSimulator>,
-    prepare: Option<Box<dyn FnOnce(&Simulator)>>,
+    prepare: Option<Preparation>,
     limits: Option<OfLimits>,
     head_timeout: Option<Duration>,
     ready: bool,

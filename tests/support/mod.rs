@@ -9,11 +9,10 @@ mod wait;
 mod web;
 
 pub use client::{Answer, Client};
-pub use gateway::{Builder, KEY, TestGateway};
+pub use gateway::{KEY, TestGateway};
 pub use raw::Raw;
-pub use records::{Line, Records};
-pub use sse::{Event, EventStream, Folded};
-pub use wait::{LIMIT, eventually, soon};
+pub use sse::{Event, Folded};
+pub use wait::{eventually, soon};
 pub use web::{PNG, WebServer, png_data_url};
 
 /// The regions of most tests, in order.

@@ -15,6 +15,8 @@ use super::{client::Answer, wait::soon};
 #[derive(Debug)]
 pub struct Raw {
     stream: TcpStream,
+    /// What was read beyond the last answer.
+    read: Vec<u8>,
 }
 
 impl Raw {
@@ -22,7 +24,7 @@ impl Raw {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = soon("a connection", TcpStream::connect(address)).await.expect("the server accepts");
         stream.set_nodelay(true).unwrap();
-        Self { stream }
+        Self { stream, read: Vec::new() }
     }
 
     /// Sends; false when the server has closed.
@@ -42,7 +44,7 @@ impl Raw {
 
     /// Everything until the server closes.
     pub async fn rest(&mut self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.read);
         // A reset after the last byte is an end, too.
         drop(soon("the server closes", self.stream.read_to_end(&mut bytes)).await);
         bytes
@@ -55,23 +57,23 @@ impl Raw {
 
     /// One answer; `None` when the server closed without one.
     pub async fn answer(&mut self) -> Option<Answer> {
-        let mut bytes = Vec::new();
         loop {
-            if let Some(answer) = parse(&bytes) {
+            if let Some((answer, end)) = parse(&self.read) {
+                self.read.drain(..end);
                 return Some(answer);
             }
             let mut piece = [0; 8192];
             match soon("an answer", self.stream.read(&mut piece)).await {
-                Ok(0) | Err(_) if bytes.is_empty() => return None,
-                Ok(0) | Err(_) => panic!("closed within an answer: {}", String::from_utf8_lossy(&bytes)),
-                Ok(read) => bytes.extend_from_slice(&piece[..read]),
+                Ok(0) | Err(_) if self.read.is_empty() => return None,
+                Ok(0) | Err(_) => panic!("closed within an answer: {}", String::from_utf8_lossy(&self.read)),
+                Ok(read) => self.read.extend_from_slice(&piece[..read]),
             }
         }
     }
 }
 
-/// The answer at the start of `bytes`, once it is whole. Only bodies of declared length: errors and JSON have one.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+/// The answer at the start of `bytes` and where it ends, once it is whole. Only bodies of declared length: errors and JSON have one.
+fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).expect("a head of text");
     let mut lines = head.split("\r\n");
@@ -83,6 +85,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         })
         .collect();
     let length: usize = headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
-    let body = bytes.get(end + 4..end + 4 + length)?;
-    Some(Answer { status, headers, body: Bytes::copy_from_slice(body) })
+    let body = end + 4..end + 4 + length;
+    let (body, end) = (bytes.get(body.clone())?, body.end);
+    Some((Answer { status, headers, body: Bytes::copy_from_slice(body) }, end))
 }

@@ -21,7 +21,6 @@ pub struct Line {
 }
 
 /// Keeps every line, and hands it to the real log so that its counters count.
-#[derive(Debug)]
 pub struct Records {
     lines: Mutex<Vec<Line>>,
     count: watch::Sender<usize>,
@@ -30,7 +29,7 @@ pub struct Records {
 
 impl Default for Records {
     fn default() -> Self {
-        Self { lines: Mutex::default(), count: watch::Sender::new(0), log: RequestLog }
+        Self { lines: Mutex::default(), count: watch::Sender::new(0), log: RequestLog::default() }
     }
 }
 

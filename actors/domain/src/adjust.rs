@@ -19,12 +19,15 @@ pub struct Adjustment {
 pub struct Adjustments(Vec<Adjustment>);
 
 impl Adjustments {
-    /// Notes that `field` was treated by `action`. A repeated pair is kept once.
+    /// Notes that `field` was treated by `action`. A repeated pair is kept once; beyond [`MAX_LISTED`] pairs only the
+    /// fact that there are more is kept.
     pub fn note(&mut self, field: impl Into<Cow<'static, str>>, action: impl Into<Cow<'static, str>>) {
         let adjustment = Adjustment { field: field.into(), action: action.into() };
-        if !self.0.contains(&adjustment) {
-            self.0.push(adjustment);
+        if self.0.len() > MAX_LISTED || self.0.contains(&adjustment) {
+            return;
         }
+        let full = self.0.len() == MAX_LISTED;
+        self.0.push(if full { Adjustment { field: "more".into(), action: "not_listed".into() } } else { adjustment });
     }
 
     /// Adds all of `other`, keeping each pair once.
@@ -46,6 +49,10 @@ impl Adjustments {
     }
 }
 
+/// Most changes that are listed. A client has a handful; a body made of a million unknown names must not make a list
+/// that is searched a million times.
+const MAX_LISTED: usize = 256;
+
 impl fmt::Display for Adjustments {
     /// `field=action,field=action`, the value of `x-outcrop-adjusted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,6 +67,16 @@ impl fmt::Display for Adjustments {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_without_end_says_that_there_is_more() {
+        let mut adjustments = Adjustments::default();
+        for number in 0..1000 {
+            adjustments.note(format!("field_{number}"), "dropped");
+        }
+        assert_eq!(adjustments.iter().count(), MAX_LISTED + 1);
+        assert!(adjustments.to_string().ends_with("field_255=dropped,more=not_listed"));
+    }
 
     #[test]
     fn adjustments_print_once_each_in_order() {

@@ -1,6 +1,6 @@
 //! The settings that actors and jobs read while running: one immutable snapshot, replaced as a whole.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use outcrop_domain::{
     chat::{CachePolicy, Guardrail, ServiceTier},
@@ -25,8 +25,10 @@ pub struct LiveSettings {
 /// Deadlines of upstream calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// Until the response head of a call.
+    /// Until the response head of a streamed call.
     pub first_byte: Duration,
+    /// Until the answer of a call that is not streamed.
+    pub whole_answer: Duration,
     /// The whole request, all attempts together.
     pub total: Duration,
     /// Silence within a stream.
@@ -36,7 +38,12 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         // A thinking model may be silent for minutes before its first token; the whole answer may take an hour.
-        Self { first_byte: Duration::from_secs(120), total: Duration::from_secs(3600), idle: Duration::from_secs(300) }
+        Self {
+            first_byte: Duration::from_secs(120),
+            whole_answer: Duration::from_secs(900),
+            total: Duration::from_secs(3600),
+            idle: Duration::from_secs(300),
+        }
     }
 }
 
@@ -80,8 +87,8 @@ pub struct ChatPolicy {
     pub reasoning_budgets: [u32; 6],
     /// Request fields never passed on to models.
     pub dropped_fields: Vec<String>,
-    /// What an alias adds to a request, by the catalogue's alias index.
-    pub aliases: Vec<AliasOptions>,
+    /// What an alias adds to a request, by its name in lower case.
+    pub aliases: HashMap<String, AliasOptions>,
     /// URL fetching for media parts is allowed.
     pub fetch_urls: bool,
 }
@@ -98,7 +105,7 @@ impl Default for ChatPolicy {
             guardrail_override: false,
             reasoning_budgets: [1024, 1024, 2048, 4096, 16_384, 32_768],
             dropped_fields: Vec::new(),
-            aliases: Vec::new(),
+            aliases: HashMap::new(),
             fetch_urls: true,
         }
     }

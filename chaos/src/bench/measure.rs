@@ -131,6 +131,8 @@ bind = "127.0.0.1"
 port = {port}
 [admin]
 enabled = false
+[lanes.chat]
+concurrency = 8192
 [aws]
 regions = ["us-east-1"]
 credentials = {{ access_key_id = "{ACCESS_KEY}", secret_access_key = "{SECRET_KEY}" }}

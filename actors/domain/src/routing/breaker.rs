@@ -130,11 +130,12 @@ impl Breaker {
     fn fail(&mut self, cause: Cause, now: Moment, policy: &BreakerPolicy, unit: f64) {
         let windows = self.windows().saturating_add(1);
         let delay = match cause {
-            // The target works: the request was bad, or the answer broke after it began.
-            Cause::BadRequest | Cause::ContextOverflow | Cause::BrokenStream => return,
+            // The target works: the request was bad, the answer broke after it began, or our own keys were refused,
+            // which is true of the whole account and no reason to close one target after the other.
+            Cause::BadRequest | Cause::ContextOverflow | Cause::BrokenStream | Cause::Credentials => return,
             Cause::Throttled => policy.throttled.delay(windows, unit),
             Cause::QuotaExhausted => policy.exhausted,
-            Cause::Unavailable | Cause::NotReady | Cause::Timeout | Cause::Connection | Cause::Credentials | Cause::Malformed => {
+            Cause::Unavailable | Cause::NotReady | Cause::Timeout | Cause::Connection | Cause::Malformed => {
                 policy.unavailable.delay(windows, unit)
             }
             Cause::AccessDenied | Cause::ModelMissing => policy.denied,
@@ -210,7 +211,7 @@ mod tests {
     #[test]
     fn a_bad_request_has_no_health_effect() {
         let mut breaker = Breaker::default();
-        for cause in [Cause::BadRequest, Cause::ContextOverflow, Cause::BrokenStream] {
+        for cause in [Cause::BadRequest, Cause::ContextOverflow, Cause::BrokenStream, Cause::Credentials] {
             learn(&mut breaker, Outcome::Failed(cause), 1, 1);
         }
         assert_eq!(breaker.gate(at(1)), Gate::Closed);

@@ -55,6 +55,8 @@ pub struct DiscoveryArgs {
 pub struct DiscoveryState {
     args: DiscoveryArgs,
     asking: bool,
+    /// The next question; replaced, never doubled.
+    timer: Option<tokio::task::JoinHandle<Result<(), ractor::MessagingErr<DiscoveryMsg>>>>,
     answered: u64,
     failures_in_a_row: u32,
     last_failure: Option<String>,
@@ -80,7 +82,7 @@ impl Actor for Discovery {
 
     async fn pre_start(&self, myself: ActorRef<DiscoveryMsg>, args: DiscoveryArgs) -> Result<DiscoveryState, ActorProcessingErr> {
         myself.cast(DiscoveryMsg::Ask)?;
-        Ok(DiscoveryState { args, asking: false, answered: 0, failures_in_a_row: 0, last_failure: None })
+        Ok(DiscoveryState { args, asking: false, timer: None, answered: 0, failures_in_a_row: 0, last_failure: None })
     }
 
     async fn handle(
@@ -105,13 +107,19 @@ impl Actor for Discovery {
         event: SupervisionEvent,
         state: &mut DiscoveryState,
     ) -> Result<(), ActorProcessingErr> {
-        // The asking child ends normally after its answer; a panic in it is a failed answer.
-        if let SupervisionEvent::ActorFailed(_, error) = event {
+        // The asking child ends normally after its answer; a panic in it, or a kill, is a failed answer.
+        let ended = match event {
+            SupervisionEvent::ActorFailed(_, error) => Some(error.to_string()),
+            // Without a reason it ended by itself, and its answer is in the mailbox.
+            SupervisionEvent::ActorTerminated(_, _, Some(reason)) if state.asking => Some(format!("the question was cut short: {reason}")),
+            _ => None,
+        };
+        if let Some(message) = ended {
             let failure = UpstreamFailure {
                 cause: outcrop_domain::error::Cause::Malformed,
                 status: 0,
                 code: "DiscoveryPanicked".to_owned(),
-                message: error.to_string(),
+                message,
                 request_id: None,
                 retry_after: None,
                 region: Some(state.args.control.region().clone()),
@@ -154,8 +162,9 @@ fn on_answered(myself: &ActorRef<DiscoveryMsg>, state: &mut DiscoveryState, resu
             retry_delay(state)
         }
     };
-    // The timer's handle is not needed: a timer of a stopped actor sends to nobody.
-    drop(myself.send_after(next, || DiscoveryMsg::Ask));
+    if let Some(pending) = state.timer.replace(myself.send_after(next, || DiscoveryMsg::Ask)) {
+        pending.abort();
+    }
 }
 
 fn tell(state: &DiscoveryState, message: CatalogueKeeperMsg) {

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use outcrop_domain::{
     error::UpstreamFailure,
     ids::Region,
-    model::{Catalogue, CataloguePolicy, ModelBook, OfferedProfile, RegionOffer},
+    model::{Catalogue, CataloguePolicy, ModelBook, OfferedProfile, ProfileKind, RegionOffer},
 };
 use outcrop_supervision::Reply;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -136,7 +136,14 @@ fn on_offered(state: &mut CatalogueKeeperState, offer: RegionOffer) {
     let mut offers = state.args.offers.load_full().as_ref().clone();
     match offers.iter_mut().find(|known| known.region == offer.region) {
         Some(known) if *known == offer => return,
-        Some(known) => *known = offer,
+        Some(known) => {
+            // Profiles that were looked up one by one (another account's) are in no list, and stay.
+            let listed = |profile: &OfferedProfile| offer.profiles.iter().any(|new| new.arn == profile.arn);
+            let kept: Vec<OfferedProfile> =
+                known.profiles.iter().filter(|old| old.kind == ProfileKind::Application && !listed(old)).cloned().collect();
+            *known = offer;
+            known.profiles.extend(kept);
+        }
         None => offers.push(offer),
     }
     state.args.offers.store(Arc::new(offers));

@@ -22,12 +22,12 @@ use super::TargetMeters;
 #[derive(Debug)]
 pub struct HealthBoard {
     cells: DashMap<(ModelId, Region), Arc<TargetCell>>,
-    changed: watch::Sender<u64>,
+    changed: Arc<watch::Sender<u64>>,
 }
 
 impl Default for HealthBoard {
     fn default() -> Self {
-        Self { cells: DashMap::new(), changed: watch::Sender::new(0) }
+        Self { cells: DashMap::new(), changed: Arc::new(watch::Sender::new(0)) }
     }
 }
 
@@ -39,7 +39,7 @@ impl HealthBoard {
         if let Some(cell) = self.cells.get(&key) {
             return Arc::clone(&cell);
         }
-        Arc::clone(&self.cells.entry(key).or_insert_with(|| Arc::new(TargetCell::new(model, region))))
+        Arc::clone(&self.cells.entry(key).or_insert_with(|| Arc::new(TargetCell::new(model, region, Arc::clone(&self.changed)))))
     }
 
     /// The cells of one region, for its actor.
@@ -48,11 +48,6 @@ impl HealthBoard {
         let mut cells: Vec<_> = self.cells.iter().filter(|entry| entry.key().1 == *region).map(|entry| Arc::clone(entry.value())).collect();
         cells.sort_by(|a, b| a.model.cmp(&b.model));
         cells
-    }
-
-    /// Wakes jobs that wait for a target to open.
-    pub(super) fn announce(&self) {
-        self.changed.send_modify(|version| *version = version.wrapping_add(1));
     }
 
     /// Resolves at the next change of any breaker.
@@ -81,11 +76,13 @@ pub struct TargetCell {
     pub(super) failed: AtomicU64,
     pub(super) last_failure: ArcSwapOption<UpstreamFailure>,
     pub(super) meters: TargetMeters,
+    changed: Arc<watch::Sender<u64>>,
 }
 
 impl TargetCell {
-    fn new(model: &ModelId, region: &Region) -> Self {
+    fn new(model: &ModelId, region: &Region, changed: Arc<watch::Sender<u64>>) -> Self {
         Self {
+            changed,
             model: model.clone(),
             region: region.clone(),
             breaker: ArcSwap::default(),
@@ -102,6 +99,17 @@ impl TargetCell {
     #[must_use]
     pub fn candidate(&self, now: Moment, tried: bool) -> Candidate {
         Candidate { gate: self.breaker.load().gate(now), probing: self.probing.load(Ordering::Acquire), tried }
+    }
+
+    /// Frees the probe, and wakes jobs that wait for it.
+    pub(super) fn free_probe(&self) {
+        self.probing.store(false, Ordering::Release);
+        self.announce();
+    }
+
+    /// Wakes jobs that wait for a target to open.
+    pub(super) fn announce(&self) {
+        self.changed.send_modify(|version| *version = version.wrapping_add(1));
     }
 
     /// Its metrics.

@@ -84,7 +84,7 @@ impl Drop for Lease {
         let in_flight = self.cell.in_flight.fetch_sub(1, Ordering::Relaxed) - 1;
         self.cell.meters.in_flight.set(f64::from(in_flight));
         if self.probe {
-            self.cell.probing.store(false, Ordering::Release);
+            self.cell.free_probe();
         }
     }
 }

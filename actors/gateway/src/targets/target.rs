@@ -1,6 +1,6 @@
 //! The actor that decides about one region's targets.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use outcrop_domain::{
     clock::{Moment, Ports},
@@ -79,7 +79,7 @@ impl Actor for Target {
 
     async fn pre_start(&self, _myself: ActorRef<TargetMsg>, args: TargetArgs) -> Result<TargetArgs, ActorProcessingErr> {
         for cell in args.board.of_region(&args.region) {
-            cell.probing.store(false, Ordering::Release);
+            cell.free_probe();
         }
         Ok(args)
     }
@@ -102,11 +102,11 @@ fn on_attempt_ended(state: &TargetArgs, ended: &AttemptEnded) {
         ended.cell.breaker.store(Arc::new(breaker));
         ended.cell.last_failure.store(ended.failure.clone().map(Arc::new));
         tell_operators(ended, breaker.windows());
+        ended.cell.announce();
     }
     if ended.probe {
-        ended.cell.probing.store(false, Ordering::Release);
+        ended.cell.free_probe();
     }
-    state.board.announce();
 }
 
 /// A trip is a warning; lost access is an alarm, since nobody repairs it by waiting.

@@ -108,8 +108,9 @@ async fn refused_credentials_are_tried_once_more_on_the_same_target() {
     let tree = TestTree::start(&TWO).await;
     tree.regions[0].then(Step::Fail(Cause::Credentials, "expired"));
     tree.regions[0].then(Step::Text("refreshed"));
-    // The breaker closes the target for a second; the wait for it is inside the request.
-    assert!(tree.ask_text().await.is_ok());
+    assert!(tree.ask_text().await.unwrap().contains("refreshed"));
+    assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (2, 0));
+    assert_eq!(tree.last_report().attempts, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,9 +142,12 @@ async fn a_panicking_job_fails_alone() {
 async fn a_request_has_a_deadline_over_all_attempts() {
     let settings = LiveSettings { timeouts: Timeouts { total: Duration::from_secs(30), ..Timeouts::default() }, ..settings() };
     let tree = TestTree::with(&["us-east-1"], settings, LIMITS).await;
-    tree.regions[0].then(Step::Fail(Cause::Timeout, "slow"));
+    tree.regions[0].then(Step::Hang);
+    let began = tokio::time::Instant::now();
     let error = tree.ask_text().await.unwrap_err();
-    assert_eq!(error.class(), "timeout");
+    assert_eq!((error.class(), began.elapsed()), ("deadline_exceeded", Duration::from_secs(30)));
+    tree.regions[0].then(Step::Text("well"));
+    assert!(tree.ask_text().await.is_ok(), "our own deadline is not the target's failure");
 }
 
 async fn open(tree: &TestTree) -> mpsc::Receiver<StreamItem> {
@@ -296,4 +300,57 @@ async fn a_profile_nobody_listed_is_looked_up_once_and_then_known() {
     assert!(tree.ask(&body).await.is_ok());
     assert!(tree.ask(&body).await.is_ok());
     assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (0, 2));
+    assert_eq!(tree.controls[1].looked_up.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_dies_in_mid_stream_is_booked_and_told() {
+    let tree = TestTree::start(&TWO).await;
+    let (feed, chunks) = mpsc::channel(16);
+    tree.regions[0].then(Step::Feed(chunks));
+    feed.send(Ok(start_event())).await.unwrap();
+    let mut events = open(&tree).await;
+    feed.send(Ok(text_event("one"))).await.unwrap();
+    assert!(matches!(events.recv().await, Some(StreamItem::Events { .. })));
+    let killed = tree.gateway.ports().chat.kill_one_job().await;
+    assert!(killed);
+    while let Some(item) = events.recv().await {
+        assert!(!matches!(item, StreamItem::Done), "a killed stream must not look complete");
+    }
+    tree.reports.1.notified().await;
+    assert_eq!(tree.last_report().outcome, JobOutcome::Lost);
+    let report = tree.gateway.ports().describe().await;
+    assert_eq!((report.ledger.unwrap().all.calls, report.calls_in_flight), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stalls_is_given_up_and_its_upstream_closed() {
+    let tree = TestTree::start(&TWO).await;
+    let (feed, chunks) = mpsc::channel(1024);
+    tree.regions[0].then(Step::Feed(chunks));
+    feed.send(Ok(start_event())).await.unwrap();
+    let events = open(&tree).await;
+    tokio::time::timeout(Duration::from_secs(600), async {
+        while feed.send(Ok(text_event("more"))).await.is_ok() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await
+    .unwrap();
+    tree.reports.1.notified().await;
+    assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
+    drop(events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_breaks_its_streams_is_left_for_a_while() {
+    let tree = TestTree::start(&TWO).await;
+    let (feed, chunks) = mpsc::channel(16);
+    tree.regions[0].then(Step::Feed(chunks));
+    feed.send(Ok(start_event())).await.unwrap();
+    feed.send(Ok(exception("serviceUnavailableException", "capacity"))).await.unwrap();
+    let mut events = open(&tree).await;
+    drain(&mut events).await;
+    tree.ask_text().await.unwrap();
+    assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (1, 1));
 }

@@ -79,6 +79,8 @@ async fn a_refresh_asks_every_region_at_once() {
     let tree = TestTree::start(&["us-east-1", "us-west-2"]).await;
     tree.gateway.ports().tree.refresh_models();
     tree.until(|| tree.controls.iter().all(|control| control.asked.load(Ordering::Relaxed) == 2)).await;
+    tokio::time::sleep(Duration::from_secs(901)).await;
+    assert_eq!(tree.controls[0].asked.load(Ordering::Relaxed), 3, "one timer, however often it is refreshed");
 }
 
 #[tokio::test(start_paused = true)]

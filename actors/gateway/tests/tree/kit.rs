@@ -244,6 +244,7 @@ pub(crate) struct ScriptedControl {
     region: Region,
     pub answers: Mutex<VecDeque<Result<RegionOffer, UpstreamFailure>>>,
     pub asked: AtomicU64,
+    pub looked_up: AtomicU64,
 }
 
 pub(crate) fn offer(region: &str) -> RegionOffer {
@@ -273,6 +274,7 @@ impl ControlPlane for ScriptedControl {
     }
 
     fn profile(&self, id: &str) -> BoxFuture<'_, Result<OfferedProfile, UpstreamFailure>> {
+        self.looked_up.fetch_add(1, Ordering::Relaxed);
         let profile = OfferedProfile {
             id: id.into(),
             arn: id.to_owned(),
@@ -329,7 +331,14 @@ impl TestTree {
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
         let controls: Vec<_> = names
             .iter()
-            .map(|name| Arc::new(ScriptedControl { region: (*name).into(), answers: Mutex::default(), asked: AtomicU64::new(0) }))
+            .map(|name| {
+                Arc::new(ScriptedControl {
+                    region: (*name).into(),
+                    answers: Mutex::default(),
+                    asked: AtomicU64::new(0),
+                    looked_up: AtomicU64::new(0),
+                })
+            })
             .collect();
         let parts = GatewayParts {
             regions: regions

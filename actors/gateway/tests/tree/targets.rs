@@ -27,7 +27,7 @@ async fn fifty_throttles_together_correct_a_target_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_killed_target_remembers_its_breakers_and_frees_its_probe() {
+async fn a_killed_target_remembers_its_breakers() {
     let tree = TestTree::start(&["us-east-1", "us-west-2"]).await;
     tree.regions[0].then(Step::Fail(Cause::AccessDenied, "You don't have access to the model with the specified model ID."));
     tree.ask_text().await.unwrap();
@@ -55,8 +55,25 @@ async fn a_hanging_probe_does_not_hold_up_other_requests() {
     tree.ask_text().await.unwrap();
     assert_eq!(tree.regions[0].calls(), 2, "one probe at a time");
     probing.abort();
-    tree.until(|| tree.regions[0].calls() == 2).await;
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    tree.regions[0].dropped.notified().await;
     tree.ask_text().await.unwrap();
     assert_eq!(tree.regions[0].calls(), 3, "an abandoned probe is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_target_frees_a_probe_that_was_out() {
+    let tree = Arc::new(TestTree::start(&["us-east-1", "us-west-2"]).await);
+    tree.regions[0].then(Step::Fail(Cause::Unavailable, "down"));
+    tree.ask_text().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    tree.regions[0].then(Step::Hang);
+    let probing = tokio::spawn({
+        let tree = Arc::clone(&tree);
+        async move { tree.ask_text().await }
+    });
+    tree.until(|| tree.regions[0].calls() == 2).await;
+    tree.kill("target-us-east-1").await;
+    tree.ask_text().await.unwrap();
+    assert_eq!(tree.regions[0].calls(), 3, "the next request probes again");
+    probing.abort();
 }

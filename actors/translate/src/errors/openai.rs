@@ -52,7 +52,12 @@ pub fn reply(error: &GatewayError) -> ErrorReply<'_> {
         retry_after: error.retry_after(),
         retry: hint(error),
         body: ErrorBody {
-            error: ErrorObject { message: message(error), kind: face.kind, param: param(error).map(Cow::Borrowed), code: face.code },
+            error: ErrorObject {
+                message: message(error),
+                kind: face.kind,
+                param: param(error).map(|field| shortened(field, MAX_PARAM_BYTES)),
+                code: face.code,
+            },
         },
     }
 }
@@ -133,6 +138,20 @@ fn unavailable_status(status: u16) -> u16 {
     if (500..=599).contains(&status) { status } else { 502 }
 }
 
+/// Our own messages quote the caller's words (a name, a role); what is longer than any sane one is not sent back.
+/// Upstream's words are never cut.
+const MAX_MESSAGE_BYTES: usize = 1024;
+
+/// As [`MAX_MESSAGE_BYTES`], for the path of a field.
+const MAX_PARAM_BYTES: usize = 256;
+
+fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
+    match text.get(..text.floor_char_boundary(limit)) {
+        Some(kept) if kept.len() < text.len() => Cow::Owned(format!("{kept}...")),
+        _ => Cow::Borrowed(text),
+    }
+}
+
 fn message(error: &GatewayError) -> Cow<'_, str> {
     match error {
         GatewayError::Upstream(failure) if failure.cause == Cause::Credentials => {
@@ -149,7 +168,7 @@ fn message(error: &GatewayError) -> Cow<'_, str> {
         | GatewayError::RateLimited { message, .. }
         | GatewayError::Overloaded { message, .. }
         | GatewayError::Unavailable { message, .. }
-        | GatewayError::Internal { message } => Cow::Borrowed(message),
+        | GatewayError::Internal { message } => shortened(message, MAX_MESSAGE_BYTES),
         GatewayError::BodyTooLarge { .. }
         | GatewayError::BodyTimeout { .. }
         | GatewayError::WorkerLost

@@ -10,6 +10,7 @@ use outcrop_domain::{
     routing::{Candidate, Gate, Plan, plan},
 };
 use outcrop_upstream::ports::BoxFuture;
+use tokio::sync::watch;
 
 use super::ChatContext;
 use crate::{
@@ -74,7 +75,10 @@ impl<'a> Attempts<'a> {
         F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
     {
         let mut wait_left = self.settings.routing.max_wait;
+        let mut changed = self.context.board.watch();
         loop {
+            // Seen before planning: a change in between ends the next wait at once.
+            changed.borrow_and_update();
             let now = self.context.ports.clock.now();
             if now >= self.deadline {
                 return Err(self.give_up(now));
@@ -97,12 +101,17 @@ impl<'a> Attempts<'a> {
                         }
                         Err(failure) => failure,
                     };
+                    let spent = self.context.ports.clock.now() >= self.deadline;
+                    if spent && failure.cause == Cause::Timeout {
+                        // Our own deadline passed, which says nothing of the target.
+                        return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });
+                    }
                     lease.failed(&failure);
                     drop(lease);
                     self.learn(position, failure)?;
                 }
                 Plan::WaitUntil(at) => {
-                    let waited = self.wait(now, at, wait_left).await.ok_or_else(|| self.give_up(now))?;
+                    let waited = self.wait(now, at, wait_left, &mut changed).await.ok_or_else(|| self.give_up(now))?;
                     wait_left = wait_left.saturating_sub(waited);
                 }
                 Plan::Exhausted if self.may_go_round(wait_left) => {
@@ -156,13 +165,12 @@ impl<'a> Attempts<'a> {
     }
 
     /// Waits for a closed target to open, at most `budget`. `None`: it would take too long.
-    async fn wait(&self, now: Moment, at: Moment, budget: Duration) -> Option<Duration> {
+    async fn wait(&self, now: Moment, at: Moment, budget: Duration, changed: &mut watch::Receiver<u64>) -> Option<Duration> {
         let wanted = at.since(now);
         let allowed = budget.min(self.deadline.since(now));
         if allowed.is_zero() || wanted > allowed {
             return None;
         }
-        let mut changed = self.context.board.watch();
         // A probe that is out (wanted = 0) ends with a change of the board; a backoff ends by itself.
         let pause = if wanted.is_zero() { allowed } else { wanted };
         tokio::select! {
@@ -189,6 +197,10 @@ impl<'a> Attempts<'a> {
         });
         match known {
             Some(mut failure) => {
+                if self.last.is_none() {
+                    // Learned from another request: its id is not this caller's.
+                    failure.request_id = None;
+                }
                 let ours = reopens.unwrap_or(MIN_RETRY_AFTER).max(MIN_RETRY_AFTER);
                 failure.retry_after = Some(failure.retry_after.map_or(ours, |theirs| theirs.max(ours)));
                 GatewayError::Upstream(failure)

@@ -1,5 +1,7 @@
 //! Fetches the media that a request names by URL.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use outcrop_domain::{
@@ -14,6 +16,12 @@ use crate::settings::LiveSettings;
 /// URLs fetched at once for one request.
 const AT_ONCE: usize = 8;
 
+/// Most URLs of one request: Converse takes 20 images and 5 documents per message.
+const MOST_URLS: usize = 64;
+
+/// Most bytes fetched for one request: more would not fit into a call anyway.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
 /// Fetches every URL. The first failure fails the request and names its field.
 pub(super) async fn fetch_all(
     fetcher: &Fetcher,
@@ -21,9 +29,19 @@ pub(super) async fn fetch_all(
     settings: &LiveSettings,
     sniff: super::Sniff,
 ) -> Result<FetchedMedia, GatewayError> {
+    if let Some(first_beyond) = urls.get(MOST_URLS) {
+        let message = format!("at most {MOST_URLS} different URLs can be fetched for one request");
+        return Err(GatewayError::invalid(first_beyond.param.clone(), message));
+    }
+    let total = AtomicUsize::new(0);
+    let total = &total;
     let fetches = stream::iter(urls).map(|wanted| async move {
         let param = Some(wanted.param.clone());
         let fetched = fetcher.fetch(&wanted.url, settings.fetch).await.map_err(|error| error.for_field(param.clone()))?;
+        if total.fetch_add(fetched.bytes.len(), Ordering::Relaxed) + fetched.bytes.len() > MOST_BYTES {
+            let message = format!("the URLs of this request hold more than {} MiB together", MOST_BYTES / (1024 * 1024));
+            return Err(GatewayError::FetchFailed { message, param });
+        }
         let format = sniff(&fetched.bytes, fetched.content_type.as_deref(), None).ok_or_else(|| GatewayError::FetchFailed {
             message: "the URL holds nothing that a model can take (image, document, video or audio)".to_owned(),
             param,

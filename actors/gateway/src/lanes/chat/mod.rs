@@ -157,6 +157,11 @@ impl ChatPort {
         self.lane.describe(within).await
     }
 
+    /// Kills the job that has run longest, for chaos: at most one request notices. False when none runs.
+    pub async fn kill_one_job(&self) -> bool {
+        self.lane.kill_oldest(RETRY_SOON).await.unwrap_or(false)
+    }
+
     fn send(&self, job: ChatJob, reply: WorkReply) {
         let submitted = self.context.ports.clock.now();
         self.lane.submit(ChatWork { context: Arc::clone(&self.context), job, submitted, reply });
@@ -259,7 +264,11 @@ fn upstream_call(mode: Mode, target: &Target, body: &Bytes, settings: &LiveSetti
         invoke_id: target.invoke_id.clone(),
         body: body.clone(),
         headers: HeaderMap::new(),
-        first_byte: settings.timeouts.first_byte.min(time_left),
+        first_byte: match mode {
+            Mode::Stream => settings.timeouts.first_byte,
+            Mode::Whole => settings.timeouts.whole_answer,
+        }
+        .min(time_left),
         total: time_left,
         idle: settings.timeouts.idle,
     }

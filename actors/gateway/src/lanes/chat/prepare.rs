@@ -56,11 +56,14 @@ pub(super) async fn prepare(
         return Err(GatewayError::invalid_with_code("model", "you must provide a model parameter", "missing_required_parameter"));
     }
     let resolution = resolve(context, &asked).await?;
-    if !principal.may_use(&[asked.as_str(), resolution.model.id.as_str()]) {
+    // Who may use a retired model may not for that reason use the one that replaces it.
+    let asked_counts = if resolution.replaced.is_some() { resolution.model.id.as_str() } else { asked.as_str() };
+    if !principal.may_use(&[asked_counts, resolution.model.id.as_str()]) {
         return Err(GatewayError::Forbidden { message: format!("this API key may not use the model `{asked}`") });
     }
     let fetched = fetch(context, settings, &request, fetching).await?;
-    let alias = resolution.alias.and_then(|index| settings.chat.aliases.get(index));
+    // By name: settings and catalogue are published apart, so positions could disagree for a moment.
+    let alias = resolution.alias.and_then(|_| settings.chat.aliases.get(&asked.to_lowercase()));
     let mut read = openai_chat::read(request, &fetched, &read_options(&settings.chat, alias, overrides, context)?)?;
     apply_defaults(&mut read.request, &settings.chat, alias);
     apply_notes(&mut read.request, &resolution);

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError, ids::Region};
 use outcrop_supervision::{Delivery, Reply};
 use outcrop_translate::converse::{self, Mode};
 
@@ -32,11 +33,15 @@ pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, mut reply: Chat
     let mut tally = Tally::open(Arc::clone(&job.record), ledger, job.principal.key.clone(), clock, Arc::clone(&context.board), queue_wait);
     tally.asked(job.request.model.as_deref().unwrap_or_default());
     let deadline = job.record.began().after(settings.timeouts.total);
+    // Over everything, fetches and look-ups included.
+    let left = deadline.since(context.ports.clock.now());
     let worked = tokio::select! {
         biased;
         // Nobody waits for the answer any more: dropping the work drops the upstream call.
         () = reply.closed() => None,
-        worked = Box::pin(answer(&context, &settings, job, &mut tally, deadline)) => Some(worked),
+        worked = Box::pin(tokio::time::timeout(left, answer(&context, &settings, job, &mut tally, deadline))) => Some(
+            worked.unwrap_or(Err(GatewayError::DeadlineExceeded { after: settings.timeouts.total })),
+        ),
     };
     match worked {
         None => tally.settle(JobOutcome::Cancelled, None),
@@ -100,35 +105,30 @@ async fn whole(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<(Vec<ChatResponse>, AnswerFacts), GatewayError> {
-    let wanted = prepared.read.choices;
-    let results = futures_util::future::join_all((0..wanted).map(|_| one_whole(context, settings, prepared, deadline))).await;
-    let mut choices = Vec::with_capacity(results.len());
+    let mut calls: FuturesUnordered<_> =
+        (0..prepared.read.choices).map(|choice| one_whole(context, settings, prepared, choice, deadline)).collect();
+    let mut choices = Vec::new();
     let mut region = None;
     let mut failed = None;
-    for (choice, (called, result)) in results.into_iter().enumerate() {
+    // Each is booked as it completes, so that what was answered is on the account even if the rest never comes.
+    while let Some((choice, called, result)) = calls.next().await {
         match result {
             Ok(answered) => {
                 tally.attempted(&called, answered.request_id);
                 tally.first_event();
-                let number = u32::try_from(choice).unwrap_or(u32::MAX);
-                let response = &answered.response;
-                tally.used(
-                    number,
-                    &prepared.resolution.model,
-                    &answered.target,
-                    &response.usage,
-                    response.service_tier,
-                    JobOutcome::Completed,
-                );
+                let (usage, tier) = (answered.response.usage, answered.response.service_tier);
+                tally.used(choice, &prepared.resolution.model, &answered.target, &usage, tier, JobOutcome::Completed);
                 region.get_or_insert(answered.target.region);
-                choices.push(answered.response);
+                choices.push((choice, answered.response));
             }
             Err(error) => {
-                tally.attempted(&called, None);
+                tally.attempted(&called, upstream_request_id(&error));
                 failed.get_or_insert(error);
             }
         }
     }
+    choices.sort_by_key(|(choice, _)| *choice);
+    let choices = choices.into_iter().map(|(_, response)| response).collect();
     match (failed, region) {
         (None, Some(region)) => Ok((choices, prepared.facts(region, tally.attempts()))),
         (Some(error), _) => Err(error),
@@ -146,21 +146,35 @@ async fn one_whole(
     context: &ChatContext,
     settings: &LiveSettings,
     prepared: &Prepared,
+    choice: u32,
     deadline: Moment,
-) -> (Vec<outcrop_domain::ids::Region>, Result<WholeAnswer, GatewayError>) {
+) -> (u32, Vec<Region>, Result<WholeAnswer, GatewayError>) {
     let mut attempts = Attempts::new(context, settings, &prepared.resolution, deadline);
     let result = attempts
         .run(|target, handle| {
             let call = upstream_call(Mode::Whole, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
-            handle.client.call(call)
+            let (client, reply) = (Arc::clone(&handle.client), prepared.body.reply.clone());
+            // Read inside the call: an answer that makes no sense is a failed call, and another target may do better.
+            Box::pin(async move {
+                let answer = client.call(call).await?;
+                Ok((converse::response::read(&answer.body, &reply)?, answer.request_id))
+            })
         })
         .await;
     let called = std::mem::take(&mut attempts.called);
-    let result = result.and_then(|answered| {
-        let response = converse::response::read(&answered.value.body, &prepared.body.reply).map_err(GatewayError::Upstream)?;
-        Ok(WholeAnswer { response, target: answered.target, request_id: answered.value.request_id })
+    let result = result.map(|answered| {
+        let (response, request_id) = answered.value;
+        WholeAnswer { response, target: answered.target, request_id }
     });
-    (called, result)
+    (choice, called, result)
+}
+
+/// Upstream's id of a failed call, for support.
+pub(super) fn upstream_request_id(error: &GatewayError) -> Option<String> {
+    match error {
+        GatewayError::Upstream(failure) => failure.request_id.clone(),
+        _ => None,
+    }
 }
 
 /// Explains a request instead of running it.

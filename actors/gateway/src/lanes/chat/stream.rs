@@ -1,12 +1,15 @@
 //! Streamed answers: opened with failover, held until the first event, then handed on as they come.
 
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
 use outcrop_domain::{
-    chat::{ChatEvent, ChatResponse, ServiceTier},
+    chat::{ChatEvent, ChatResponse},
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
     ids::Region,
     model::Target,
-    usage::Usage,
 };
 use outcrop_translate::converse::{
     Mode, ReplyContext,
@@ -19,8 +22,8 @@ use super::{
     ChatContext,
     attempt::Attempts,
     prepare::Prepared,
-    run::{ChatReply, deliver},
-    tally::Tally,
+    run::{ChatReply, deliver, upstream_request_id},
+    tally::{Tally, Told},
     upstream_call,
 };
 use crate::{
@@ -36,10 +39,16 @@ const CHANNEL_DEPTH: usize = 16;
 /// Most events handed on together, so that a burst does not make one giant write.
 const MAX_BATCH: usize = 256;
 
-/// A request whose every choice has its first event.
+/// A reader that takes nothing for this long is given up: its socket and our buffers are full all the time.
+const STALLED_READER: Duration = Duration::from_secs(120);
+
+/// Longest wait for room for the last word of a stream.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// A request whose every choice has its first event. Nothing else of it is kept: a prompt may be megabytes, a stream
+/// may last an hour.
 pub(super) struct Opened {
     choices: Vec<Choice>,
-    prepared: Prepared,
     about: AnswerFacts,
 }
 
@@ -52,8 +61,12 @@ struct Choice {
     ready: Vec<ChatEvent>,
     target: Target,
     /// Counts the call as under way until the answer has ended.
-    _lease: Lease,
-    used: Option<(Usage, Option<ServiceTier>)>,
+    lease: Lease,
+    /// Tells the account what was used.
+    told: Told,
+    request_id: Option<String>,
+    /// Upstream broke the answer.
+    broke: bool,
 }
 
 /// Opens every choice, all at once. A target that fails before its first event is left for the next.
@@ -65,16 +78,24 @@ pub(super) async fn open(
     deadline: Moment,
 ) -> Result<Opened, GatewayError> {
     let numbers = 0..prepared.read.choices;
-    let results = futures_util::future::join_all(numbers.map(|number| open_one(context, settings, &prepared, number, deadline))).await;
-    let mut choices = Vec::with_capacity(results.len());
+    let mut calls: FuturesUnordered<_> = numbers.map(|number| open_one(context, settings, &prepared, number, deadline)).collect();
+    let mut choices: Vec<Choice> = Vec::new();
     let mut failed = None;
-    for (called, result) in results {
-        tally.attempted(&called, None);
+    while let Some((called, result)) = calls.next().await {
         match result {
-            Ok(choice) => choices.push(choice),
-            Err(error) => failed = failed.or(Some(error)),
+            Ok(mut choice) => {
+                tally.attempted(&called, choice.request_id.take());
+                choice.told = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
+                choices.push(choice);
+            }
+            Err(error) => {
+                tally.attempted(&called, upstream_request_id(&error));
+                failed = failed.or(Some(error));
+            }
         }
     }
+    drop(calls);
+    choices.sort_by_key(|choice| choice.number);
     if let Some(error) = failed {
         return Err(error);
     }
@@ -83,7 +104,7 @@ pub(super) async fn open(
     };
     tally.first_event();
     let about = prepared.facts(region, tally.attempts());
-    Ok(Opened { choices, prepared, about })
+    Ok(Opened { choices, about })
 }
 
 async fn open_one(
@@ -109,7 +130,18 @@ async fn open_one(
     let called = std::mem::take(&mut attempts.called);
     let choice = opened.map(|answered| {
         let (frames, reader, ready) = answered.value;
-        Choice { number, frames, reader, ready, target: answered.target, _lease: answered.lease, used: None }
+        let request_id = frames.request_id().map(str::to_owned);
+        Choice {
+            number,
+            frames,
+            reader,
+            ready,
+            target: answered.target,
+            lease: answered.lease,
+            told: Told::default(),
+            request_id,
+            broke: false,
+        }
     });
     (called, choice)
 }
@@ -118,7 +150,7 @@ async fn open_one(
 async fn first_event(
     mut frames: FrameStream,
     reply: ReplyContext,
-    within: std::time::Duration,
+    within: Duration,
 ) -> Result<(FrameStream, StreamReader, Vec<ChatEvent>), UpstreamFailure> {
     let mut reader = StreamReader::new(reply);
     let mut ready = Vec::new();
@@ -154,10 +186,10 @@ pub(super) async fn forward(
     settings: &LiveSettings,
     opened: Opened,
     reply: ChatReply,
-    mut tally: Tally,
+    tally: Tally,
     deadline: Moment,
 ) {
-    let Opened { mut choices, prepared, about } = opened;
+    let Opened { mut choices, about } = opened;
     let (sender, events) = mpsc::channel(CHANNEL_DEPTH);
     deliver(reply, Ok(ChatAnswer::Stream { events, about }));
     let left = deadline.since(context.ports.clock.now());
@@ -170,10 +202,11 @@ pub(super) async fn forward(
         Err(Ended::ClientGone) => JobOutcome::Cancelled,
         Err(Ended::Broken(_)) => JobOutcome::Failed,
     };
-    for choice in &choices {
-        // What a cut stream used is not told by Bedrock; a row without tokens says that the call was made.
-        let (usage, tier) = choice.used.unwrap_or_default();
-        tally.used(choice.number, &prepared.resolution.model, &choice.target, &usage, tier, outcome);
+    if let Err(Ended::Broken(GatewayError::Upstream(failure))) = &ended {
+        // A target that begins answers and breaks them is not well either.
+        for choice in choices.iter_mut().filter(|choice| choice.broke) {
+            choice.lease.failed(failure);
+        }
     }
     // Closes the upstream connections of choices that have not ended, and gives the leases back.
     drop(choices);
@@ -183,7 +216,8 @@ pub(super) async fn forward(
     };
     tally.settle(outcome, error.as_ref());
     let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
-    if sender.send(last).await.is_err() && outcome != JobOutcome::Cancelled {
+    let sent = tokio::time::timeout(LAST_WORD, sender.send(last)).await;
+    if !matches!(sent, Ok(Ok(()))) && outcome != JobOutcome::Cancelled {
         metrics::counter!("outcrop_answers_unread_total").increment(1);
     }
 }
@@ -242,6 +276,12 @@ impl Choice {
 
     /// Takes one frame, or the end. True at the end.
     fn take(&mut self, frame: Option<Result<outcrop_upstream::frames::Frame, UpstreamFailure>>) -> Result<bool, Ended> {
+        let taken = self.take_frame(frame);
+        self.broke |= taken.is_err();
+        taken
+    }
+
+    fn take_frame(&mut self, frame: Option<Result<outcrop_upstream::frames::Frame, UpstreamFailure>>) -> Result<bool, Ended> {
         let broken = |failure: UpstreamFailure| Ended::Broken(GatewayError::Upstream(failure));
         let Some(frame) = frame else {
             self.reader.end(&mut self.ready).map_err(broken)?;
@@ -259,10 +299,13 @@ impl Choice {
         let events = std::mem::take(&mut self.ready);
         for event in &events {
             if let ChatEvent::Finished { usage, service_tier, .. } = event {
-                self.used = Some((*usage, *service_tier));
+                // A second report of the same call would be a repeat: the first stands.
+                let _repeat = self.told.set((*usage, *service_tier));
             }
         }
-        sender.send(StreamItem::Events { choice: self.number, events }).await.map_err(|_| Ended::ClientGone)
+        let sent = tokio::time::timeout(STALLED_READER, sender.send(StreamItem::Events { choice: self.number, events })).await;
+        // A client that takes nothing for so long is as good as gone: upstream must not be held open for it.
+        if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Ended::ClientGone) }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The account of one request: settled exactly once, whatever happens to the job.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use outcrop_domain::{
     adjust::Adjustments,
@@ -19,6 +22,17 @@ use crate::{
     targets::{HealthBoard, TargetCell},
 };
 
+/// What upstream told of a call's usage; filled by whoever reads the answer.
+pub(super) type Told = Arc<OnceLock<(Usage, Option<ServiceTier>)>>;
+
+/// A call whose answer is under way.
+struct OpenCall {
+    choice: u32,
+    spec: Arc<ModelSpec>,
+    target: Target,
+    told: Told,
+}
+
 /// Collects what a job did. Dropped without [`Tally::settle`] (a panic, a kill) it settles as lost.
 pub(super) struct Tally {
     record: Arc<RequestRecord>,
@@ -30,6 +44,8 @@ pub(super) struct Tally {
     board: Arc<HealthBoard>,
     /// The target that answered last.
     cell: Option<Arc<TargetCell>>,
+    /// Booked when the account is settled, however that comes about.
+    open_calls: Vec<OpenCall>,
     settled: bool,
 }
 
@@ -52,12 +68,13 @@ impl Tally {
             clock,
             board,
             cell: None,
+            open_calls: Vec::new(),
             settled: false,
         }
     }
 
     pub(super) fn asked(&mut self, model: &str) {
-        self.report.model_asked = model.to_owned();
+        self.report.model_asked = shortened(model, MAX_LOGGED_NAME_BYTES);
     }
 
     pub(super) fn resolved(&mut self, model: &ModelId) {
@@ -65,7 +82,7 @@ impl Tally {
     }
 
     pub(super) fn adjusted(&mut self, adjustments: &Adjustments) {
-        self.report.adjusted = adjustments.to_string();
+        self.report.adjusted = shortened(&adjustments.to_string(), MAX_LOGGED_DETAIL_BYTES);
     }
 
     pub(super) fn attempted(&mut self, regions: &[Region], request_id: Option<String>) {
@@ -84,6 +101,14 @@ impl Tally {
         if self.report.first_event.is_none() {
             self.report.first_event = Some(self.clock.now().since(self.began));
         }
+    }
+
+    /// An answer began: its call is booked at the end, also when nobody is left to tell how it ended. What a cut
+    /// stream used is not told by Bedrock; a row without tokens then says that the call was made.
+    pub(super) fn opened(&mut self, choice: u32, spec: &Arc<ModelSpec>, target: &Target) -> Told {
+        let told = Told::default();
+        self.open_calls.push(OpenCall { choice, spec: Arc::clone(spec), target: target.clone(), told: Arc::clone(&told) });
+        told
     }
 
     /// Books what one upstream call used.
@@ -123,17 +148,31 @@ impl Tally {
     /// Ends the account.
     pub(super) fn settle(mut self, outcome: JobOutcome, error: Option<&GatewayError>) {
         self.report.error_class = error.map(GatewayError::class);
-        self.report.error_detail = error.map(ToString::to_string);
+        self.report.error_detail = error.map(|error| shortened(&error.to_string(), MAX_LOGGED_DETAIL_BYTES));
         self.write(outcome);
     }
 
     fn write(&mut self, outcome: JobOutcome) {
         self.settled = true;
+        for call in std::mem::take(&mut self.open_calls) {
+            let (usage, tier) = call.told.get().copied().unwrap_or_default();
+            self.used(call.choice, &call.spec, &call.target, &usage, tier, outcome);
+        }
         self.report.outcome = outcome;
         let report = std::mem::take(&mut self.report);
         count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
         self.record.set_job(report);
     }
+}
+
+/// Longest name of a caller's in a log line; ids and ARNs are shorter.
+const MAX_LOGGED_NAME_BYTES: usize = 256;
+
+/// Longest error in a log line: whole sentences of AWS's, not whole documents of a caller's.
+const MAX_LOGGED_DETAIL_BYTES: usize = 2048;
+
+fn shortened(text: &str, limit: usize) -> String {
+    text.get(..text.floor_char_boundary(limit)).unwrap_or(text).to_owned()
 }
 
 impl Drop for Tally {

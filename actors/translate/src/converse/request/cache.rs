@@ -114,17 +114,17 @@ fn clear<'m>(marks: impl Iterator<Item = &'m mut Option<Mark>>, supported: bool,
 
 /// Moves marks off blocks that none may follow: onto the next fit block of the turn, else onto the one before.
 fn relocate(turn: &mut Turn<'_>, notes: &mut Adjustments) {
-    for position in 0..turn.pieces.len() {
-        let Some(piece) = turn.pieces.get_mut(position) else { return };
-        if may_be_marked(piece) {
+    if !turn.pieces.iter().any(|piece| piece.mark.is_some() && !may_be_marked(piece)) {
+        return;
+    }
+    let mut before = None;
+    for (position, after) in fit_from_here(&turn.pieces).into_iter().enumerate() {
+        if after == Some(position) {
+            before = after;
             continue;
         }
-        let Some(mark) = piece.mark.take() else { continue };
-        let fit = |range: &[Piece<'_>]| range.iter().map(may_be_marked).collect::<Vec<_>>();
-        let fitness = fit(&turn.pieces);
-        let after = fitness.iter().enumerate().skip(position).find(|(_, fit)| **fit);
-        let before = fitness.iter().enumerate().take(position).rev().find(|(_, fit)| **fit);
-        match after.or(before).and_then(|(target, _)| turn.pieces.get_mut(target)) {
+        let Some(mark) = turn.pieces.get_mut(position).and_then(|piece| piece.mark.take()) else { continue };
+        match after.or(before).and_then(|target| turn.pieces.get_mut(target)) {
             Some(target) => {
                 notes.note("cache_control", "moved");
                 Mark::attach(&mut target.mark, mark);
@@ -132,6 +132,20 @@ fn relocate(turn: &mut Turn<'_>, notes: &mut Adjustments) {
             None => notes.note("cache_control", "dropped"),
         }
     }
+}
+
+/// For each piece the first one from it on that may be marked: found in one pass, however many pieces there are.
+fn fit_from_here(pieces: &[Piece<'_>]) -> Vec<Option<usize>> {
+    let mut next = None;
+    let backwards = pieces.iter().enumerate().rev().map(|(position, piece)| {
+        if may_be_marked(piece) {
+            next = Some(position);
+        }
+        next
+    });
+    let mut found: Vec<Option<usize>> = backwards.collect();
+    found.reverse();
+    found
 }
 
 /// No mark stands behind reasoning, nor directly behind a document of plain text.

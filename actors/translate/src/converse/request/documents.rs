@@ -1,7 +1,7 @@
 //! Document names that Converse takes: letters, digits, single spaces, `-()[]`, 1..200 characters, each once in a
 //! request.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashMap};
 
 /// Longest name. Source: Converse `DocumentBlock.name`.
 const MAX_LENGTH: usize = 200;
@@ -13,7 +13,8 @@ const MAX_EXTENSION: usize = 5;
 /// The names of one request, in order of appearance.
 #[derive(Default)]
 pub(super) struct DocumentNames {
-    used: HashSet<String>,
+    /// Each with the last number tried behind it: a thousand files of one name must not each count from the start.
+    used: HashMap<String, u32>,
     seen: usize,
 }
 
@@ -23,12 +24,13 @@ impl DocumentNames {
         self.seen += 1;
         let clean = given.map(clean).filter(|name| !name.is_empty()).unwrap_or_else(|| format!("document-{}", self.seen));
         let mut name = clean.clone();
-        let mut number = 1_u32;
-        while self.used.contains(&name) {
+        let mut number = self.used.get(&clean).copied().unwrap_or(1);
+        while self.used.contains_key(&name) {
             number += 1;
             name = format!("{clean} ({number})");
         }
-        self.used.insert(name.clone());
+        self.used.insert(clean, number);
+        self.used.entry(name.clone()).or_insert(1);
         Cow::Owned(name)
     }
 }
@@ -65,6 +67,8 @@ fn is_extension(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,9 @@
 //! Tool calls and their results: every call answered exactly once, in call order, in the one user turn right after.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
 
 use outcrop_domain::{adjust::Adjustments, model::ChatCapabilities};
 use outcrop_protocol::bedrock::converse::{ContentBlock, Role, ToolResult, ToolResultContent};
@@ -80,12 +83,13 @@ fn name_calls<'a>(turn: &mut Turn<'a>, ids: &mut ToolIdMap, notes: &mut Adjustme
 /// Puts the results of `calls` at the head of a user turn.
 fn answer<'a>(turn: &mut Turn<'a>, mut calls: Vec<Call<'a>>, model: &ChatCapabilities, notes: &mut Adjustments) {
     let mut others = Vec::new();
+    let mut places = Places::of(&calls);
     for piece in std::mem::take(&mut turn.pieces) {
         let Marked { value: ContentBlock::ToolResult(result), mark } = piece else {
             others.push(piece);
             continue;
         };
-        match slot(&mut calls, &result.tool_use_id) {
+        match places.next(&result.tool_use_id).and_then(|place| calls.get_mut(place)) {
             Some(call) => {
                 let mut mark = mark;
                 if let Some(earlier) = call.result.take() {
@@ -112,11 +116,23 @@ fn answer<'a>(turn: &mut Turn<'a>, mut calls: Vec<Call<'a>>, model: &ChatCapabil
     turn.pieces.append(&mut others);
 }
 
-/// The call that a result belongs to: the first unanswered one of that id, else the last one of that id.
-fn slot<'c, 'a>(calls: &'c mut [Call<'a>], id: &str) -> Option<&'c mut Call<'a>> {
-    let open = calls.iter().position(|call| call.client_id == id && call.result.is_none());
-    let position = open.or_else(|| calls.iter().rposition(|call| call.client_id == id))?;
-    calls.get_mut(position)
+/// Where the calls of each id stand. A map, since a turn may hold as many calls as a body has room for.
+struct Places<'a>(HashMap<Cow<'a, str>, VecDeque<usize>>);
+
+impl<'a> Places<'a> {
+    fn of(calls: &[Call<'a>]) -> Self {
+        let mut places: HashMap<Cow<'a, str>, VecDeque<usize>> = HashMap::new();
+        for (place, call) in calls.iter().enumerate() {
+            places.entry(call.client_id.clone()).or_default().push_back(place);
+        }
+        Self(places)
+    }
+
+    /// The call that a result belongs to: the first unanswered one of that id, else the last one of that id.
+    fn next(&mut self, id: &str) -> Option<usize> {
+        let places = self.0.get_mut(id)?;
+        if places.len() > 1 { places.pop_front() } else { places.front().copied() }
+    }
 }
 
 fn missing<'a>(id: Cow<'a, str>, model: &ChatCapabilities) -> Piece<'a> {

@@ -132,3 +132,14 @@ fn a_malformed_body_is_a_400_with_path_line_and_column() {
     assert_eq!(seen(&error), (400, INVALID, None, None, "false"));
     assert!(reply(&error).body.error.message.contains("not valid JSON"));
 }
+
+#[test]
+fn our_own_words_are_cut_where_they_quote_too_much_and_upstreams_never() {
+    let giant = "ü".repeat(1 << 16);
+    let error = GatewayError::invalid(giant.clone(), giant.clone());
+    let own = reply(&error);
+    let shown = own.body.error.message.as_ref();
+    assert!(shown.len() <= MAX_MESSAGE_BYTES + 3 && shown.ends_with("ü..."), "{}", shown.len());
+    assert!(own.body.error.param.is_some_and(|param| param.len() <= MAX_PARAM_BYTES + 3));
+    assert_eq!(reply(&failed(Cause::BadRequest, 400, "ValidationException", &giant)).body.error.message, giant);
+}

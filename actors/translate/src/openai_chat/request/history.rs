@@ -1,6 +1,6 @@
 //! What the assistant did earlier: its tool calls and its reasoning.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use outcrop_domain::{
     chat::{Content, Reasoning, ToolOrigin},
@@ -48,7 +48,8 @@ pub(super) fn tool_call(call: ToolCallIn, place: &str, notes: &mut Notes) -> Res
 #[derive(Default)]
 pub(super) struct LegacyCalls {
     made: u32,
-    open: VecDeque<(String, String)>,
+    /// Ids by name, oldest first.
+    open: HashMap<String, VecDeque<String>>,
 }
 
 impl LegacyCalls {
@@ -57,15 +58,15 @@ impl LegacyCalls {
         let name = named(wire.name, || format!("{place}.name"))?;
         let input = arguments_object(wire.arguments.map(|text| text.0).unwrap_or_default(), notes)?;
         let id = self.new_id(&name);
-        self.open.push_back((name.clone(), id.clone()));
+        self.open.entry(name.clone()).or_default().push_back(id.clone());
         Ok(Content::ToolUse { id, name, input, origin: ToolOrigin::Client })
     }
 
     /// The id of the call that a message of role `function` answers; a new one when there is none, for the
     /// surface to find that it answers nothing.
     pub(super) fn answered(&mut self, name: &str) -> String {
-        let open = self.open.iter().position(|(open, _)| open == name).and_then(|place| self.open.remove(place));
-        open.map_or_else(|| self.new_id(name), |(_, id)| id)
+        let open = self.open.get_mut(name).and_then(VecDeque::pop_front);
+        open.unwrap_or_else(|| self.new_id(name))
     }
 
     fn new_id(&mut self, name: &str) -> String {
