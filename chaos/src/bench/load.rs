@@ -75,12 +75,7 @@ pub(super) async fn is_ready(address: &str) -> bool {
 }
 
 /// Sends `count` requests over `connections` connections.
-pub(super) async fn volley(
-    shot: &Shot,
-    count: u64,
-    connections: u64,
-    check: Check,
-) -> anyhow::Result<Volley> {
+pub(super) async fn volley(shot: &Shot, count: u64, connections: u64, check: Check) -> anyhow::Result<Volley> {
     let began = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..connections {

@@ -197,9 +197,7 @@ fn checks(contestant: Contestant, streamed: String) -> (Check, Check) {
     let whole: Check = Some(Arc::new(move |body: &[u8]| contains(body, whole_text.as_bytes())));
     let stream: Check = match contestant {
         Contestant::Proxy => Some(Arc::new(|body: &[u8]| contains(body, b"word99"))),
-        Contestant::Gateway | Contestant::Sdk => {
-            Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == streamed))
-        }
+        Contestant::Gateway | Contestant::Sdk => Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == streamed)),
     };
     (whole, stream)
 }

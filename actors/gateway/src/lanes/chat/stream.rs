@@ -1,6 +1,6 @@
 //! Streamed answers: opened with failover, held until the first event, then handed on as they come.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
