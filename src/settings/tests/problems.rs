@@ -158,7 +158,7 @@ fn unknown_variables_and_flags_are_problems_with_suggestions() {
 fn every_syntax_error_is_told_and_does_not_hide_other_problems() {
     let source = Source::file(
         "[server]\n\
-         port = 0\n\
+         port = -1\n\
          bind = \n\
          \n\
          [log]\n\

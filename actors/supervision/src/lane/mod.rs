@@ -428,6 +428,7 @@ impl<J: Job> Holdings<J> {
     fn count_abandoned(&self) {
         self.estate.tally.abandoned();
         self.estate.observer.abandoned();
+        self.estate.observer.queued(self.intake.queued());
     }
 
     fn refuse_expired(&self, late: Waited<Ticket<J>>) {

@@ -547,7 +547,8 @@ async fn an_observer_sees_everything() {
     send(&test.lane, take(1)).answer.await.unwrap_err();
     assert_eq!(
         notes.0.lock().unwrap().join(", "),
-        "started after 0, queued 1, queued 2, finished after 10, abandoned, started after 10, failed after 0, refused shutting_down"
+        "started after 0, queued 1, queued 2, finished after 10, abandoned, queued 1, started after 10, queued 0, failed after 0, \
+         refused shutting_down"
     );
 }
 
