@@ -1,6 +1,9 @@
 //! `outcrop serve`: from settings to a listening gateway, and its end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
@@ -18,7 +21,7 @@ use crate::{
         admin::{Admin, ReloadFn, Reloaded},
     },
     live,
-    settings::{LoadOptions, Settings, changes},
+    settings::{Change, LoadOptions, Settings, changes},
     shutdown::{self, Asked, Signals},
     telemetry::{self, LogHandle},
     world,
@@ -32,6 +35,7 @@ pub(super) async fn run(arguments: SettingsArgs) -> anyhow::Result<()> {
 /// A gateway that listens.
 pub(super) struct Serving {
     gateway: Gateway,
+    edge: Edge,
     connections: Connections,
     settings: Arc<ArcSwap<Settings>>,
     reload: ReloadFn,
@@ -65,7 +69,7 @@ impl Serving {
         let reload = reloader(gateway.ports().clone(), edge.clone(), logs, Arc::clone(&current), options, world);
         let admin_address = start_admin(&current.load(), &edge, gateway.ports(), recorder, &reload, &mut listeners).await?;
         tracing::info!(%address, admin.address = admin_address.map(tracing::field::display), "listening");
-        Ok(Self { gateway, connections, settings: current, reload, signals, listeners, address, admin_address })
+        Ok(Self { gateway, edge, connections, settings: current, reload, signals, listeners, address, admin_address })
     }
 
     /// Serves until a signal, or until the tree or a listener fails.
@@ -79,7 +83,13 @@ impl Serving {
                         Err(problems) => tracing::error!(problems, "settings not reloaded: the old ones stay in force"),
                     },
                     Asked::Stop => {
-                        let grace = self.settings.load().server.shutdown_grace;
+                        let server = &self.settings.load().server;
+                        let (delay, grace) = (server.shutdown_delay, server.shutdown_grace);
+                        self.edge.begin_drain();
+                        if !delay.is_zero() {
+                            tracing::info!(delay_seconds = delay.as_secs(), "not ready any more; still accepting requests");
+                            tokio::time::sleep(delay).await;
+                        }
                         shutdown::drain(self.gateway, &self.connections, grace).await;
                         return Ok(());
                     }
@@ -140,17 +150,28 @@ fn reloader(
     options: LoadOptions,
     world: Ports,
 ) -> ReloadFn {
+    let at_start = current.load_full();
+    let one_at_a_time = Mutex::new(());
     Arc::new(move || {
+        // SIGHUP and the admin port may come together; nothing in here waits.
+        let _turn = one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let new = Settings::load(&options).map_err(|problems| problems.to_string())?;
-        let old = current.load();
-        let (applied, waiting): (Vec<_>, Vec<_>) = changes(&old, &new).into_iter().partition(|change| change.reloadable);
-        gateway.tree.reload(live::reload(&new, &world)).map_err(|error| error.to_string())?;
+        let paths = |list: Vec<Change>, reloadable: bool| {
+            list.into_iter().filter(|change| change.reloadable == reloadable).map(|change| change.path).collect()
+        };
+        let reloaded = Reloaded {
+            applied: paths(changes(&current.load(), &new), true),
+            // Against the start, so that what waits is told again by every reload until then.
+            needs_restart: paths(changes(&at_start, &new), false),
+        };
+        let mut reload = live::reload(&new, &world);
+        reload.policy.regions.clone_from(&at_start.aws.regions);
+        gateway.tree.reload(reload).map_err(|error| error.to_string())?;
         gateway.tree.set_chat_limits(app::chat_limits(&new));
         edge.set_limits(live::edge_limits(&new));
         logs.set_level(&new.log.filter()).map_err(|error| error.to_string())?;
         current.store(Arc::new(new));
-        let paths = |list: Vec<crate::settings::Change>| list.into_iter().map(|change| change.path).collect();
-        Ok(Reloaded { applied: paths(applied), needs_restart: paths(waiting) })
+        Ok(reloaded)
     })
 }
 

@@ -1,6 +1,14 @@
 //! What every handler holds, and the wrapper around every request: its id, its record, its last headers.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body, extract::Request, response::Response};
@@ -57,13 +65,14 @@ struct EdgeParts {
     limits: ArcSwap<EdgeLimits>,
     world: Ports,
     sink: Arc<dyn RecordSink>,
+    draining: AtomicBool,
 }
 
 impl Edge {
     /// Puts the edge together.
     #[must_use]
     pub fn new(ports: GatewayPorts, limits: EdgeLimits, world: Ports, sink: Arc<dyn RecordSink>) -> Self {
-        Self(Arc::new(EdgeParts { ports, limits: ArcSwap::from_pointee(limits), world, sink }))
+        Self(Arc::new(EdgeParts { ports, limits: ArcSwap::from_pointee(limits), world, sink, draining: AtomicBool::new(false) }))
     }
 
     /// The gateway.
@@ -81,6 +90,20 @@ impl Edge {
     /// Replaces the limits.
     pub fn set_limits(&self, limits: EdgeLimits) {
         self.0.limits.store(Arc::new(limits));
+    }
+
+    /// Readiness falls from now on.
+    pub fn begin_drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// What the gateway waits for before it can serve, or why it soon will not; empty when it is ready.
+    #[must_use]
+    pub fn not_ready(&self) -> Vec<String> {
+        if self.0.draining.load(Ordering::Relaxed) {
+            return vec!["the gateway is shutting down".to_owned()];
+        }
+        self.0.ports.tree.not_ready()
     }
 
     /// Time, randomness, blocking work.

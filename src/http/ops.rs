@@ -24,7 +24,7 @@ async fn live() -> Json<Health> {
 
 /// The gateway can serve: its tree is whole, models are known, it is not draining.
 async fn ready(State(edge): State<Edge>) -> (StatusCode, Json<Health>) {
-    let waiting_for = edge.gateway().tree.not_ready();
+    let waiting_for = edge.not_ready();
     if waiting_for.is_empty() {
         (StatusCode::OK, Json(Health { status: "ready", waiting_for }))
     } else {

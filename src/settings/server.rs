@@ -36,6 +36,9 @@ const MAX_CONNECTIONS: u32 = 10_000;
 /// Orchestrators kill 30 s after they asked to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(25);
 
+/// Without a load balancer there is nobody to wait for.
+const SHUTDOWN_DELAY: Duration = Duration::ZERO;
+
 /// Where clients connect. `TCP_NODELAY` is always on: a streamed token must not wait for the next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
@@ -55,6 +58,8 @@ pub struct Server {
     pub keep_alive_interval: Duration,
     /// Most connections at once. 1 to 1,000,000.
     pub max_connections: u32,
+    /// How long requests are still accepted after readiness fell, so that load balancers can notice. 0 s to 5 min.
+    pub shutdown_delay: Duration,
     /// How long requests may go on after the server was asked to stop. 0 s to 1 h.
     pub shutdown_grace: Duration,
 }
@@ -72,6 +77,7 @@ impl Server {
             header_read_timeout: section.get("header_read_timeout", Span::between(second, minutes(60)), HEADER_READ_TIMEOUT),
             keep_alive_interval: section.get("keep_alive_interval", Span::between(second, minutes(5)), KEEP_ALIVE_INTERVAL),
             max_connections: section.get("max_connections", Integer::between(1, 1_000_000), MAX_CONNECTIONS),
+            shutdown_delay: section.get("shutdown_delay", Span::between(Duration::ZERO, minutes(5)), SHUTDOWN_DELAY),
             shutdown_grace: section.get("shutdown_grace", Span::between(Duration::ZERO, minutes(60)), SHUTDOWN_GRACE),
         }
     }

@@ -19,7 +19,7 @@ pub struct Adjustment {
 pub struct Adjustments(Vec<Adjustment>);
 
 impl Adjustments {
-    /// Notes that `field` was treated by `action`. A repeated pair is kept once; beyond [`MAX_LISTED`] pairs only the
+    /// Notes that `field` was treated by `action`. A repeated pair is kept once; beyond 256 pairs only the
     /// fact that there are more is kept.
     pub fn note(&mut self, field: impl Into<Cow<'static, str>>, action: impl Into<Cow<'static, str>>) {
         let adjustment = Adjustment { field: field.into(), action: action.into() };
