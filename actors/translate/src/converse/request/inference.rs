@@ -40,6 +40,9 @@ pub(super) fn config<'a>(scope: Scope<'a>, reasoning: &ReasoningPlan, notes: &mu
 
 /// True when no sampling parameter may be set at all.
 fn refused(scope: Scope<'_>, reasoning: &ReasoningPlan) -> bool {
+    if reasoning.active && !scope.model.sampling_while_reasoning {
+        return true;
+    }
     match scope.model.sampling {
         SamplingRule::Refused => true,
         SamplingRule::NotWithReasoning => reasoning.possible,

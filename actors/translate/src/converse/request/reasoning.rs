@@ -226,7 +226,10 @@ impl Planner<'_, '_> {
     }
 
     fn clamp(&mut self, effort: Effort, min: Effort, max: Effort) -> Effort {
-        let clamped = effort.clamp(min, max.max(min));
+        let max = max.max(min);
+        let missing = &self.scope.model.missing_efforts;
+        // A word the model lacks means the next higher one it has, or its highest.
+        let clamped = EFFORTS.into_iter().find(|word| *word >= effort.clamp(min, max) && !missing.contains(word)).unwrap_or(max).min(max);
         if clamped != effort {
             self.notes.note("reasoning.effort", "clamped");
         }
@@ -314,6 +317,9 @@ fn tool_loop_lacks_reasoning(turns: &[Turn<'_>]) -> bool {
     }
     in_loop
 }
+
+/// Every effort, from low to high.
+const EFFORTS: [Effort; 6] = [Effort::Minimal, Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
 
 /// The effort as every dialect spells it.
 fn word(effort: Effort) -> &'static str {

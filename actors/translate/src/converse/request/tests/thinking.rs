@@ -238,3 +238,25 @@ fn thinking_tokens_are_asked_for_only_where_told_and_possible() {
     assert_eq!(paths(&asking(vec![user("a")]), &presets::claude_always_on()), json!(["/usage/output_tokens_details"]));
     assert_eq!(paths(&thinking(None, None, None), &presets::gpt_oss()), Value::Null);
 }
+
+#[test]
+fn pain_19_an_effort_the_model_lacks_becomes_the_next_higher_it_has() {
+    let model = ChatCapabilities { missing_efforts: vec![Effort::Minimal, Effort::Xhigh], ..presets::claude_adaptive() };
+    let asked = |effort| {
+        let written = written(&thinking(Some(effort), None, None), &model);
+        (written.fields()["output_config"]["effort"].clone(), written.adjusted())
+    };
+    assert_eq!(asked(Effort::Xhigh), (json!("max"), "reasoning.effort=clamped".to_owned()));
+    assert_eq!(asked(Effort::High), (json!("high"), String::new()));
+}
+
+#[test]
+fn pain_19_sampling_is_left_out_while_a_model_that_refuses_it_then_thinks() {
+    let model = ChatCapabilities { sampling_while_reasoning: false, ..presets::nova_2() };
+    let sampling = Sampling { temperature: Some(0.5), top_p: Some(0.5), ..Sampling::default() };
+    let thinking = written(&ChatRequest { sampling: sampling.clone(), ..thinking(Some(Effort::Low), None, Some(100)) }, &model);
+    assert_eq!(thinking.json["inferenceConfig"], json!({"maxTokens": 100}));
+    assert_eq!(thinking.adjusted(), "temperature=dropped,top_p=dropped");
+    let silent = written(&ChatRequest { sampling, ..asking(vec![user("Hi")]) }, &model);
+    assert_eq!(silent.json["inferenceConfig"], json!({"temperature": 0.5, "topP": 0.5}));
+}
