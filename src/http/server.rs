@@ -99,7 +99,6 @@ pub async fn serve(listener: TcpListener, router: Router, edge: Edge, options: S
                     drop(permit);
                 });
             }
-            // Out of file descriptors, or the peer left before the accept: the listener itself is well.
             Err(error) if is_transient(&error) => {
                 tracing::warn!(%error, "could not accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -112,11 +111,11 @@ pub async fn serve(listener: TcpListener, router: Router, edge: Edge, options: S
 /// Pause after a failed accept, so that an exhausted descriptor table does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
+/// Everything but a broken listener passes: out of descriptors or memory, a peer that left, a network that blinked.
 fn is_transient(error: &io::Error) -> bool {
-    /// `EMFILE` and `ENFILE`: too many open files.
-    const TOO_MANY_FILES: [i32; 2] = [24, 23];
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
-        || error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code))
+    /// `EBADF`, `EINVAL` and `ENOTSOCK`: this socket will never accept again.
+    const BROKEN: [i32; 3] = [9, 22, 88];
+    error.raw_os_error().is_none_or(|code| !BROKEN.contains(&code))
 }
 
 async fn serve_tcp(stream: TcpStream, service: EdgeService, options: ServerOptions, connections: &Connections) {

@@ -36,8 +36,11 @@ pub(in crate::http) async fn list(State(edge): State<Edge>, caller: Caller) -> R
     let catalogue = edge.gateway().catalogue.load();
     let mine: Vec<&ListedModel> = usable(&catalogue, &caller).collect();
     // Clients fill pickers with this list: short names first, since those are what people know.
-    let named = mine.iter().flat_map(|model| model.aliases.iter().map(|alias| show(model, alias.as_str())));
-    let canonical = mine.iter().map(|model| show(model, model.id.as_str()));
+    // Only names this key may use: a key for one alias is not shown the others.
+    let allowed = |model: &ListedModel, name: &str| caller.0.may_use(&[name, model.id.as_str()]);
+    let aliases = mine.iter().flat_map(|model| model.aliases.iter().map(|alias| (*model, alias.as_str())));
+    let named = aliases.filter(|(model, name)| allowed(model, name)).map(|(model, name)| show(model, name));
+    let canonical = mine.iter().filter(|model| allowed(model, model.id.as_str())).map(|model| show(model, model.id.as_str()));
     respond(&List { object: "list", data: named.chain(canonical).collect() })
 }
 
