@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_clients;
 mod bad_input;
 mod chat;
 mod connections;
