@@ -247,14 +247,24 @@ async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::R
 /// Paced streams at once: enough to keep the run short, few enough that nobody waits for a core.
 const PACED_CONNECTIONS: u64 = 32;
 
-/// KiB that each open slow stream adds, in a fresh process.
+/// Streams opened and closed before memory is counted.
+const WARMING_STREAMS: usize = 50;
+
+/// For what is in flight or already freed to be done with.
+const SETTLING: Duration = Duration::from_secs(1);
+
+/// KiB that each open slow stream adds.
 async fn memory(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<[f64; 2]> {
     let mut result = [f64::NAN; 2];
     for (slot, count) in result.iter_mut().zip(plan.open_streams) {
         let server = start(lineup, contestant, &lineup.slow_upstream).await?;
         let stream = chat(&server, contestant, true);
+        // What the first requests of a process cost once and for all is no stream's.
+        drop(load::hold_open(&stream, WARMING_STREAMS).await.context("warming up")?);
+        tokio::time::sleep(SETTLING).await;
         let before = server.rss_kib()?;
         let open = load::hold_open(&stream, count).await.with_context(|| format!("{count} open streams"))?;
+        tokio::time::sleep(SETTLING).await;
         *slot = (server.rss_kib()? as f64 - before as f64) / count as f64;
         drop(open);
     }

@@ -34,7 +34,7 @@ struct Plan {
     open_streams: [usize; 2],
 }
 
-const FULL: Plan = Plan { rounds: 3, answers: 8_000, streams: 1_600, lone_requests: 1_500, open_streams: [1_000, 5_000] };
+const FULL: Plan = Plan { rounds: 3, answers: 16_000, streams: 3_200, lone_requests: 1_500, open_streams: [1_000, 5_000] };
 const QUICK: Plan = Plan { rounds: 1, answers: 800, streams: 160, lone_requests: 200, open_streams: [100, 500] };
 
 /// Runs the benchmark, prints its table and writes its JSON.
