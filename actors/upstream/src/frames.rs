@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::{Body, Frame as BodyFrame};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use outcrop_domain::{
@@ -101,7 +100,6 @@ pub struct FrameStream {
     body: UnsyncBoxBody<Bytes, BoxError>,
     decoder: Decoder,
     timing: Option<Timing>,
-    headers: HeaderMap,
     request_id: Option<String>,
     region: Option<Region>,
     state: State,
@@ -136,17 +134,19 @@ impl FrameStream {
             body: body.map_err(Into::into).boxed_unsync(),
             decoder: Decoder::default(),
             timing: timing.map(|limits| Timing { limits, timer: Box::pin(tokio::time::sleep_until(limits.deadline)), armed: false }),
-            headers: HeaderMap::new(),
             request_id: None,
             region: None,
             state: State::Open,
         }
     }
 
-    /// Notes where the answer came from: response headers, request id, region. Failures carry the latter two.
+    /// Notes where the answer came from; failures carry it.
+    ///
+    /// The response's headers are not kept: they are slices of the connection's read buffer, and would hold all of it
+    /// (8 KiB) as long as the stream lasts.
     #[must_use]
-    pub fn with_origin(mut self, headers: HeaderMap, request_id: Option<String>, region: Region) -> Self {
-        (self.headers, self.request_id, self.region) = (headers, request_id, Some(region));
+    pub fn with_origin(mut self, request_id: Option<String>, region: Region) -> Self {
+        (self.request_id, self.region) = (request_id, Some(region));
         self
     }
 
@@ -168,12 +168,6 @@ impl FrameStream {
             Some((piece, chunks))
         });
         Self::from_body(StreamBody::new(pieces), timing)
-    }
-
-    /// Response headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.headers
     }
 
     /// `x-amzn-RequestId`.

@@ -186,6 +186,16 @@ impl fmt::Debug for CredentialsKeeper {
 }
 
 impl Snapshot {
+    /// The credentials themselves.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(credentials: Credentials) -> Arc<Self> {
+        Arc::new(Self { identity: Identity::from(credentials.clone()), credentials, fetched_at: SystemTime::UNIX_EPOCH })
+    }
+
     fn freshness(&self, now: SystemTime) -> Freshness {
         match self.credentials.expiry() {
             None => Freshness::Fresh,

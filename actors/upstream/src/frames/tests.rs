@@ -108,8 +108,7 @@ async fn a_wrong_checksum_is_malformed() {
 #[tokio::test]
 async fn a_broken_connection_says_what_broke_it_and_where() {
     let (sender, receiver) = mpsc::channel(2);
-    let mut stream =
-        FrameStream::from_channel(receiver, None).with_origin(HeaderMap::new(), Some("id-1".to_owned()), Region::from("eu-west-1"));
+    let mut stream = FrameStream::from_channel(receiver, None).with_origin(Some("id-1".to_owned()), Region::from("eu-west-1"));
     sender.send(Ok(event("messageStart", "{}"))).await.unwrap();
     sender.send(Err("connection reset by peer".to_owned())).await.unwrap();
     assert!(stream.next().await.unwrap().is_ok());

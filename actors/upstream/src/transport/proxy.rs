@@ -134,6 +134,8 @@ async fn connect(
     destination: Uri,
 ) -> Result<BoxedConnection, BoxError> {
     match intercept {
+        // Not through the TLS connector: its connection has room for a TLS session, a kilobyte, either way.
+        None if destination.scheme() == Some(&Scheme::HTTP) => Ok(BoxedConnection::new(tcp.call(destination).await?)),
         None => Ok(BoxedConnection::new(HttpsConnector::from((tcp, tls)).call(destination).await?)),
         Some(proxy) if destination.scheme() == Some(&Scheme::HTTPS) => {
             let mut tunnel = Tunnel::new(proxy.uri().clone(), tcp);

@@ -5,6 +5,7 @@
 
 mod request;
 pub(crate) mod response;
+mod signature;
 
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl AwsRuntime {
         let (parts, body) = self.accepted(&call, deadline).await?.into_parts();
         let request_id = response::request_id(&parts.headers);
         let timing = StreamTiming { idle: call.idle, deadline };
-        Ok(FrameStream::from_body(body, Some(timing)).with_origin(parts.headers, request_id, self.region.clone()))
+        Ok(FrameStream::from_body(body, Some(timing)).with_origin(request_id, self.region.clone()))
     }
 
     /// Sends the request and waits for a head of a 2xx status; any other becomes a failure.
@@ -96,7 +97,7 @@ impl AwsRuntime {
             Access::Bearer(token) => (self.factory.build(call, Proof::Bearer(token.header()))?, None),
             Access::Keys(keeper) => {
                 let snapshot = keeper.current().await?;
-                let proof = Proof::Signature { identity: &snapshot.identity, time: self.clock.now() };
+                let proof = Proof::Signature { credentials: &snapshot, time: self.clock.now() };
                 (self.factory.build(call, proof)?, Some(snapshot))
             }
         };

@@ -1,6 +1,6 @@
 //! One signed HTTP request per call.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningParams, SigningSettings, sign},
@@ -22,8 +22,9 @@ use outcrop_domain::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::signature::{Signable, Signer};
 use crate::{
-    aws::endpoint::Endpoint,
+    aws::{credentials::Snapshot, endpoint::Endpoint},
     classify::own_failure,
     ports::{RuntimeCall, RuntimeOperation},
 };
@@ -60,7 +61,7 @@ pub(super) enum Proof<'a> {
     /// `Authorization`, ready.
     Bearer(HeaderValue),
     /// A signature of these credentials at this time.
-    Signature { identity: &'a Identity, time: SystemTime },
+    Signature { credentials: &'a Arc<Snapshot>, time: SystemTime },
 }
 
 /// Builds the requests of one region.
@@ -69,15 +70,23 @@ pub(super) struct RequestFactory {
     region: Region,
     endpoint: Endpoint,
     proxy_authorization: Option<HeaderValue>,
-    signing: SigningSettings,
+    signer: Signer,
+    /// Where the path begins in `endpoint.base`; `None` when the path there is such that only `aws-sigv4` knows how
+    /// to normalise it.
+    plain_path: Option<usize>,
+    general_signing: SigningSettings,
 }
 
 impl RequestFactory {
     pub(super) fn new(region: Region, endpoint: Endpoint, proxy_authorization: Option<HeaderValue>) -> Self {
-        let mut signing = SigningSettings::default();
+        let mut general_signing = SigningSettings::default();
         // Only headers that shall be signed are shown to the signer.
-        signing.excluded_headers = None;
-        Self { region, endpoint, proxy_authorization, signing }
+        general_signing.excluded_headers = None;
+        let signer = Signer::new(region.clone(), SERVICE);
+        let path = endpoint.base.find("://").and_then(|scheme| Some(scheme + 3 + endpoint.base.get(scheme + 3..)?.find('/')?));
+        let path = path.unwrap_or(endpoint.base.len());
+        let plain_path = endpoint.base.get(path..).is_some_and(is_plain).then_some(path);
+        Self { region, endpoint, proxy_authorization, signer, plain_path, general_signing }
     }
 
     pub(super) fn build(&self, call: &RuntimeCall, proof: Proof<'_>) -> Result<Request<Full<Bytes>>, UpstreamFailure> {
@@ -87,7 +96,7 @@ impl RequestFactory {
             Proof::Bearer(token) => {
                 headers.insert(AUTHORIZATION, token);
             }
-            Proof::Signature { identity, time } => self.sign(&url, &mut headers, &call.body, identity, time)?,
+            Proof::Signature { credentials, time } => self.sign(&url, &mut headers, &call.body, credentials, time)?,
         }
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = Method::POST;
@@ -130,13 +139,48 @@ impl RequestFactory {
         headers
     }
 
-    fn sign(&self, url: &str, headers: &mut HeaderMap, body: &[u8], identity: &Identity, time: SystemTime) -> Result<(), UpstreamFailure> {
+    fn sign(
+        &self,
+        url: &str,
+        headers: &mut HeaderMap,
+        body: &[u8],
+        credentials: &Arc<Snapshot>,
+        time: SystemTime,
+    ) -> Result<(), UpstreamFailure> {
+        if let Some((path, content_type)) = self.plain(url, headers) {
+            let host = self.endpoint.host.to_str().map_err(|error| unbuildable(&error))?;
+            let request = Signable { path, content_type: &content_type, host, body };
+            return self.signer.sign(&request, headers, credentials, time).map_err(|error| unbuildable(&error));
+        }
+        self.sign_generally(url, headers, body, &credentials.identity, time)
+    }
+
+    /// Path and content type, when nothing else is to be signed and neither needs normalisation.
+    fn plain<'a>(&self, url: &'a str, headers: &HeaderMap) -> Option<(&'a str, Cow<'static, str>)> {
+        let path = url.get(self.plain_path?..)?;
+        let content_type = headers.get(CONTENT_TYPE)?;
+        let content_type =
+            if content_type == JSON { Cow::Borrowed("application/json") } else { Cow::Owned(content_type.to_str().ok()?.to_owned()) };
+        let normal = content_type.trim() == content_type && !content_type.contains("  ");
+        let alone =
+            headers.get_all(CONTENT_TYPE).iter().count() == 1 && !headers.keys().any(|name| name != CONTENT_TYPE && is_signed(name));
+        (normal && alone).then_some((path, content_type))
+    }
+
+    fn sign_generally(
+        &self,
+        url: &str,
+        headers: &mut HeaderMap,
+        body: &[u8],
+        identity: &Identity,
+        time: SystemTime,
+    ) -> Result<(), UpstreamFailure> {
         let params = v4::SigningParams::builder()
             .identity(identity)
             .region(self.region.as_str())
             .name(SERVICE)
             .time(time)
-            .settings(self.signing.clone())
+            .settings(self.general_signing.clone())
             .build()
             .map_err(|error| unbuildable(&error))?;
         let signed = headers.iter().filter(|(name, _)| is_signed(name)).filter_map(|(name, value)| {
@@ -154,6 +198,12 @@ impl RequestFactory {
         }
         Ok(())
     }
+}
+
+/// A path that stays as it is when it is normalised: no empty and no dot segments, nothing left to encode.
+fn is_plain(path: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%/".contains(&byte);
+    path.bytes().all(unreserved) && path.split('/').skip(1).all(|segment| !matches!(segment, "" | "." | ".."))
 }
 
 /// `host` and `x-amz-date` are added by the signer.
@@ -180,4 +230,86 @@ fn accepted_type(operation: RuntimeOperation) -> HeaderValue {
 
 fn unbuildable(error: &(dyn std::error::Error + 'static)) -> UpstreamFailure {
     own_failure(Cause::BadRequest, "RequestNotBuilt", crate::transport::error_chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_credential_types::Credentials;
+    use outcrop_domain::ids::InvokeId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn factory(base: &str, region: &str) -> RequestFactory {
+        RequestFactory::new(Region::from(region), Endpoint::parse(base).unwrap(), None)
+    }
+
+    fn call(id: &str, body: &[u8]) -> RuntimeCall {
+        RuntimeCall {
+            operation: RuntimeOperation::ConverseStream,
+            invoke_id: InvokeId::from(id),
+            body: Bytes::copy_from_slice(body),
+            headers: HeaderMap::new(),
+            first_byte: Duration::ZERO,
+            total: Duration::ZERO,
+            idle: Duration::ZERO,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_signers_agree(
+            id in "[ -~]{3,60}|\\PC{3,20}", base in "https?://[a-z]{1,9}\\.test(:[1-9][0-9]{1,3})?(/[a-z%2F.~_-]{3,9})?",
+            body in proptest::collection::vec(any::<u8>(), 0..300), region in "[a-z]{2}-[a-z]{4,9}-[1-9]",
+            secret in "[A-Za-z0-9/+]{1,90}", token in proptest::option::of("[A-Za-z0-9/+=]{1,400}"), seconds in 0u64..4_102_444_800,
+        ) {
+            let Ok(endpoint) = Endpoint::parse(&base) else { return Ok(()) };
+            let factory = RequestFactory::new(Region::from(region.as_str()), endpoint, None);
+            let credentials = Snapshot::of(Credentials::new("AKIDEXAMPLE", secret, token, None, "test"));
+            let (time, call) = (SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), call(&id, &body));
+            let url = factory.url(&call).unwrap();
+            let (mut ours, mut theirs) = (factory.headers(&call), factory.headers(&call));
+            factory.sign(&url, &mut ours, &call.body, &credentials, time).unwrap();
+            factory.sign_generally(&url, &mut theirs, &call.body, &credentials.identity, time).unwrap();
+            prop_assert_eq!(&ours, &theirs);
+            prop_assert!(ours.iter().filter(|(name, _)| *name == AUTHORIZATION || name.as_str() == "x-amz-security-token").all(|(_, value)| value.is_sensitive()));
+            // With the key of the first at hand, and for a later day.
+            let later = time + Duration::from_secs(86_400);
+            factory.sign(&url, &mut ours, &call.body, &credentials, later).unwrap();
+            factory.sign_generally(&url, &mut theirs, &call.body, &credentials.identity, later).unwrap();
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn only_requests_of_the_plain_shape_are_signed_here() {
+        let plain = factory("https://bedrock.test", "eu-west-1");
+        let url = "https://bedrock.test/model/a%2Fb/converse";
+        let mut headers = plain.headers(&call("a/b", b""));
+        assert_eq!(plain.plain(url, &headers).unwrap().0, "/model/a%2Fb/converse");
+        headers.insert("x-amzn-trace-id", HeaderValue::from_static("Root=1"));
+        assert!(plain.plain(url, &headers).is_some(), "it is not signed");
+        headers.insert("x-amzn-bedrock-trace", HeaderValue::from_static("ENABLED"));
+        assert!(plain.plain(url, &headers).is_none());
+        for base in ["https://bedrock.test/a//b", "https://bedrock.test/a/../b", "https://bedrock.test/a+b"] {
+            assert_eq!(factory(base, "eu-west-1").plain_path, None, "{base}");
+        }
+        assert!(factory("https://bedrock.test/proxy/v1", "eu-west-1").plain_path.is_some());
+    }
+
+    #[test]
+    fn new_credentials_get_a_new_key_at_once() {
+        let factory = factory("https://bedrock.test", "eu-west-1");
+        let mut signatures = Vec::new();
+        for secret in ["one", "two", "one"] {
+            let credentials = Snapshot::of(Credentials::new("AKIDEXAMPLE", secret, None, None, "test"));
+            let mut headers = factory.headers(&call("m", b"{}"));
+            factory.sign("https://bedrock.test/model/m/converse", &mut headers, b"{}", &credentials, SystemTime::UNIX_EPOCH).unwrap();
+            signatures.push(headers.get(AUTHORIZATION).cloned().unwrap());
+        }
+        assert_eq!(signatures[0], signatures[2]);
+        assert_ne!(signatures[0], signatures[1]);
+    }
 }
