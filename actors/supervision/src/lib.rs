@@ -11,6 +11,7 @@
 //! Nothing in this crate knows what the actors do; it stands on ractor alone.
 
 pub mod backoff;
+mod careful;
 pub mod intake;
 pub mod lane;
 pub mod readiness;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     backoff::{Backoff, Intensity, Jitter},
+    careful::Careful,
     readiness::Readiness,
     slot::{AnySlot, Slot},
     supervisor::{Supervisor, SupervisorMsg, report::SupervisorView},
@@ -127,6 +128,8 @@ pub struct ChildSpec {
 
 impl ChildSpec {
     /// A child that `start` spawns, linked to the supervisor whose cell it is given, and without a registered name.
+    ///
+    /// Its failures are not told in words, since a panic's could quote a caller; [`ChildSpec::actor`] tells them apart.
     #[must_use]
     pub fn new<F, Fut>(name: impl Into<String>, start: F) -> Self
     where
@@ -157,7 +160,7 @@ impl ChildSpec {
             let make = Arc::clone(&make);
             async move {
                 let (actor, arguments) = make();
-                let (started, _join) = A::spawn_linked(None, actor, arguments, supervisor).await?;
+                let (started, _join) = Careful::spawn_linked(None, Careful(actor), arguments, supervisor).await?;
                 Ok(started.get_cell())
             }
         })
@@ -171,7 +174,7 @@ impl ChildSpec {
         let child = Self::new(spec.name.to_string(), move |supervisor| {
             let spec = spec.clone();
             async move {
-                let (started, _join) = Supervisor::spawn_linked(None, Supervisor, spec, supervisor).await?;
+                let (started, _join) = Careful::spawn_linked(None, Careful(Supervisor), spec, supervisor).await?;
                 Ok(started.get_cell())
             }
         });
@@ -283,7 +286,7 @@ impl SupervisorSpec {
         self
     }
 
-    /// Sets the random numbers behind the jitter.
+    /// Sets the random numbers behind the jitter. Unless set nothing is random: every delay is full.
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;

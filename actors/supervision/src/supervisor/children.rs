@@ -1,11 +1,6 @@
 //! The children of one supervisor: starts, failures, restarts.
 
-use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ractor::{ActorCell, ActorId, ActorRef, ActorStatus};
 use tokio::{
@@ -19,14 +14,12 @@ use super::{
 };
 use crate::{
     backoff::{RestartWindow, Verdict},
+    careful::{caught, start_failure_text},
     readiness::ReadinessFlag,
     reply::Reply,
     spec::{ChildSpec, Restart, StartFuture, Strategy, SupervisorSpec},
     time::now,
 };
-
-/// Failure texts are for operators; a panic text may quote what was being worked on, so it is kept short.
-const FAILURE_TEXT_LIMIT: usize = 200;
 
 /// The children in start order, and everything that is decided about them.
 #[derive(Debug)]
@@ -212,7 +205,6 @@ impl Children {
                 Ok(())
             }
             Err(reason) => {
-                let reason = shortened(&reason);
                 child.running_since = None;
                 child.last_failure = Some(reason.clone());
                 child.enter(ChildPhase::Stopped);
@@ -234,7 +226,6 @@ impl Children {
             self.forget(index);
             return Ok(());
         }
-        let failure = failure.map(|text| shortened(&text));
         let again = match child.spec.restart {
             Restart::Permanent => true,
             Restart::Transient => failure.is_some(),
@@ -414,8 +405,8 @@ async fn start(spec: &ChildSpec, supervisor: ActorCell) -> Result<ActorCell, Str
     let starting: StartFuture = Box::pin(async move { recipe(for_child).await });
     let cell = match timeout(spec.start_deadline, caught(starting)).await {
         Err(_elapsed) => return Err(format!("did not start within {:?}", spec.start_deadline)),
-        Ok(Err(panic)) => return Err(panic),
-        Ok(Ok(Err(error))) => return Err(error.to_string()),
+        Ok(Err(panic)) => return Err(panic.to_string()),
+        Ok(Ok(Err(error))) => return Err(start_failure_text(&error)),
         Ok(Ok(Ok(cell))) => cell,
     };
     let linked = cell.try_get_supervisor().is_some_and(|parent| parent.get_id() == supervisor.get_id());
@@ -431,22 +422,4 @@ async fn start(spec: &ChildSpec, supervisor: ActorCell) -> Result<ActorCell, Str
         return Err(error.to_string());
     }
     Ok(cell)
-}
-
-/// Turns a panic in a start into its text.
-async fn caught(mut starting: StartFuture) -> Result<Result<ActorCell, ractor::SpawnErr>, String> {
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic_text(panic.as_ref()))),
-    })
-    .await
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("without a text"))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(FAILURE_TEXT_LIMIT).collect()
 }

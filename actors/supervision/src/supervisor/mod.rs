@@ -16,6 +16,7 @@ use self::{
     report::{SupervisorReport, SupervisorStatus},
 };
 use crate::{
+    careful::failure_text,
     reply::Reply,
     spec::{ChildSpec, SupervisorSpec},
     time::now,
@@ -178,7 +179,7 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let children = &mut state.children;
         let outcome = match event {
-            SupervisionEvent::ActorFailed(child, error) => Box::pin(children.on_end(child.get_id(), Some(error.to_string()))).await,
+            SupervisionEvent::ActorFailed(child, error) => Box::pin(children.on_end(child.get_id(), Some(failure_text(&error)))).await,
             SupervisionEvent::ActorTerminated(child, _state, reason) => {
                 Box::pin(children.on_end(child.get_id(), reason.filter(|reason| is_violent(reason)))).await
             }

@@ -71,7 +71,7 @@ pub struct ChildReport {
     pub restarts: u32,
     /// How many times it was started; through its slot, if it has one, also before its supervisor's last restart.
     pub generation: u64,
-    /// Why it failed last. Panic texts are cut to 200 characters.
+    /// Why it failed last. Of a panic only a text that stands in the program is kept: a formatted one may quote a caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<String>,
     /// Its own children, if it is a supervisor.
