@@ -30,9 +30,11 @@ pub fn reload(settings: &Settings, world: &Ports) -> Reload {
 pub fn edge_limits(settings: &Settings) -> EdgeLimits {
     EdgeLimits {
         body_bytes: usize::try_from(settings.server.body_limit).unwrap_or(usize::MAX),
+        body_timeout: settings.server.body_timeout,
+        body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
+        open_stream_after: settings.chat.open_stream_after,
         report_adjustments: settings.chat.report_adjustments,
-        ..EdgeLimits::default()
     }
 }
 
@@ -97,10 +99,13 @@ pub fn policy(settings: &Settings) -> CataloguePolicy {
     let models = &settings.models;
     CataloguePolicy {
         regions: settings.aws.regions.clone(),
+        prefer: models.prefer,
         allow_global: models.allow_global_profiles,
         residency: models.residency.clone(),
         allow_models: models.allow.clone(),
         deny_models: models.deny.clone(),
+        legacy: models.legacy,
+        prefixed_names: models.prefixed_names,
         profiles: models
             .inference_profiles
             .iter()
@@ -113,6 +118,5 @@ pub fn policy(settings: &Settings) -> CataloguePolicy {
             .map(|(index, (name, alias))| AliasTarget { name: ModelAlias::from(name.as_str()), model: alias.model.clone(), index })
             .collect(),
         retired_fallback: models.retired_fallback,
-        ..CataloguePolicy::default()
     }
 }

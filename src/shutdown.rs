@@ -37,6 +37,11 @@ impl Signals {
         })
     }
 
+    /// The next that asks to stop; others are too late. Cancel-safe.
+    pub async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
+    }
+
     /// The next one. Cancel-safe.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {
@@ -48,15 +53,23 @@ impl Signals {
     }
 }
 
-/// Ends a gateway in order. Requests that are running have `grace` to finish.
+/// Ends a gateway in order, all in all within `grace`. The last part of it, at most a quarter, is the tree's: running
+/// requests have until then, those that are left are killed in the first half of it, so that their clients are told.
 pub async fn drain(gateway: Gateway, connections: &Connections, grace: Duration) {
     tracing::info!(connections = connections.open(), grace_seconds = grace.as_secs(), "shutting down: finishing running requests");
-    if !connections.drain(grace).await {
-        tracing::warn!(connections = connections.open(), "connections were still open at the end of the grace period");
+    let of_the_tree = (grace / 4).min(TREE_GRACE);
+    let in_order = async {
+        if !connections.drain(grace.saturating_sub(of_the_tree)).await {
+            tracing::warn!(connections = connections.open(), "connections were still open at the end of the grace period");
+        }
+        gateway.drain(of_the_tree / 2).await;
+    };
+    // One deadline over everything: whoever asked us to stop kills us soon after it.
+    match tokio::time::timeout(grace, in_order).await {
+        Ok(()) => tracing::info!("stopped"),
+        Err(_) => tracing::warn!("stopped at the end of the grace period, before every actor had ended"),
     }
-    gateway.drain(TREE_GRACE).await;
-    tracing::info!("stopped");
 }
 
-/// What the tree may take once no connection is left: usage rows on their way to the ledger.
-const TREE_GRACE: Duration = Duration::from_secs(5);
+/// What the tree may take at most: usage rows on their way to the ledger, last words to clients that are cut off.
+const TREE_GRACE: Duration = Duration::from_secs(2);

@@ -172,10 +172,7 @@ const ABSENCES: [Absence; 9] = [
         rule: "chance comes through the Entropy port",
         words: &["rand", "fastrand", "getrandom"],
         within: GATEWAY,
-        except: &[
-            ("src/world.rs", "the real Entropy"),
-            ("actors/supervision/src/backoff.rs", "the kit stands without the domain: its default jitter"),
-        ],
+        except: &[("src/world.rs", "the real Entropy")],
     },
     Absence {
         rule: "blocking work goes through the Blocking port",

@@ -7,7 +7,7 @@ use clap::Args;
 use outcrop_domain::ids::{KeyId, RequestId};
 use outcrop_gateway::{
     admission::Principal,
-    ports::{ChatJob, RequestOverrides},
+    ports::{ChatJob, Disclosure, RequestOverrides},
     record::{RecordSink, RequestLine, RequestRecord},
 };
 use outcrop_protocol::openai::{body::decode, chat::ChatCompletionRequest};
@@ -43,9 +43,11 @@ pub(super) async fn run(arguments: ExplainArgs) -> anyhow::Result<()> {
         record: RequestRecord::open(RequestId::from("explain"), Arc::clone(&world.clock), Arc::new(NoLog)),
         principal: Arc::new(Principal { key: KeyId::from("command-line"), models: Vec::new() }),
         request: Box::new(request),
+        body_bytes: body.len(),
         overrides: RequestOverrides::default(),
+        held: None,
     };
-    let explained = gateway.ports().chat.explain(job).await;
+    let explained = gateway.ports().chat.explain(job, Disclosure::Operator).await;
     gateway.drain(Duration::from_secs(1)).await;
     if let Some(simulator) = simulator {
         simulator.shutdown().await;

@@ -42,9 +42,10 @@ pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
     let serving = Serving::start(settings, options).await?;
     wait_for_models(&serving).await;
     greet(&arguments, &serving)?;
-    let ended = serving.until_the_end().await;
+    // Only a good end has the time to wait for the simulator's connections.
+    serving.until_the_end().await?;
     simulator.shutdown().await;
-    ended
+    Ok(())
 }
 
 async fn simulator(arguments: &LocalArgs) -> anyhow::Result<Simulator> {

@@ -52,6 +52,7 @@ impl Serving {
     pub(super) async fn start(settings: Settings, options: LoadOptions) -> anyhow::Result<Self> {
         let signals = Signals::listen().context("listening for signals")?;
         let logs = Arc::new(telemetry::start_logs(settings.log.format, &settings.log.filter())?);
+        telemetry::log_panics();
         let recorder = settings.metrics.enabled.then(telemetry::start_metrics).transpose()?;
         raise_file_limit();
         let world = world::real();
@@ -82,17 +83,7 @@ impl Serving {
                         Ok(reloaded) => tracing::info!(applied = ?reloaded.applied, needs_restart = ?reloaded.needs_restart, "settings reloaded"),
                         Err(problems) => tracing::error!(problems, "settings not reloaded: the old ones stay in force"),
                     },
-                    Asked::Stop => {
-                        let server = &self.settings.load().server;
-                        let (delay, grace) = (server.shutdown_delay, server.shutdown_grace);
-                        self.edge.begin_drain();
-                        if !delay.is_zero() {
-                            tracing::info!(delay_seconds = delay.as_secs(), "not ready any more; still accepting requests");
-                            tokio::time::sleep(delay).await;
-                        }
-                        shutdown::drain(self.gateway, &self.connections, grace).await;
-                        return Ok(());
-                    }
+                    Asked::Stop => return self.stop().await,
                 },
                 exit = self.gateway.ended() => match exit {
                     RootExit::Stopped => return Ok(()),
@@ -103,6 +94,25 @@ impl Serving {
                     ended.context("a listener died")?.context("a listener failed")?;
                 }
             }
+        }
+    }
+
+    /// The orderly end, unless somebody asks for it a second time and so has no patience left.
+    async fn stop(self) -> anyhow::Result<()> {
+        let Self { gateway, edge, connections, settings, mut signals, listeners: _listening, .. } = self;
+        let (delay, grace) = (settings.load().server.shutdown_delay, settings.load().server.shutdown_grace);
+        edge.begin_drain();
+        let in_order = async {
+            if !delay.is_zero() {
+                tracing::info!(delay_seconds = delay.as_secs(), "not ready any more; still accepting requests");
+                tokio::time::sleep(delay).await;
+            }
+            shutdown::drain(gateway, &connections, grace).await;
+        };
+        tokio::select! {
+            biased;
+            () = signals.stop() => bail!("asked to stop a second time: ended at once, without waiting for running requests"),
+            () = in_order => Ok(()),
         }
     }
 
@@ -135,7 +145,7 @@ async fn start_admin(
     let wanted = settings.admin.address();
     let listener = TcpListener::bind(wanted).await.with_context(|| format!("listening on {wanted} (admin.bind, admin.port)"))?;
     let address = listener.local_addr()?;
-    let admin = Admin { gateway: gateway.clone(), metrics, reload: Arc::clone(reload) };
+    let admin = Admin { gateway: gateway.clone(), edge: edge.clone(), metrics, reload: Arc::clone(reload) };
     let router = http::admin::router(admin, &settings.admin.metrics_path);
     // Its connections are counted apart: a scraper must not hold a shutdown.
     listeners.spawn(http::serve(listener, router, edge.clone(), ServerOptions::default(), Connections::default()));

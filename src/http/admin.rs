@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -12,6 +12,13 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use outcrop_gateway::ports::GatewayPorts;
 use serde::Serialize;
+
+use super::{
+    Edge,
+    errors::OpenAiFailure,
+    openai,
+    route::{Probed, Routed},
+};
 
 /// Applies the settings anew; the words say what changed, or what is wrong.
 pub type ReloadFn = Arc<dyn Fn() -> Result<Reloaded, String> + Send + Sync>;
@@ -30,6 +37,8 @@ pub struct Reloaded {
 pub struct Admin {
     /// The gateway.
     pub gateway: GatewayPorts,
+    /// Limits and memory of request bodies.
+    pub edge: Edge,
     /// Metrics, when they are collected.
     pub metrics: Option<PrometheusHandle>,
     /// Reload.
@@ -43,28 +52,33 @@ pub fn router(admin: Admin, metrics_path: &str) -> Router {
         .route("/state", get(state))
         .route("/reload", post(reload))
         .route("/models/refresh", post(refresh))
+        .route("/explain/chat/completions", post(explain))
         .with_state(admin)
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
+async fn metrics(_probe: Probed, State(admin): State<Admin>) -> Response {
     match &admin.metrics {
         Some(handle) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response(),
         None => (StatusCode::NOT_FOUND, "metrics are switched off").into_response(),
     }
 }
 
-async fn state(State(admin): State<Admin>) -> Response {
+async fn state(_route: Routed, State(admin): State<Admin>) -> Response {
     Json(admin.gateway.describe().await).into_response()
 }
 
-async fn reload(State(admin): State<Admin>) -> Response {
+async fn reload(_route: Routed, State(admin): State<Admin>) -> Response {
     match (admin.reload)() {
         Ok(reloaded) => Json(reloaded).into_response(),
         Err(problems) => (StatusCode::BAD_REQUEST, problems).into_response(),
     }
 }
 
-async fn refresh(State(admin): State<Admin>) -> StatusCode {
+async fn refresh(_route: Routed, State(admin): State<Admin>) -> StatusCode {
     admin.gateway.tree.refresh_models();
     StatusCode::ACCEPTED
+}
+
+async fn explain(_route: Routed, State(admin): State<Admin>, request: Request) -> Result<Response, OpenAiFailure> {
+    openai::explain_to_operator(&admin.edge, request).await
 }

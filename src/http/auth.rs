@@ -7,9 +7,12 @@ use axum::{
     http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 use outcrop_domain::error::GatewayError;
-use outcrop_gateway::admission::Principal;
+use outcrop_gateway::{
+    admission::Principal,
+    record::{Interest, RequestRecord},
+};
 
-use super::{Edge, errors::OpenAiFailure};
+use super::{Edge, errors::OpenAiFailure, route};
 
 /// The principal of an authenticated request.
 #[derive(Debug, Clone)]
@@ -19,7 +22,12 @@ impl FromRequestParts<Edge> for Caller {
     type Rejection = OpenAiFailure;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, OpenAiFailure> {
-        authenticate(&parts.headers, edge).map(Caller).map_err(OpenAiFailure)
+        route::note(parts, Interest::Usual);
+        let principal = authenticate(&parts.headers, edge).map_err(OpenAiFailure)?;
+        if let Some(record) = parts.extensions.get::<Arc<RequestRecord>>() {
+            record.asked_by(&principal.key);
+        }
+        Ok(Self(principal))
     }
 }
 

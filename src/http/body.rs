@@ -8,25 +8,43 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use bytes::{Bytes, BytesMut};
-use http::header::CONTENT_LENGTH;
+use http::{Uri, header::CONTENT_LENGTH};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use outcrop_domain::{error::GatewayError, ids::KeyId};
-use outcrop_gateway::record::{EdgeFacts, RequestRecord};
+use outcrop_domain::error::GatewayError;
+use outcrop_gateway::record::{EdgeFacts, Interest, RequestRecord};
 
-use super::edge::EdgeLimits;
+use super::{
+    body_memory::{BodyMemory, BodyRoom},
+    edge::EdgeLimits,
+};
 
-/// Reads a request body within the limits of size and time.
+/// A request body and, unless it is small, its room in the memory for bodies.
+pub(super) struct ReadBody {
+    pub(super) bytes: Bytes,
+    /// To be kept for as long as anything that was made of the bytes.
+    pub(super) room: Option<BodyRoom>,
+}
+
+/// Reads a request body within the limits of size, time and memory.
 ///
 /// # Errors
-/// Too large, too slow, or broken off.
-pub(super) async fn read_body(headers: &http::HeaderMap, body: Body, limits: &EdgeLimits) -> Result<Bytes, GatewayError> {
+/// Too large, too slow, broken off, or no room for it.
+pub(super) async fn read_body(
+    headers: &http::HeaderMap,
+    body: Body,
+    limits: &EdgeLimits,
+    memory: &BodyMemory,
+) -> Result<ReadBody, GatewayError> {
     let limit = limits.body_bytes;
     let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(GatewayError::BodyTooLarge { limit_bytes: limit as u64 });
     }
-    match tokio::time::timeout(limits.body_timeout, collect(body, limit, declared.unwrap_or(0))).await {
+    let mut room = None;
+    // Before the first byte is read: until then the client's data waits in its own machine.
+    memory.cover(&mut room, declared.unwrap_or(0)).await?;
+    match tokio::time::timeout(limits.body_timeout, collect(body, limit, declared.unwrap_or(0), memory, room)).await {
         Ok(collected) => collected,
         Err(_) => Err(GatewayError::BodyTimeout { after: limits.body_timeout }),
     }
@@ -35,7 +53,13 @@ pub(super) async fn read_body(headers: &http::HeaderMap, body: Body, limits: &Ed
 /// Most bytes reserved on the word of a `Content-Length`.
 const LARGEST_RESERVATION: usize = 1024 * 1024;
 
-async fn collect(mut body: Body, limit: usize, expected: usize) -> Result<Bytes, GatewayError> {
+async fn collect(
+    mut body: Body,
+    limit: usize,
+    expected: usize,
+    memory: &BodyMemory,
+    mut room: Option<BodyRoom>,
+) -> Result<ReadBody, GatewayError> {
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     while let Some(frame) = body.frame().await {
@@ -45,9 +69,11 @@ async fn collect(mut body: Body, limit: usize, expected: usize) -> Result<Bytes,
             code: None,
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > limit {
+        let size = whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len();
+        if size > limit {
             return Err(GatewayError::BodyTooLarge { limit_bytes: limit as u64 });
         }
+        memory.cover_growing(&mut room, size, limit).await?;
         // Most bodies come in one piece: that one is handed on without a copy.
         match first.take() {
             None if whole.is_empty() => first = Some(data),
@@ -60,54 +86,95 @@ async fn collect(mut body: Body, limit: usize, expected: usize) -> Result<Bytes,
             }
         }
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    let bytes = first.unwrap_or_else(|| whole.freeze());
+    if let Some(room) = &mut room {
+        room.shrink_to(bytes.len());
+    }
+    Ok(ReadBody { bytes, room })
 }
 
-/// Who asked, as an extension of the response for the log.
-#[derive(Debug, Clone)]
-pub(super) struct AskedBy(pub(super) KeyId);
+/// The class of an error that was rendered, as an extension of the response for the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ErrorClass(pub(super) &'static str);
 
 /// The edge's part of a request's record; completed when it is dropped.
 pub(super) struct ResponseGuard {
     record: Arc<RequestRecord>,
-    facts: Option<EdgeFacts>,
+    method: &'static str,
+    /// For the path, should no route fit. Given up with the answer: it shares the bytes of the connection's read
+    /// buffer, and would hold all of that for as long as a stream lasts.
+    uri: Option<Uri>,
+    /// The path of an answered request that no route fitted.
+    unmatched: Option<Arc<str>>,
+    status: u16,
+    error_class: Option<&'static str>,
+    sent_bytes: u64,
+    complete: bool,
 }
+
+/// Paths longer than this are cut in logs.
+const LOGGED_PATH_BYTES: usize = 200;
 
 /// The status logged for a client that left before an answer; never sent.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl ResponseGuard {
-    pub(super) fn new(record: Arc<RequestRecord>, method: &'static str, path: String) -> Self {
-        let facts = EdgeFacts { method, path, status: CLIENT_CLOSED_REQUEST, sent_bytes: 0, client_gone: true, key: None };
-        Self { record, facts: Some(facts) }
+    pub(super) fn new(record: Arc<RequestRecord>, method: &'static str, uri: Uri) -> Self {
+        Self {
+            record,
+            method,
+            uri: Some(uri),
+            unmatched: None,
+            status: CLIENT_CLOSED_REQUEST,
+            error_class: None,
+            sent_bytes: 0,
+            complete: false,
+        }
     }
 
     /// A response was begun.
     pub(super) fn answered(&mut self, response: &Response) {
-        if let Some(facts) = &mut self.facts {
-            facts.status = response.status().as_u16();
-            facts.key = response.extensions().get::<AskedBy>().map(|asked| asked.0.clone());
-        }
+        self.status = response.status().as_u16();
+        self.error_class = response.extensions().get::<ErrorClass>().map(|class| class.0);
+        self.unmatched = self.record.route().is_none().then(|| self.shortened_path());
+        self.uri = None;
     }
 
     fn sent(&mut self, bytes: usize) {
-        if let Some(facts) = &mut self.facts {
-            facts.sent_bytes += bytes as u64;
-        }
+        self.sent_bytes += bytes as u64;
     }
 
     fn complete(&mut self) {
-        if let Some(facts) = &mut self.facts {
-            facts.client_gone = false;
+        self.complete = true;
+    }
+
+    /// The route, or the path itself where none fits: few enough different ones to count by, but for strangers' mistakes.
+    fn path(&self) -> (Arc<str>, Interest) {
+        if let Some((route, interest)) = self.record.route() {
+            return (Arc::clone(route), *interest);
         }
+        (self.unmatched.clone().unwrap_or_else(|| self.shortened_path()), Interest::Usual)
+    }
+
+    fn shortened_path(&self) -> Arc<str> {
+        let path = self.uri.as_ref().map_or("", Uri::path);
+        Arc::from(path.get(..path.floor_char_boundary(LOGGED_PATH_BYTES)).unwrap_or(path))
     }
 }
 
 impl Drop for ResponseGuard {
     fn drop(&mut self) {
-        if let Some(facts) = self.facts.take() {
-            self.record.set_edge(facts);
-        }
+        let (path, interest) = self.path();
+        self.record.set_edge(EdgeFacts {
+            method: self.method,
+            path,
+            interest,
+            status: self.status,
+            sent_bytes: self.sent_bytes,
+            client_gone: !self.complete,
+            key: self.record.key().cloned(),
+            error_class: self.error_class,
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{
         Arc,
@@ -12,10 +13,12 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::{Router, body::Body, extract::Request, response::Response};
+use futures_util::FutureExt as _;
 use http::{HeaderName, HeaderValue, Method};
 use hyper::body::Incoming;
 use outcrop_domain::{
     clock::{Ports, random_id},
+    error::GatewayError,
     ids::RequestId,
 };
 use outcrop_gateway::{
@@ -26,34 +29,26 @@ use tower::Service;
 
 use super::{
     body::{RecordedBody, ResponseGuard},
+    body_memory::BodyMemory,
+    errors::openai_error,
     server::ServiceError,
 };
 
-/// Limits of the edge that can change while it runs.
+/// Limits of the edge; but for one they can change while it runs.
 #[derive(Debug, Clone)]
 pub struct EdgeLimits {
     /// Largest request body.
     pub body_bytes: usize,
     /// Longest time for a body to arrive.
     pub body_timeout: Duration,
+    /// Bytes of all bodies in memory together, small ones apart. Read once, when the edge is put together.
+    pub body_memory: usize,
     /// Silence after which a stream gets a keep-alive comment.
     pub keep_alive: Duration,
     /// Longest wait for a real status before a stream is opened regardless.
     pub open_stream_after: Duration,
     /// `x-outcrop-adjusted` is sent.
     pub report_adjustments: bool,
-}
-
-impl Default for EdgeLimits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 64 * 1024 * 1024,
-            body_timeout: Duration::from_secs(60),
-            keep_alive: Duration::from_secs(15),
-            open_stream_after: Duration::from_secs(20),
-            report_adjustments: true,
-        }
-    }
 }
 
 /// What every handler holds.
@@ -63,6 +58,7 @@ pub struct Edge(Arc<EdgeParts>);
 struct EdgeParts {
     ports: GatewayPorts,
     limits: ArcSwap<EdgeLimits>,
+    body_memory: BodyMemory,
     world: Ports,
     sink: Arc<dyn RecordSink>,
     draining: AtomicBool,
@@ -72,7 +68,9 @@ impl Edge {
     /// Puts the edge together.
     #[must_use]
     pub fn new(ports: GatewayPorts, limits: EdgeLimits, world: Ports, sink: Arc<dyn RecordSink>) -> Self {
-        Self(Arc::new(EdgeParts { ports, limits: ArcSwap::from_pointee(limits), world, sink, draining: AtomicBool::new(false) }))
+        let body_memory = BodyMemory::new(limits.body_memory);
+        let limits = ArcSwap::from_pointee(limits);
+        Self(Arc::new(EdgeParts { ports, limits, body_memory, world, sink, draining: AtomicBool::new(false) }))
     }
 
     /// The gateway.
@@ -90,6 +88,11 @@ impl Edge {
     /// Replaces the limits.
     pub fn set_limits(&self, limits: EdgeLimits) {
         self.0.limits.store(Arc::new(limits));
+    }
+
+    /// The memory for request bodies.
+    pub(super) fn body_memory(&self) -> &BodyMemory {
+        &self.0.body_memory
     }
 
     /// Readiness falls from now on.
@@ -134,9 +137,6 @@ impl EdgeService {
 /// Header that names a request to the client and in our logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Paths longer than this are cut in logs.
-const LOGGED_PATH_BYTES: usize = 200;
-
 impl hyper::service::Service<http::Request<Incoming>> for EdgeService {
     type Response = Response;
     type Error = ServiceError;
@@ -146,13 +146,15 @@ impl hyper::service::Service<http::Request<Incoming>> for EdgeService {
         let mut router = self.router.clone();
         let record = self.edge.open_record();
         let mut request: Request = request.map(Body::new);
-        let mut guard = ResponseGuard::new(Arc::clone(&record), method_name(request.method()), logged_path(request.uri().path()));
+        let mut guard = ResponseGuard::new(Arc::clone(&record), method_name(request.method()), request.uri().clone());
         request.extensions_mut().insert(Arc::clone(&record));
         let id = HeaderValue::from_str(record.id().as_str());
         Box::pin(async move {
-            let mut response = match router.call(request).await {
-                Ok(response) => response,
-                Err(impossible) => match impossible {},
+            // The call itself runs inside too: whatever panics in a handler ends that request, and nothing else.
+            let mut response = match AssertUnwindSafe(async { router.call(request).await }).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Ok(Err(impossible)) => match impossible {},
+                Err(_payload) => panicked(&record),
             };
             if let Ok(id) = id {
                 response.headers_mut().insert(REQUEST_ID, id);
@@ -176,6 +178,9 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-fn logged_path(path: &str) -> String {
-    path.chars().take(LOGGED_PATH_BYTES).collect()
+/// The answer of a handler that panicked. What it said is told to nobody: it may quote the request.
+fn panicked(record: &RequestRecord) -> Response {
+    metrics::counter!("outcrop_handler_panics_total").increment(1);
+    tracing::error!(request.id = %record.id(), "a handler panicked");
+    openai_error(&GatewayError::Internal { message: "the gateway failed on this request; the fault is not in it".to_owned() })
 }

@@ -8,6 +8,8 @@ use axum::{
 use outcrop_domain::error::GatewayError;
 use outcrop_translate::errors::openai::{self, RetryHint};
 
+use super::{body::ErrorClass, route::Routed};
+
 /// An error on an OpenAI route.
 #[derive(Debug)]
 pub(super) struct OpenAiFailure(pub(super) GatewayError);
@@ -30,6 +32,7 @@ pub(super) fn openai_error(error: &GatewayError) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&reply.body).unwrap_or_default();
     let mut response = json_response(status, body);
+    response.extensions_mut().insert(ErrorClass(error.class()));
     let headers = response.headers_mut();
     if let Some(after) = reply.retry_after {
         // Whole seconds, rounded up: a client that comes back early is refused again.
@@ -50,11 +53,16 @@ fn retried_by_status(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 409 | 429 | 500..)
 }
 
+/// Headers of most responses, so that their table is allocated once instead of growing three times.
+const USUAL_HEADERS: usize = 8;
+
 /// A JSON response.
 pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.reserve(USUAL_HEADERS);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -64,7 +72,7 @@ pub(super) async fn unknown_url(method: Method, uri: Uri) -> OpenAiFailure {
 }
 
 /// A known path, asked by the wrong method.
-pub(super) async fn wrong_method(method: Method, uri: Uri) -> Response {
+pub(super) async fn wrong_method(_route: Routed, method: Method, uri: Uri) -> Response {
     let error = GatewayError::InvalidRequest {
         message: format!("the method {method} is not allowed on {}", uri.path()),
         param: None,

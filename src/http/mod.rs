@@ -3,10 +3,12 @@
 pub mod admin;
 mod auth;
 mod body;
+mod body_memory;
 mod edge;
 mod errors;
 mod openai;
 mod ops;
+mod route;
 mod server;
 mod sse;
 

@@ -1,11 +1,16 @@
 //! `[chat]`: defaults and limits of chat requests.
 
+use std::time::Duration;
+
 use outcrop_domain::chat::{CachePolicy, CacheTtl, Effort, Guardrail};
 
 use super::{
     guardrail::GUARDRAIL,
-    read::{Integer, List, NAME, SWITCH, Section, Words},
+    read::{Integer, List, NAME, SWITCH, Section, Span, Words},
 };
+
+/// Agents give up after 20 s of silence at the earliest; most first events come sooner, and carry a true status.
+const OPEN_STREAM_AFTER: Duration = Duration::from_secs(20);
 
 /// OpenAI allows 128; each choice is an upstream call of its own, so a stray number must not become a hundred.
 const MAX_CHOICES: u32 = 16;
@@ -27,6 +32,8 @@ const BUDGETS: [(&str, Effort, u32); 6] = [
     ("max", Effort::Max, 32_768),
 ];
 
+const OPENING: Span = Span::between(Duration::from_millis(100), Duration::from_secs(300));
+
 const TTL: Words<CacheTtl> = Words(&[("5m", CacheTtl::FiveMinutes), ("1h", CacheTtl::OneHour)]);
 
 /// Defaults and limits of chat requests.
@@ -36,6 +43,9 @@ pub struct Chat {
     pub strict: bool,
     /// The `x-outcrop-adjusted` header lists what was changed in a request.
     pub report_adjustments: bool,
+    /// A stream without its first event is opened after this time, with status 200 and comments; what happens to it
+    /// afterwards can only be told in the stream. 100 ms to 5 min.
+    pub open_stream_after: Duration,
     /// Sent when the client names no maximum. `None` leaves it to the model: Bedrock counts the number against the
     /// token quota at admission, so a large one is never invented.
     pub default_max_tokens: Option<u32>,
@@ -65,6 +75,7 @@ impl Chat {
         Self {
             strict: section.get("strict", SWITCH, false),
             report_adjustments: section.get("report_adjustments", SWITCH, true),
+            open_stream_after: section.get("open_stream_after", OPENING, OPEN_STREAM_AFTER),
             default_max_tokens: section.find("default_max_tokens", Integer::between(1, TOKENS_LIMIT)),
             max_choices: section.get("max_choices", Integer::between(1, 128), MAX_CHOICES),
             max_tools: section.get("max_tools", Integer::between(0, 10_000), MAX_TOOLS),

@@ -5,14 +5,17 @@ mod book;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use outcrop_domain::{ids::Region, model::ModelBook};
+use outcrop_domain::{
+    ids::Region,
+    model::{LegacyModels, ModelBook, PrefixedNames, ProfilePreference},
+};
 
 pub use alias::Alias;
 use alias::{ALIAS, check_name, report_loops};
 
 use super::{
     aws::REGION,
-    read::{ExistingFile, List, Map, NAME, Parsed, SWITCH, Section, Span},
+    read::{ExistingFile, List, Map, NAME, Parsed, SWITCH, Section, Span, Words},
 };
 
 /// New models and profiles appear some times a month; a quarter of an hour is soon enough and costs a handful of calls.
@@ -32,6 +35,12 @@ const PLACE: Parsed<String> = Parsed {
 const PATTERN: Parsed<String> =
     Parsed { expected: "the id of a model without spaces, with `*` for any characters", parse: NAME.parse, show: Clone::clone };
 
+const PREFER: Words<ProfilePreference> = Words(&[("regional", ProfilePreference::Regional), ("global", ProfilePreference::Global)]);
+
+const LEGACY: Words<LegacyModels> = Words(&[("serve", LegacyModels::Serve), ("refuse", LegacyModels::Refuse)]);
+
+const PREFIXED_NAMES: Words<PrefixedNames> = Words(&[("honour", PrefixedNames::Honour), ("remap", PrefixedNames::Remap)]);
+
 /// Which models there are, by which names, and where they may run.
 #[derive(Debug, Clone)]
 pub struct Models {
@@ -43,6 +52,12 @@ pub struct Models {
     pub allow_global_profiles: bool,
     /// Requests stay within these geographies (`eu`) and single regions (`eu-west-1`); empty = anywhere.
     pub residency: Vec<String>,
+    /// Which of several ways to call a model in a region goes first.
+    pub prefer: ProfilePreference,
+    /// Whether models in their legacy period are served.
+    pub legacy: LegacyModels,
+    /// What the prefix of a profile (`us.`, `global.`) in a caller's model name means.
+    pub prefixed_names: PrefixedNames,
     /// A name of a model that AWS has retired is answered by its replacement, and the answer says so.
     pub retired_fallback: bool,
     /// Ids of models that may be called, `*` for any characters; empty = all.
@@ -68,6 +83,13 @@ impl Models {
         if allow_global_profiles && !residency.is_empty() {
             section.problem("allow_global_profiles", "global profiles leave every geography: not together with `residency`".to_owned());
         }
+        let prefer = section.get("prefer", PREFER, ProfilePreference::default());
+        if prefer == ProfilePreference::Global && !allow_global_profiles {
+            let message = "global profiles are off: not together with `residency` or `allow_global_profiles = false`";
+            section.problem("prefer", message.to_owned());
+        }
+        let legacy = section.get("legacy", LEGACY, LegacyModels::default());
+        let prefixed_names = section.get("prefixed_names", PREFIXED_NAMES, PrefixedNames::default());
         let discovery_interval = section.get("discovery_interval", interval, DISCOVERY_INTERVAL);
         let check_availability = section.get("check_availability", SWITCH, true);
         let retired_fallback = section.get("retired_fallback", SWITCH, true);
@@ -83,6 +105,9 @@ impl Models {
             check_availability,
             allow_global_profiles,
             residency,
+            prefer,
+            legacy,
+            prefixed_names,
             retired_fallback,
             allow,
             deny,

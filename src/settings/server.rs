@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::read::{ADDRESS, Integer, ROUTE_PREFIX, Section, Size, Span};
+use super::read::{ADDRESS, Integer, ROUTE_PREFIX, Section, Size, Span, show_size};
 
 /// Every interface: the server runs in containers, and keys are required unless that is switched off.
 const BIND: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -18,6 +18,13 @@ const OPENAI_PREFIX: &str = "/v1";
 
 /// A 20 MB document or several images in base64, with room for the conversation around them.
 const BODY_LIMIT: u64 = 64 << 20;
+
+/// A connection of 10 Mbit/s sends the largest body of the default limit in about this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Eight of the largest bodies, or a thousand prompts of half a megabyte; decoding and translating a body takes as much again
+/// for a moment, which still fits a container of two gigabytes.
+const BODY_MEMORY: u64 = 512 << 20;
 
 /// Four times what common proxies let through (16 KiB), for long cookies and trace headers.
 const HEADER_LIMIT: u64 = 64 << 10;
@@ -50,6 +57,10 @@ pub struct Server {
     pub openai_prefix: String,
     /// Largest request body. Bytes, 1 KiB to 1 GiB.
     pub body_limit: u64,
+    /// Longest time for a body to arrive. 1 s to 1 h.
+    pub body_timeout: Duration,
+    /// Request bodies in memory at once, all together, but for the small ones. Bytes, `body_limit` to 1 TiB.
+    pub body_memory: u64,
     /// Largest request head. Bytes, 4 KiB to 1 MiB.
     pub header_limit: u64,
     /// Longest wait for a complete request head, from the end of the request before it. 1 s to 1 h.
@@ -60,7 +71,7 @@ pub struct Server {
     pub max_connections: u32,
     /// How long requests are still accepted after readiness fell, so that load balancers can notice. 0 s to 5 min.
     pub shutdown_delay: Duration,
-    /// How long requests may go on after the server was asked to stop. 0 s to 1 h.
+    /// How long the end may take after the server was asked to stop and no longer accepts, all in all. 0 s to 1 h.
     pub shutdown_grace: Duration,
 }
 
@@ -68,18 +79,26 @@ impl Server {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let second = Duration::from_secs(1);
-        Self {
+        let server = Self {
             bind: section.get("bind", ADDRESS, BIND),
             port: section.get("port", Integer::between(0, 65_535), PORT),
             openai_prefix: section.get("openai_prefix", ROUTE_PREFIX, OPENAI_PREFIX.to_owned()),
             body_limit: section.get("body_limit", Size::between(1 << 10, 1 << 30), BODY_LIMIT),
+            body_timeout: section.get("body_timeout", Span::between(second, minutes(60)), BODY_TIMEOUT),
+            body_memory: section.get("body_memory", Size::between(1 << 10, 1 << 40), BODY_MEMORY),
             header_limit: section.get("header_limit", Size::between(4 << 10, 1 << 20), HEADER_LIMIT),
             header_read_timeout: section.get("header_read_timeout", Span::between(second, minutes(60)), HEADER_READ_TIMEOUT),
             keep_alive_interval: section.get("keep_alive_interval", Span::between(second, minutes(5)), KEEP_ALIVE_INTERVAL),
             max_connections: section.get("max_connections", Integer::between(1, 1_000_000), MAX_CONNECTIONS),
             shutdown_delay: section.get("shutdown_delay", Span::between(Duration::ZERO, minutes(5)), SHUTDOWN_DELAY),
             shutdown_grace: section.get("shutdown_grace", Span::between(Duration::ZERO, minutes(60)), SHUTDOWN_GRACE),
+        };
+        if server.body_memory < server.body_limit && !section.is_faulty("body_memory") && !section.is_faulty("body_limit") {
+            let blamed = if section.is_set("body_memory") { "body_memory" } else { "body_limit" };
+            let (memory, limit) = (show_size(server.body_memory), show_size(server.body_limit));
+            section.problem(blamed, format!("`body_memory` ({memory}) must hold at least one body of `body_limit` ({limit})"));
         }
+        server
     }
 
     /// Where to listen.

@@ -1,13 +1,20 @@
 //! Logs and metrics: the subscriber, the metrics recorder, and the one line per request.
 
 mod log_writer;
+mod panics;
 mod request_line;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use outcrop_gateway::record::{RecordSink, RequestLine};
+use outcrop_gateway::record::{Interest, RecordSink, RequestLine};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
+
+pub use panics::log_panics;
 
 use crate::settings::LogFormat;
 
@@ -62,7 +69,7 @@ pub fn start_logs(format: LogFormat, level: &str) -> Result<LogHandle, Telemetry
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, guard) = log_writer::start(io::stdout()).map_err(TelemetryError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter);
-    let requests = RequestLog { json: (format == LogFormat::Json).then(|| writer.clone()) };
+    let requests = RequestLog { json: (format == LogFormat::Json).then(|| writer.clone()), answered: Arc::default() };
     let installed = match format {
         LogFormat::Json => {
             let layer = tracing_subscriber::fmt::layer()
@@ -112,6 +119,8 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
 fn describe_metrics() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("outcrop_http_responses_total", "HTTP responses, by status");
+    describe_gauge!("outcrop_body_bytes_held", "Bytes of large request bodies in memory");
+    describe_counter!("outcrop_handler_panics_total", "Panics in HTTP handlers");
     describe_counter!("outcrop_requests_total", "Jobs, by model, outcome and error class");
     describe_histogram!("outcrop_request_duration_seconds", "From the job's start to its settlement");
     describe_histogram!("outcrop_time_to_first_event_seconds", "From the job's start to the first upstream event");
@@ -120,8 +129,11 @@ fn describe_metrics() {
     describe_gauge!("outcrop_lane_running", "Jobs running in a lane");
     describe_counter!("outcrop_lane_refused_total", "Jobs a lane refused, by reason");
     describe_counter!("outcrop_upstream_attempts_total", "Upstream calls, by model");
-    describe_counter!("outcrop_tokens_total", "Tokens, by model, region and kind");
-    describe_counter!("outcrop_cost_micro_usd_total", "Cost in millionths of a US dollar, by model and region");
+    describe_counter!("outcrop_tokens_total", "Tokens, by model, region, kind, and whether upstream told them");
+    describe_counter!(
+        "outcrop_cost_micro_usd_total",
+        "Cost in millionths of a US dollar, by model, region, and whether upstream told the tokens"
+    );
     describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows that found the ledger restarting");
     describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
@@ -134,6 +146,15 @@ fn describe_metrics() {
 #[derive(Clone, Default)]
 pub struct RequestLog {
     json: Option<log_writer::LogWriter>,
+    /// Responses of status 200, looked up once: naming a counter costs more than counting in it.
+    answered: Arc<OnceLock<metrics::Counter>>,
+}
+
+impl RequestLog {
+    fn count(&self, status: u16) {
+        let counter = || metrics::counter!("outcrop_http_responses_total", "status" => status_label(status));
+        if status == 200 { self.answered.get_or_init(counter).increment(1) } else { counter().increment(1) }
+    }
 }
 
 impl RecordSink for RequestLog {
@@ -143,18 +164,27 @@ impl RecordSink for RequestLog {
             tracing::warn!(request.id = %line.id, duration_ms, "request ended without a response");
             return;
         };
-        metrics::counter!("outcrop_http_responses_total", "status" => status_label(edge.status)).increment(1);
+        self.count(edge.status);
         if let Some(writer) = &self.json {
-            if tracing::enabled!(tracing::Level::INFO) {
+            let wanted = match edge.interest {
+                Interest::Usual => tracing::enabled!(tracing::Level::INFO),
+                Interest::Low => tracing::enabled!(tracing::Level::DEBUG),
+            };
+            if wanted {
                 request_line::write(writer, line, edge);
             }
             return;
         }
         let key = edge.key.as_ref().map(outcrop_domain::ids::KeyId::as_str);
+        let (path, outcome) = (edge.path.as_ref(), line.outcome().as_str());
+        if edge.interest == Interest::Low {
+            tracing::debug!(request.id = %line.id, method = edge.method, path, status = edge.status, outcome, duration_ms, "request");
+            return;
+        }
         let Some(job) = line.job else {
             tracing::info!(
-                request.id = %line.id, method = edge.method, path = edge.path, status = edge.status, key.id = key,
-                duration_ms, sent_bytes = edge.sent_bytes, client_gone = edge.client_gone, "request"
+                request.id = %line.id, method = edge.method, path, status = edge.status, key.id = key, outcome,
+                error.class = line.error_class(), duration_ms, sent_bytes = edge.sent_bytes, client_gone = edge.client_gone, "request"
             );
             return;
         };
@@ -163,15 +193,15 @@ impl RecordSink for RequestLog {
         tracing::info!(
             request.id = %line.id,
             method = edge.method,
-            path = edge.path,
+            path,
             status = edge.status,
             key.id = key,
             model.asked = job.model_asked,
             model.id = job.model.as_ref().map(outcrop_domain::ids::ModelId::as_str),
             regions,
             attempts = job.attempts,
-            outcome = job.outcome.as_str(),
-            error.class = job.error_class,
+            outcome,
+            error.class = line.error_class(),
             error.detail = job.error_detail.as_deref(),
             queue_wait_ms = job.queue_wait.as_secs_f64() * 1000.0,
             first_event_ms = job.first_event.map(|first| first.as_secs_f64() * 1000.0),
@@ -180,6 +210,7 @@ impl RecordSink for RequestLog {
             tokens.output = usage.output,
             tokens.cache_read = usage.cache_read,
             tokens.cache_write = usage.cache_write(),
+            estimated = job.estimated.then_some(true),
             cost.micro_usd = job.cost.map(|cost| cost.0),
             adjusted = (!job.adjusted.is_empty()).then_some(job.adjusted.as_str()),
             upstream.request_id = job.upstream_request_id.as_deref(),

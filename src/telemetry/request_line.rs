@@ -3,7 +3,7 @@
 use std::{io::Write as _, time::Duration};
 
 use outcrop_domain::ids::Region;
-use outcrop_gateway::record::{EdgeFacts, JobReport, RequestLine};
+use outcrop_gateway::record::{EdgeFacts, Interest, JobReport, RequestLine};
 use serde::{Serialize, Serializer};
 use tracing_subscriber::fmt::{
     format::Writer,
@@ -25,6 +25,9 @@ struct Line<'a> {
     status: u16,
     #[serde(rename = "key.id", skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
+    outcome: &'static str,
+    #[serde(rename = "error.class", skip_serializing_if = "Option::is_none")]
+    error_class: Option<&'a str>,
     #[serde(flatten)]
     job: Option<Job<'a>>,
     duration_ms: Milliseconds,
@@ -41,9 +44,6 @@ struct Job<'a> {
     #[serde(serialize_with = "joined")]
     regions: &'a [Region],
     attempts: u32,
-    outcome: &'static str,
-    #[serde(rename = "error.class", skip_serializing_if = "Option::is_none")]
-    error_class: Option<&'a str>,
     #[serde(rename = "error.detail", skip_serializing_if = "Option::is_none")]
     error_detail: Option<&'a str>,
     queue_wait_ms: Milliseconds,
@@ -57,6 +57,9 @@ struct Job<'a> {
     cache_read: u64,
     #[serde(rename = "tokens.cache_write")]
     cache_write: u64,
+    /// Upstream did not get to tell the tokens.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
     #[serde(rename = "cost.micro_usd", skip_serializing_if = "Option::is_none")]
     cost: Option<i64>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -87,13 +90,18 @@ pub(super) fn write(writer: &LogWriter, line: &RequestLine<'_>, edge: &EdgeFacts
     let mut bytes = Vec::with_capacity(640);
     let line = Line {
         timestamp: timestamp(),
-        level: "INFO",
+        level: match edge.interest {
+            Interest::Usual => "INFO",
+            Interest::Low => "DEBUG",
+        },
         message: "request",
         id: line.id.as_str(),
         method: edge.method,
         path: &edge.path,
         status: edge.status,
         key: edge.key.as_ref().map(outcrop_domain::ids::KeyId::as_str),
+        outcome: line.outcome().as_str(),
+        error_class: line.error_class(),
         job: line.job.map(job),
         duration_ms: Milliseconds(line.duration),
         sent_bytes: edge.sent_bytes,
@@ -115,8 +123,6 @@ fn job(report: &JobReport) -> Job<'_> {
         model: report.model.as_ref().map(outcrop_domain::ids::ModelId::as_str),
         regions: &report.regions_tried,
         attempts: report.attempts,
-        outcome: report.outcome.as_str(),
-        error_class: report.error_class,
         error_detail: report.error_detail.as_deref(),
         queue_wait_ms: Milliseconds(report.queue_wait),
         first_event_ms: report.first_event.map(Milliseconds),
@@ -124,6 +130,7 @@ fn job(report: &JobReport) -> Job<'_> {
         output: usage.output,
         cache_read: usage.cache_read,
         cache_write: usage.cache_write(),
+        estimated: report.estimated,
         cost: report.cost.map(|cost| cost.0),
         adjusted: &report.adjusted,
         upstream_request_id: report.upstream_request_id.as_deref(),
@@ -137,4 +144,16 @@ fn timestamp() -> String {
         text.push_str("unknown");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimated_tokens_say_so_and_told_ones_say_nothing() {
+        let of = |estimated| serde_json::to_value(job(&JobReport { estimated, ..JobReport::default() })).expect("JSON");
+        assert_eq!(of(true)["estimated"], true);
+        assert_eq!(of(false).get("estimated"), None);
+    }
 }

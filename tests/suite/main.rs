@@ -5,10 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod bad_clients;
 mod bad_input;
 mod chat;
 mod connections;
+mod edge;
 mod growth;
 mod operations;
 mod pains;

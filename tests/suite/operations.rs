@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::Method;
-use outcrop::{
-    http::{Connections, ServerOptions, admin, serve},
-    telemetry,
-};
+use outcrop::http::{Connections, ServerOptions, admin, serve};
 use outcrop_gateway::record::JobOutcome;
 use outcrop_sim::{Action, Operation, Pace, Rule, ScriptedError};
 use serde_json::{Value, json};
@@ -14,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     chat::says,
-    support::{CLAUDE, Client, EAST, EUROPE, KEY, TestGateway, WEST, eventually},
+    support::{CLAUDE, Client, EAST, EUROPE, KEY, TestGateway, WEST, eventually, metrics},
 };
 
 #[tokio::test]
@@ -28,7 +25,7 @@ async fn each_request_writes_one_line_with_everything() {
     let line = gateway.records.only().await;
     assert_eq!(Some(line.id.as_str()), answer.header("x-request-id"));
     let edge = line.edge.unwrap();
-    assert_eq!((edge.method, edge.path.as_str(), edge.status, edge.client_gone), ("POST", "/v1/chat/completions", 200, false));
+    assert_eq!((edge.method, edge.path.as_ref(), edge.status, edge.client_gone), ("POST", "/v1/chat/completions", 200, false));
     assert_eq!((edge.sent_bytes, edge.key.unwrap().as_str()), (answer.body.len() as u64, "tester"));
     let job = line.job.unwrap();
     assert_eq!((job.outcome, job.error_class, job.attempts), (JobOutcome::Completed, None, 2));
@@ -95,10 +92,10 @@ async fn health_is_live_at_once_and_ready_when_models_are_known() {
 
 #[tokio::test]
 async fn the_admin_port_tells_numbers_and_state_and_obeys() {
-    let metrics = telemetry::start_metrics().expect("the only recorder of this process");
+    let metrics = metrics();
     let gateway = TestGateway::start().await;
     let reload = Arc::new(|| Err("line 3: no such setting".to_owned()));
-    let admin = admin::Admin { gateway: gateway.ports().clone(), metrics: Some(metrics), reload };
+    let admin = admin::Admin { gateway: gateway.ports().clone(), edge: gateway.edge.clone(), metrics: Some(metrics), reload };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = Client { address: listener.local_addr().unwrap(), key: None };
     let connections = Connections::default();
@@ -217,7 +214,8 @@ async fn a_drain_ends_at_its_grace_period() {
     running.chunk().await;
     let began = std::time::Instant::now();
     gateway.drain(Duration::from_millis(200)).await;
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    // The rest is the simulator's end and a busy machine: actors that need longer than the grace period are not waited for.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     let rest = running.fold().await;
     assert!(rest.done == 0 && (rest.error.is_some() || rest.broken.is_some()), "an answer that was cut looks complete");
 }

@@ -156,6 +156,55 @@ async fn the_program_answers_logs_reloads_and_stops_in_order() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_the_program_at_once_and_not_well() {
+    for (first, second) in [("TERM", "TERM"), ("INT", "TERM")] {
+        let directory = tempfile::tempdir().unwrap();
+        let delay = if first == "INT" { "1m" } else { "0s" };
+        let arguments = ["--pace-ms", "20", "--set", "server.shutdown_grace=1m", "--set", &format!("server.shutdown_delay={delay}")];
+        let program = Program::start(directory.path(), "", &arguments).await;
+        let mut running = program.client.open(&says("count to 9000")).await;
+        running.chunk().await;
+        program.signal(first).await;
+        if first == "INT" {
+            // Within the delay: requests are still accepted.
+            eventually("it is not ready any more", async || program.client.get("/health/ready").await.status == 503).await;
+        } else {
+            let address = program.client.address;
+            eventually("no connection is taken", async || TcpStream::connect(address).await.is_err()).await;
+        }
+        // A reload is no second wish to stop.
+        program.signal("HUP").await;
+        running.chunk().await;
+        let began = std::time::Instant::now();
+        program.signal(second).await;
+        let (code, errors) = program.end().await;
+        assert_eq!((code, errors.contains("a second time")), (Some(1), true), "{errors}");
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn health_checks_are_logged_only_for_those_who_look_closely() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = Program::start(directory.path(), "", &[]).await;
+    program.client.get("/health/ready").await;
+    program.operator.get("/metrics").await;
+    program.client.get("/v1/models").await;
+    let paths = || program.logged("request").iter().map(|line| line["path"].clone()).collect::<Vec<_>>();
+    eventually("a request is logged", async || paths().contains(&json!("/v1/models"))).await;
+    assert_eq!(paths(), ["/v1/models"]);
+    std::fs::write(Program::settings(directory.path()), "[log]\nlevel = \"debug\"\n").unwrap();
+    program.signal("HUP").await;
+    eventually("a health check is logged", async || {
+        program.client.get("/health/ready").await;
+        paths().contains(&json!("/health/ready"))
+    })
+    .await;
+    let line = program.logged("request").into_iter().find(|line| line["path"] == "/health/ready").unwrap();
+    assert_eq!((&line["level"], &line["outcome"]), (&json!("DEBUG"), &json!("completed")), "{line}");
+}
+
+#[tokio::test]
 async fn bad_settings_end_the_program_at_once_with_every_problem() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(Program::settings(directory.path()), "[server]\nprot = 1\nbody_limit = \"huge\"\n").unwrap();

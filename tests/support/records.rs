@@ -1,15 +1,22 @@
 //! Request lines, caught instead of printed.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use outcrop::telemetry::RequestLog;
-use outcrop_gateway::record::{EdgeFacts, JobReport, RecordSink, RequestLine};
+use metrics_exporter_prometheus::PrometheusHandle;
+use outcrop::telemetry::{RequestLog, start_metrics};
+use outcrop_gateway::record::{EdgeFacts, JobOutcome, JobReport, RecordSink, RequestLine};
 use tokio::sync::watch;
 
 use super::wait::soon;
+
+/// The numbers of this process, all tests together. What counts through prepared handles counts from the first call on.
+pub fn metrics() -> PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| start_metrics().expect("the only recorder of this process")).clone()
+}
 
 /// One request line.
 #[derive(Debug, Clone)]
@@ -18,6 +25,8 @@ pub struct Line {
     pub duration: Duration,
     pub edge: Option<EdgeFacts>,
     pub job: Option<JobReport>,
+    pub outcome: JobOutcome,
+    pub error_class: Option<&'static str>,
 }
 
 /// Keeps every line, and hands it to the real log so that its counters count.
@@ -57,7 +66,14 @@ impl Records {
 impl RecordSink for Records {
     fn write(&self, line: &RequestLine<'_>) {
         self.log.write(line);
-        let kept = Line { id: line.id.to_string(), duration: line.duration, edge: line.edge.cloned(), job: line.job.cloned() };
+        let kept = Line {
+            id: line.id.to_string(),
+            duration: line.duration,
+            edge: line.edge.cloned(),
+            job: line.job.cloned(),
+            outcome: line.outcome(),
+            error_class: line.error_class(),
+        };
         let count = {
             let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
             lines.push(kept);

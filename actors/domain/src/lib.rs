@@ -7,6 +7,7 @@ pub mod adjust;
 pub mod chat;
 pub mod clock;
 pub mod error;
+pub mod estimate;
 pub mod ids;
 pub mod json;
 pub mod model;

@@ -20,6 +20,28 @@ pub struct Usage {
     pub reasoning: Option<u64>,
 }
 
+/// Where the token counts of a call come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metering {
+    /// Upstream told them.
+    #[default]
+    Told,
+    /// By [`crate::estimate`], since upstream did not get to tell them.
+    Estimated,
+}
+
+impl Metering {
+    /// Label for metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Estimated => "estimated",
+        }
+    }
+}
+
 impl Usage {
     /// All tokens written to the prompt cache.
     #[must_use]

@@ -1,6 +1,6 @@
 //! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use arc_swap::ArcSwap;
 use outcrop_domain::{
@@ -65,8 +65,13 @@ pub struct ChatJob {
     pub principal: Arc<Principal>,
     /// The decoded body.
     pub request: Box<ChatCompletionRequest>,
+    /// Size of the body it was decoded from: large ones are translated off the runtime's threads.
+    pub body_bytes: usize,
     /// What headers asked for.
     pub overrides: RequestOverrides,
+    /// What the edge counts the body's memory by. Dropped with the job: when the answer has begun or failed, or when the
+    /// lane lets go of a job that never ran.
+    pub held: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Wishes that came by header, in the surface's own words.
@@ -137,6 +142,16 @@ pub struct AnswerFacts {
     pub usage_chunk: UsageChunk,
     /// Answers asked for.
     pub choices: u32,
+}
+
+/// How much of the operator's own an explanation shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disclosure {
+    /// Guardrails and profiles that the operator configured are named `(configured)`: their ids carry account numbers,
+    /// and every key may ask for explanations.
+    Caller,
+    /// Everything, exactly.
+    Operator,
 }
 
 /// What a request would become upstream.

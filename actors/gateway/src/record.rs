@@ -21,8 +21,10 @@ use outcrop_domain::{
 pub struct EdgeFacts {
     /// HTTP method.
     pub method: &'static str,
-    /// The route's pattern, or the path for unknown routes.
-    pub path: String,
+    /// The route's pattern (`/v1/models/{*id}`), or the path, shortened, where no route fits.
+    pub path: Arc<str>,
+    /// Whether somebody wants to read of it.
+    pub interest: Interest,
     /// Status sent; 499 when the client left before any.
     pub status: u16,
     /// Body bytes sent.
@@ -31,6 +33,18 @@ pub struct EdgeFacts {
     pub client_gone: bool,
     /// Who asked.
     pub key: Option<KeyId>,
+    /// Class of the error that was answered.
+    pub error_class: Option<&'static str>,
+}
+
+/// Whether somebody wants to read of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Interest {
+    /// A client's or an operator's: always.
+    #[default]
+    Usual,
+    /// A health check or a metrics collector, some times a minute: only when looking for something.
+    Low,
 }
 
 /// How a job ended.
@@ -75,14 +89,16 @@ pub struct JobReport {
     pub model: Option<ModelId>,
     /// Regions called, in order.
     pub regions_tried: Vec<Region>,
-    /// Upstream calls made.
+    /// Upstream calls begun.
     pub attempts: u32,
     /// Time in the lane's queue.
     pub queue_wait: Duration,
     /// From the job's start to the first upstream event.
     pub first_event: Option<Duration>,
-    /// Tokens, as upstream reported them.
+    /// Tokens, as upstream reported them, or estimated.
     pub usage: Option<Usage>,
+    /// Some of the tokens are estimated: upstream did not get to report them.
+    pub estimated: bool,
     /// Cost by the price data; `None` when the model has no price.
     pub cost: Option<MicroUsd>,
     /// The changes made to the request, as in `x-outcrop-adjusted`.
@@ -110,11 +126,33 @@ pub struct RequestLine<'a> {
     pub job: Option<&'a JobReport>,
 }
 
+impl RequestLine<'_> {
+    /// How the request ended: by the job, or where there was none, by what the client got.
+    #[must_use]
+    pub fn outcome(&self) -> JobOutcome {
+        match (self.job, self.edge) {
+            (Some(job), _) => job.outcome,
+            (None, Some(edge)) if edge.client_gone => JobOutcome::Cancelled,
+            (None, Some(edge)) if edge.status < 400 => JobOutcome::Completed,
+            (None, Some(_)) => JobOutcome::Failed,
+            (None, None) => JobOutcome::Lost,
+        }
+    }
+
+    /// Class of the error, when it failed.
+    #[must_use]
+    pub fn error_class(&self) -> Option<&'static str> {
+        self.job.and_then(|job| job.error_class).or_else(|| self.edge.and_then(|edge| edge.error_class))
+    }
+}
+
 /// The record of one request, shared by the edge and the job.
 pub struct RequestRecord {
     id: RequestId,
     began: Moment,
     clock: Arc<dyn Clock>,
+    route: OnceLock<(Arc<str>, Interest)>,
+    key: OnceLock<KeyId>,
     edge: OnceLock<EdgeFacts>,
     job: OnceLock<JobReport>,
     sink: Arc<dyn RecordSink>,
@@ -125,7 +163,7 @@ impl RequestRecord {
     #[must_use]
     pub fn open(id: RequestId, clock: Arc<dyn Clock>, sink: Arc<dyn RecordSink>) -> Arc<Self> {
         let began = clock.now();
-        Arc::new(Self { id, began, clock, edge: OnceLock::new(), job: OnceLock::new(), sink })
+        Arc::new(Self { id, began, clock, route: OnceLock::new(), key: OnceLock::new(), edge: OnceLock::new(), job: OnceLock::new(), sink })
     }
 
     /// The request's id.
@@ -138,6 +176,28 @@ impl RequestRecord {
     #[must_use]
     pub fn began(&self) -> Moment {
         self.began
+    }
+
+    /// The pattern of the route that fits; the first word stands.
+    pub fn routed(&self, pattern: &str, interest: Interest) {
+        self.route.get_or_init(|| (Arc::from(pattern), interest));
+    }
+
+    /// The route, once it is known.
+    #[must_use]
+    pub fn route(&self) -> Option<&(Arc<str>, Interest)> {
+        self.route.get()
+    }
+
+    /// Whose request it is; the first word stands.
+    pub fn asked_by(&self, key: &KeyId) {
+        self.key.get_or_init(|| key.clone());
+    }
+
+    /// Whose request it is, once that is known.
+    #[must_use]
+    pub fn key(&self) -> Option<&KeyId> {
+        self.key.get()
     }
 
     /// The edge's part, once.
@@ -171,5 +231,32 @@ impl Drop for RequestRecord {
 impl fmt::Debug for RequestRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestRecord").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge(status: u16, client_gone: bool) -> EdgeFacts {
+        let (path, error_class) = (Arc::from("/v1/models"), (status >= 400).then_some("not_found"));
+        EdgeFacts { method: "GET", path, interest: Interest::Usual, status, sent_bytes: 0, client_gone, key: None, error_class }
+    }
+
+    fn told(edge: Option<&EdgeFacts>, job: Option<&JobReport>) -> (JobOutcome, Option<&'static str>) {
+        let id = RequestId::from("req_1");
+        let line = RequestLine { id: &id, duration: Duration::ZERO, edge, job };
+        (line.outcome(), line.error_class())
+    }
+
+    #[test]
+    fn the_job_tells_the_outcome_and_without_one_the_answer_does() {
+        let broken = JobReport { outcome: JobOutcome::Failed, error_class: Some("broken_stream"), ..JobReport::default() };
+        assert_eq!(told(Some(&edge(200, false)), Some(&broken)), (JobOutcome::Failed, Some("broken_stream")));
+        assert_eq!(told(None, Some(&broken)), (JobOutcome::Failed, Some("broken_stream")));
+        assert_eq!(told(Some(&edge(200, false)), None), (JobOutcome::Completed, None));
+        assert_eq!(told(Some(&edge(404, false)), None), (JobOutcome::Failed, Some("not_found")));
+        assert_eq!(told(Some(&edge(200, true)), None), (JobOutcome::Cancelled, None));
+        assert_eq!(told(None, None), (JobOutcome::Lost, None));
     }
 }

@@ -4,7 +4,7 @@
 //! Root [one_for_one 3/60]
 //! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
-//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, one Discovery per region
+//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, one Discovery per region
 //! |- Targets    [one_for_one 20/60]  one Target per region
 //! `- Lanes      [one_for_one 10/10]  chat
 //! ```
@@ -21,7 +21,7 @@ use outcrop_domain::{
     model::{Catalogue, CataloguePolicy, ModelBook, RegionOffer},
 };
 use outcrop_supervision::{
-    ChildSpec, IntakeLimits, Intensity, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorMsg,
+    ChildSpec, IntakeLimits, Intensity, Jitter, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorMsg,
     SupervisorReport, SupervisorSpec, drain, start,
 };
 use outcrop_upstream::{
@@ -35,7 +35,7 @@ use crate::{
     admission::{KeyDirectory, KeyDirectoryArgs, KeyDirectoryMsg, KeyReport, KeySnapshot},
     catalogue::{
         CatalogueKeeper, CatalogueKeeperArgs, CatalogueKeeperMsg, CatalogueReport, CatalogueRules, Discovery, DiscoveryArgs, DiscoveryMsg,
-        DiscoveryReport,
+        DiscoveryReport, ProfileFinder, ProfileFinderArgs, ProfileFinderMsg, ProfileReport,
     },
     foundation::{
         Background, BackgroundJob, BackgroundMsg, LedgerReport, LedgerWriter, LedgerWriterMsg, SettingsKeeper, SettingsKeeperArgs,
@@ -144,6 +144,7 @@ struct TreeParts {
     ledger: Slot<LedgerWriterMsg>,
     key_directory: Slot<KeyDirectoryMsg>,
     catalogue_keeper: Slot<CatalogueKeeperMsg>,
+    profile_finder: Slot<ProfileFinderMsg>,
     discoveries: Vec<Slot<DiscoveryMsg>>,
     targets: HashMap<Region, Slot<TargetMsg>>,
     regions: Vec<Region>,
@@ -176,6 +177,7 @@ impl TreeHandle {
             ledger: Slot::new("ledger-writer"),
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
+            profile_finder: Slot::new("profile-finder"),
             discoveries: regions.iter().map(|region| Slot::new(format!("discovery-{region}"))).collect(),
             targets: regions.iter().map(|region| (region.clone(), Slot::new(format!("target-{region}")))).collect(),
             regions,
@@ -246,6 +248,7 @@ impl TreeHandle {
             ledger: parts.ledger.call(|reply| LedgerWriterMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             keys: parts.key_directory.call(|reply| KeyDirectoryMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             catalogue: parts.catalogue_keeper.call(|reply| CatalogueKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
+            profiles: parts.profile_finder.call(|reply| ProfileFinderMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             discovery,
             targets,
             chat_lane: parts.lane.describe(DESCRIBE_WITHIN).await.ok(),
@@ -263,6 +266,7 @@ impl TreeHandle {
         add(parts.ledger.name(), parts.ledger.get().ok().map(|actor| actor.get_cell()));
         add(parts.key_directory.name(), parts.key_directory.get().ok().map(|actor| actor.get_cell()));
         add(parts.catalogue_keeper.name(), parts.catalogue_keeper.get().ok().map(|actor| actor.get_cell()));
+        add(parts.profile_finder.name(), parts.profile_finder.get().ok().map(|actor| actor.get_cell()));
         for slot in &parts.discoveries {
             add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
@@ -297,6 +301,8 @@ pub struct GatewayReport {
     pub keys: Option<KeyReport>,
     /// Models.
     pub catalogue: Option<CatalogueReport>,
+    /// Look-ups of profiles that nobody has listed.
+    pub profiles: Option<ProfileReport>,
     /// Discovery, by region.
     pub discovery: Vec<DiscoveryReport>,
     /// Health, by region.
@@ -319,8 +325,7 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
     let context = ChatContext {
         settings: Arc::clone(&handle.0.settings),
         catalogue: Arc::clone(&handle.0.catalogue),
-        keeper: handle.0.catalogue_keeper.clone(),
-        controls: parts.regions.iter().map(|part| (part.region.clone(), Arc::clone(&part.control))).collect(),
+        profiles: handle.0.profile_finder.clone(),
         board: Arc::clone(&handle.0.board),
         regions: RegionTargets(regions),
         ledger: handle.0.ledger.clone(),
@@ -332,12 +337,21 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
 }
 
 fn root_spec(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
+    let jitter = jitter(&parts.ports);
+    let branch = |spec: SupervisorSpec| branch(handle, spec.jitter(jitter.clone()));
     SupervisorSpec::new("root", Strategy::OneForOne, Intensity::new(3, 60))
-        .child(branch(handle, foundation(parts, handle)))
-        .child(branch(handle, admission(handle)))
-        .child(branch(handle, catalogue(parts, handle)))
-        .child(branch(handle, targets(parts, handle)))
-        .child(branch(handle, lanes(handle)))
+        .jitter(jitter.clone())
+        .child(branch(foundation(parts, handle)))
+        .child(branch(admission(handle)))
+        .child(branch(catalogue(parts, handle)))
+        .child(branch(targets(parts, handle)))
+        .child(branch(lanes(handle)))
+}
+
+/// The chance in restart delays, from the port: a simulated run must be the same every time.
+fn jitter(ports: &Ports) -> Jitter {
+    let entropy = Arc::clone(&ports.entropy);
+    Jitter::new(move || entropy.unit())
 }
 
 /// A branch of the root, reachable by its name.
@@ -379,9 +393,16 @@ fn catalogue(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
         offers: Arc::clone(&handle.0.offers),
         rules: Arc::new(ArcSwap::from_pointee(CatalogueRules { book: Arc::clone(&parts.book), policy: parts.policy.clone() })),
     };
+    let finder_args = ProfileFinderArgs {
+        controls: parts.regions.iter().map(|part| (part.region.clone(), Arc::clone(&part.control))).collect(),
+        keeper: handle.0.catalogue_keeper.clone(),
+        catalogue: Arc::clone(&handle.0.catalogue),
+        ports: parts.ports.clone(),
+    };
     let mut spec = SupervisorSpec::new("catalogue", Strategy::OneForOne, Intensity::new(10, 60))
         .readiness(&handle.0.readiness)
-        .child(ChildSpec::actor(&handle.0.catalogue_keeper, move || (CatalogueKeeper, keeper_args.clone())));
+        .child(ChildSpec::actor(&handle.0.catalogue_keeper, move || (CatalogueKeeper, keeper_args.clone())))
+        .child(ChildSpec::actor(&handle.0.profile_finder, move || (ProfileFinder, finder_args.clone())));
     for (slot, part) in handle.0.discoveries.iter().zip(&parts.regions) {
         let args = DiscoveryArgs {
             control: Arc::clone(&part.control),

@@ -1,12 +1,12 @@
 //! `POST /v1/chat/completions`.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use outcrop_domain::{clock::random_id, error::GatewayError};
 use outcrop_gateway::{
@@ -27,8 +27,8 @@ use super::{
     super::{
         Edge, EdgeLimits,
         auth::Caller,
-        body::{AskedBy, read_body},
-        errors::{OpenAiFailure, json_response},
+        body::{ReadBody, read_body},
+        errors::{json_response, openai_error},
         sse::{ChatStream, Pending},
     },
     headers,
@@ -39,22 +39,24 @@ const DECODE_ELSEWHERE_BYTES: usize = 256 * 1024;
 
 /// Answers a chat request.
 pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, request: Request) -> Response {
-    let key = caller.0.key.clone();
-    let mut response = match answer(&edge, caller, request).await {
-        Ok(response) => response,
-        Err(error) => OpenAiFailure(error).into_response(),
-    };
-    response.extensions_mut().insert(AskedBy(key));
-    response
+    let limits = edge.limits().clone();
+    let record = request.extensions().get::<Arc<RequestRecord>>().cloned();
+    answer(&edge, &limits, caller, request).await.unwrap_or_else(|error| {
+        let mut response = openai_error(&error);
+        // The job has told how far it came before it answered.
+        if let Some(report) = record.as_ref().and_then(|record| record.job()) {
+            headers::describe_failure(response.headers_mut(), report, &error, limits.report_adjustments);
+        }
+        response
+    })
 }
 
-async fn answer(edge: &Edge, caller: Caller, request: Request) -> Result<Response, GatewayError> {
-    let limits = edge.limits().clone();
-    let job = read_job(edge, &limits, caller, request).await?;
+async fn answer(edge: &Edge, limits: &EdgeLimits, caller: Caller, request: Request) -> Result<Response, GatewayError> {
+    let job = read_job(edge, limits, caller, request).await?;
     let streaming = job.request.stream == Some(true);
     let meta = Meta::new(edge);
     if !streaming {
-        return edge.gateway().chat.submit(job).await.and_then(|answered| meta.respond(answered, &limits));
+        return edge.gateway().chat.submit(job).await.and_then(|answered| meta.respond(answered, limits));
     }
     let gateway = edge.gateway().clone();
     let mut pending = Box::pin(async move { gateway.chat.submit(job).await });
@@ -62,8 +64,8 @@ async fn answer(edge: &Edge, caller: Caller, request: Request) -> Result<Respons
     // comments is worth more: proxies cut silent connections.
     tokio::select! {
         biased;
-        answered = &mut pending => meta.respond(answered?, &limits),
-        () = tokio::time::sleep(limits.open_stream_after) => Ok(meta.respond_later(pending, &limits)),
+        answered = &mut pending => meta.respond(answered?, limits),
+        () = tokio::time::sleep(limits.open_stream_after) => Ok(meta.respond_later(pending, limits)),
     }
 }
 
@@ -75,19 +77,23 @@ pub(super) async fn read_job(edge: &Edge, limits: &EdgeLimits, caller: Caller, r
     };
     let overrides = headers::overrides(&parts.headers)?;
     refuse_encoded(&parts.headers)?;
-    let bytes = read_body(&parts.headers, body, limits).await?;
-    let request = if bytes.len() > DECODE_ELSEWHERE_BYTES {
+    let ReadBody { bytes, room } = read_body(&parts.headers, body, limits, edge.body_memory()).await?;
+    let body_bytes = bytes.len();
+    let (request, room) = if body_bytes > DECODE_ELSEWHERE_BYTES {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         edge.world().blocking.run(Box::new(move || {
-            // The handler that waited may be gone with its client.
-            drop(sender.send(decode::<ChatCompletionRequest>(&bytes)));
+            let decoded = decode::<ChatCompletionRequest>(&bytes);
+            drop(bytes);
+            // The handler that waited may be gone with its client: the room goes with what was decoded.
+            drop(sender.send((decoded, room)));
         }));
         receiver.await.map_err(|_| GatewayError::WorkerLost)?
     } else {
-        decode::<ChatCompletionRequest>(&bytes)
+        (decode::<ChatCompletionRequest>(&bytes), room)
     };
     let request = request.map_err(|fault| malformed_body(&fault))?;
-    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), overrides })
+    let held = room.map(|room| Box::new(room) as Box<dyn Any + Send + Sync>);
+    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), body_bytes, overrides, held })
 }
 
 /// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.

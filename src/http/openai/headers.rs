@@ -5,16 +5,19 @@ use outcrop_domain::{
     chat::{Guardrail, GuardrailStreamMode, GuardrailTrace, Latency, ServiceTier},
     error::GatewayError,
 };
-use outcrop_gateway::ports::{AnswerFacts, RequestOverrides};
+use outcrop_gateway::{
+    ports::{AnswerFacts, RequestOverrides},
+    record::JobReport,
+};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
 /// The changes made to the request: `field=action,...`.
 const ADJUSTED: HeaderName = HeaderName::from_static("x-outcrop-adjusted");
-/// The region that answers.
+/// The region that answers, or that failed last.
 const REGION: HeaderName = HeaderName::from_static("x-outcrop-region");
 /// Upstream calls made.
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-outcrop-attempts");
-/// The model that answers.
+/// The model that answers, or that should have.
 const MODEL: HeaderName = HeaderName::from_static("x-outcrop-model");
 /// Says which retired model was replaced by which.
 const REPLACED: HeaderName = HeaderName::from_static("x-outcrop-replaced");
@@ -86,7 +89,33 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, report_adju
     }
 }
 
+/// Tells how far a failed request came: the calls made, the region of the failure that is told (else the last that was
+/// called), the model.
+pub(super) fn describe_failure(headers: &mut HeaderMap, report: &JobReport, error: &GatewayError, report_adjustments: bool) {
+    headers.insert(ATTEMPTS, HeaderValue::from(report.attempts));
+    let told = match error {
+        GatewayError::Upstream(failure) => failure.region.as_ref().filter(|region| report.regions_tried.contains(region)),
+        _ => None,
+    };
+    if let Some(region) = told.or(report.regions_tried.last()) {
+        set(headers, REGION, region.as_str());
+    }
+    if let Some(model) = &report.model {
+        set(headers, MODEL, model.as_str());
+    }
+    if report_adjustments && !report.adjusted.is_empty() {
+        set(headers, ADJUSTED, &report.adjusted);
+    }
+}
+
 fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if text.len() <= MAX_HEADER_BYTES
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        headers.insert(name, value);
+        return;
+    }
     let printable: String = text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(MAX_HEADER_BYTES).collect();
     if let Ok(value) = HeaderValue::from_str(&printable) {
         headers.insert(name, value);

@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(super) use self::explain::for_operator as explain_to_operator;
 use super::{Edge, errors::wrong_method};
 
 pub(super) fn routes(prefix: &str) -> Router<Edge> {

@@ -88,6 +88,32 @@ fn values_out_of_bounds_are_told_with_the_bounds() {
 }
 
 #[test]
+fn the_memory_for_bodies_must_hold_one_whichever_of_the_two_was_set() {
+    let problem = |text: &str| Source::file(text).problems();
+    assert_eq!(
+        problem("[server]\nbody_memory = \"32 MiB\"\n"),
+        ["outcrop.toml:2:15: server.body_memory: `body_memory` (32 MiB) must hold at least one body of `body_limit` (64 MiB)"]
+    );
+    assert_eq!(
+        problem("[server]\nbody_limit = \"1 GiB\"\n"),
+        ["outcrop.toml:2:14: server.body_limit: `body_memory` (512 MiB) must hold at least one body of `body_limit` (1 GiB)"]
+    );
+    assert_eq!(problem("[server]\nbody_limit = \"1 GiB\"\nbody_memory = \"lots\"\n").len(), 1, "a bad value is compared with nothing");
+    Source::file("[server]\nbody_limit = \"1 MiB\"\nbody_memory = \"1 MiB\"\n").load();
+}
+
+#[test]
+fn global_profiles_cannot_be_preferred_where_they_are_off() {
+    for text in ["[models]\nprefer = \"global\"\nallow_global_profiles = false\n", "[models]\nprefer = \"global\"\nresidency = [\"us\"]\n"]
+    {
+        let problems = Source::file(text).problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("outcrop.toml:2:10: models.prefer: global profiles are off"), "{problems:?}");
+    }
+    Source::file("[models]\nprefer = \"global\"\n").load();
+}
+
+#[test]
 fn words_that_nearly_fit_get_a_suggestion() {
     let source = Source::file("[routing]\nstrategy = \"orderd\"\n[log]\nformat = \"xml\"\n");
     assert_eq!(

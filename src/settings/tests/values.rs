@@ -5,6 +5,7 @@ use std::time::Duration;
 use outcrop_domain::{
     chat::{CacheTtl, Effort, GuardrailStreamMode, GuardrailTrace, ServiceTier},
     ids::Region,
+    model::{LegacyModels, PrefixedNames, ProfilePreference},
     routing::{BreakerPolicy, Strategy},
 };
 
@@ -17,6 +18,8 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.server.address().to_string(), "0.0.0.0:8080");
     assert_eq!(settings.admin.address().to_string(), "127.0.0.1:9090");
     assert_eq!((settings.server.body_limit, settings.server.header_limit), (64 << 20, 64 << 10));
+    assert_eq!((settings.server.body_memory, settings.server.body_timeout), (512 << 20, Duration::from_secs(60)));
+    assert_eq!(settings.chat.open_stream_after, Duration::from_secs(20));
     assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(15));
     assert_eq!(settings.timeouts.first_byte, Duration::from_secs(120));
     assert_eq!(settings.timeouts.total, Duration::from_secs(3600));
@@ -64,17 +67,21 @@ fn more_labels_than_bedrock_takes_are_refused() {
 #[test]
 fn every_section_takes_its_values() {
     let settings = Source::file(
-        "[server]\nopenai_prefix = \"\"\nshutdown_grace = \"0s\"\n\
+        "[server]\nopenai_prefix = \"\"\nshutdown_grace = \"0s\"\nbody_timeout = \"5s\"\nbody_memory = \"2 GiB\"\n\
          [aws]\nassume_role = { arn = \"arn:aws:iam::123456789012:role/gate/way\", external_id = \"x\" }\n\
          [routing]\nstrategy = \"disabled\"\nmax_attempts = 3\n[routing.backoff]\ndenied = \"1m\"\n[routing.backoff.unavailable]\nmax = \"5m\"\n\
-         [models]\nresidency = [\"us\"]\nallow = [\"anthropic.*\", \"*nova*\", \"exact\"]\ndeny = [\"*\"]\n\
+         [models]\nlegacy = \"refuse\"\nprefixed_names = \"remap\"\nresidency = [\"us\"]\nallow = [\"anthropic.*\", \"*nova*\", \"exact\"]\ndeny = [\"*\"]\n\
          [models.inference_profiles]\n\"arn:aws:bedrock:us-east-1:1:application-inference-profile/x\" = \"m\"\n\
-         [chat.prompt_caching]\nsystem = true\nttl = \"1h\"\n[chat.reasoning_budgets]\nmax = 60000\n\
+         [chat]\nopen_stream_after = \"500ms\"\n[chat.prompt_caching]\nsystem = true\nttl = \"1h\"\n[chat.reasoning_budgets]\nmax = 60000\n\
          [fetch]\nallowed_hosts = [\"*.Example.com\", \"minio.corp:9000\"]\nallowed_networks = [\"10.0.0.0/8\"]\n\
          [log]\nlevel = \"warn\"\nmodules = { outcrop_upstream = \"debug\", \"outcrop::http\" = \"off\" }\n",
     )
     .load();
     assert_eq!((settings.server.openai_prefix.as_str(), settings.server.shutdown_grace), ("", Duration::ZERO));
+    assert_eq!((settings.server.body_timeout, settings.server.body_memory), (Duration::from_secs(5), 2 << 30));
+    assert_eq!(settings.chat.open_stream_after, Duration::from_millis(500));
+    let models = (settings.models.prefer, settings.models.legacy, settings.models.prefixed_names);
+    assert_eq!(models, (ProfilePreference::Regional, LegacyModels::Refuse, PrefixedNames::Remap));
     let role = settings.aws.assume_role.unwrap();
     assert_eq!((role.external_id.as_deref(), role.session_name.as_str()), (Some("x"), "outcrop"));
     assert_eq!((settings.routing.strategy, settings.routing.max_attempts), (Strategy::Disabled, 3));

@@ -57,6 +57,8 @@ pub enum Outcome {
     Answered,
     /// It failed.
     Failed(Cause),
+    /// It was given up by whoever waited, after a silence that the target's usual pace does not explain.
+    Silent,
 }
 
 /// Whether a target may be called.
@@ -124,6 +126,8 @@ impl Breaker {
         match outcome {
             Outcome::Answered => self.trip = None,
             Outcome::Failed(cause) => self.fail(cause, now, policy, unit),
+            // What a first-byte timeout would have said, had anybody waited for it.
+            Outcome::Silent => self.fail(Cause::Timeout, now, policy, unit),
         }
     }
 
@@ -215,6 +219,18 @@ mod tests {
             learn(&mut breaker, Outcome::Failed(cause), 1, 1);
         }
         assert_eq!(breaker.gate(at(1)), Gate::Closed);
+    }
+
+    #[test]
+    fn silence_is_a_failure_window_of_its_own() {
+        let mut breaker = Breaker::default();
+        learn(&mut breaker, Outcome::Silent, 1, 30);
+        assert_eq!((breaker.windows(), breaker.cause()), (1, Some(Cause::Timeout)));
+        assert_eq!(closed_for(&breaker, 30), Duration::from_secs(1));
+        learn(&mut breaker, Outcome::Silent, 2, 30);
+        assert_eq!(breaker.windows(), 1, "calls that were silent together count once");
+        learn(&mut breaker, Outcome::Silent, 31, 60);
+        assert_eq!(breaker.windows(), 2);
     }
 
     #[test]

@@ -109,7 +109,8 @@ impl Actor for Discovery {
     ) -> Result<(), ActorProcessingErr> {
         // The asking child ends normally after its answer; a panic in it, or a kill, is a failed answer.
         let ended = match event {
-            SupervisionEvent::ActorFailed(_, error) => Some(error.to_string()),
+            // Not in its own words: a panic's text may hold anything, and this one is shown to operators.
+            SupervisionEvent::ActorFailed(..) => Some("the question to the control plane panicked".to_owned()),
             // Without a reason it ended by itself, and its answer is in the mailbox.
             SupervisionEvent::ActorTerminated(_, _, Some(reason)) if state.asking => Some(format!("the question was cut short: {reason}")),
             _ => None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use outcrop_domain::{
     ids::{KeyId, ModelId, Region, RequestId},
     money::MicroUsd,
-    usage::Usage,
+    usage::{Metering, Usage},
 };
 use outcrop_supervision::Reply;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -28,6 +28,8 @@ pub struct UsageRow {
     pub region: Region,
     /// Tokens.
     pub usage: Usage,
+    /// Whether upstream told them.
+    pub metering: Metering,
     /// Cost; `None` when the model has no price.
     pub cost: Option<MicroUsd>,
     /// How the call ended.
@@ -53,8 +55,12 @@ pub struct LedgerTotals {
     pub calls: u64,
     /// Rows of calls the client cut short.
     pub cancelled: u64,
+    /// Rows whose tokens are estimated.
+    pub estimated: u64,
     /// Tokens.
     pub usage: Usage,
+    /// Those among them that are estimated.
+    pub estimated_usage: Usage,
     /// Cost of the rows that have a price.
     pub cost: MicroUsd,
     /// Rows without a price.
@@ -66,6 +72,10 @@ impl LedgerTotals {
         self.calls += 1;
         self.cancelled += u64::from(row.outcome == JobOutcome::Cancelled);
         self.usage.add(&row.usage);
+        if row.metering == Metering::Estimated {
+            self.estimated += 1;
+            self.estimated_usage.add(&row.usage);
+        }
         match row.cost {
             Some(cost) => self.cost = self.cost.plus(cost),
             None => self.unpriced += 1,
@@ -159,6 +169,7 @@ mod tests {
             model: "model".into(),
             region: "us-east-1".into(),
             usage: Usage { input: 10, output: 5, ..Usage::default() },
+            metering: Metering::Told,
             cost: cost.map(MicroUsd),
             outcome,
         }
@@ -173,6 +184,15 @@ mod tests {
         let all = book.report.all;
         assert_eq!((all.calls, all.cancelled, all.usage.input, all.cost, all.unpriced), (2, 1, 20, MicroUsd(7), 1));
         assert_eq!(book.report.by_key.len(), 1);
+    }
+
+    #[test]
+    fn estimated_tokens_count_and_are_told_apart() {
+        let mut book = LedgerBook::default();
+        book.record(&row("req_1", 0, JobOutcome::Completed, Some(7)));
+        book.record(&UsageRow { metering: Metering::Estimated, ..row("req_2", 0, JobOutcome::Cancelled, Some(3)) });
+        let all = book.report.all;
+        assert_eq!((all.usage.input, all.estimated, all.estimated_usage.input, all.cost), (20, 1, 10, MicroUsd(10)));
     }
 
     #[test]

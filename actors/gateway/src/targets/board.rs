@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -16,7 +16,11 @@ use outcrop_domain::{
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::TargetMeters;
+use super::{
+    TargetMeters,
+    pace::{Answering, Pace},
+    probe::ProbeFlag,
+};
 
 /// Health of all targets. Cells are made on first sight and never removed: there are models x regions of them.
 #[derive(Debug)]
@@ -63,14 +67,15 @@ impl HealthBoard {
     }
 }
 
-/// Health of one target. The breaker, the probe flag and the last failure are written by the region's actor;
-/// the counters by leases.
+/// Health of one target. The breaker and the last failure are written by the region's actor; the counters and the pace
+/// by leases, which also claim the probe.
 #[derive(Debug)]
 pub struct TargetCell {
     pub(super) model: ModelId,
     pub(super) region: Region,
     pub(super) breaker: ArcSwap<Breaker>,
-    pub(super) probing: AtomicBool,
+    pub(super) probe: ProbeFlag,
+    pub(super) pace: Pace,
     pub(super) in_flight: AtomicU32,
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
@@ -86,7 +91,8 @@ impl TargetCell {
             model: model.clone(),
             region: region.clone(),
             breaker: ArcSwap::default(),
-            probing: AtomicBool::new(false),
+            probe: ProbeFlag::default(),
+            pace: Pace::default(),
             in_flight: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -98,12 +104,12 @@ impl TargetCell {
     /// The target as the planner sees it.
     #[must_use]
     pub fn candidate(&self, now: Moment, tried: bool) -> Candidate {
-        Candidate { gate: self.breaker.load().gate(now), probing: self.probing.load(Ordering::Acquire), tried }
+        Candidate { gate: self.breaker.load().gate(now), probing: self.probe.is_taken(), tried }
     }
 
-    /// Frees the probe, and wakes jobs that wait for it.
+    /// Frees the probe whoever has it, and wakes jobs that wait for it.
     pub(super) fn free_probe(&self) {
-        self.probing.store(false, Ordering::Release);
+        self.probe.clear();
         self.announce();
     }
 
@@ -142,6 +148,8 @@ impl TargetCell {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             answered: self.answered.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
+            usual_first_event_ms: self.pace.usual_ms(Answering::Streamed),
+            usual_answer_ms: self.pace.usual_ms(Answering::Whole),
         }
     }
 }
@@ -166,6 +174,10 @@ pub struct TargetHealth {
     pub in_flight: u32,
     /// Calls answered since start.
     pub answered: u64,
-    /// Calls failed since start.
+    /// Calls failed since start, those among them that were given up after too long a silence.
     pub failed: u64,
+    /// Usual time to the first event of a stream, once known.
+    pub usual_first_event_ms: Option<u64>,
+    /// Usual time to a whole answer, once known.
+    pub usual_answer_ms: Option<u64>,
 }

@@ -4,11 +4,13 @@ use metrics::{Counter, Gauge, Histogram};
 use outcrop_domain::{
     ids::{ModelId, Region},
     money::MicroUsd,
-    usage::Usage,
+    usage::{Metering, Usage},
 };
 
 /// Handles of a target's metrics.
 pub struct TargetMeters {
+    model: String,
+    region: String,
     pub(super) in_flight: Gauge,
     input: Counter,
     output: Counter,
@@ -25,31 +27,49 @@ pub struct TargetMeters {
 impl TargetMeters {
     pub(super) fn new(model: &ModelId, region: &Region) -> Self {
         let (model, region) = (model.to_string(), region.to_string());
-        let tokens = |kind: &'static str| metrics::counter!("outcrop_tokens_total", "model" => model.clone(), "region" => region.clone(), "kind" => kind);
+        let told = |kind| tokens(&model, &region, kind, Metering::Told);
         Self {
             in_flight: metrics::gauge!("outcrop_target_in_flight", "model" => model.clone(), "region" => region.clone()),
-            input: tokens("input"),
-            output: tokens("output"),
-            cache_read: tokens("cache_read"),
-            cache_write: tokens("cache_write"),
-            cost: metrics::counter!("outcrop_cost_micro_usd_total", "model" => model.clone(), "region" => region.clone()),
+            input: told("input"),
+            output: told("output"),
+            cache_read: told("cache_read"),
+            cache_write: told("cache_write"),
+            cost: costs(&model, &region, Metering::Told),
             completed: metrics::counter!("outcrop_requests_total", "model" => model.clone(), "outcome" => "completed", "error" => "none"),
             completed_duration: metrics::histogram!("outcrop_request_duration_seconds", "model" => model.clone(), "outcome" => "completed"),
             first_event: metrics::histogram!("outcrop_time_to_first_event_seconds", "model" => model.clone()),
             attempts: metrics::counter!("outcrop_upstream_attempts_total", "model" => model.clone()),
+            model,
+            region,
         }
     }
 
     /// Counts what one call used.
-    pub(crate) fn used(&self, usage: &Usage, cost: Option<MicroUsd>) {
+    pub(crate) fn used(&self, usage: &Usage, cost: Option<MicroUsd>, metering: Metering) {
+        let cost = cost.map_or(0, |MicroUsd(micro)| u64::try_from(micro).unwrap_or(0));
+        if metering == Metering::Estimated {
+            // Rare, so its counters are made when they are needed: most targets never have any.
+            tokens(&self.model, &self.region, "input", metering).increment(usage.input);
+            tokens(&self.model, &self.region, "output", metering).increment(usage.output);
+            costs(&self.model, &self.region, metering).increment(cost);
+            return;
+        }
         self.input.increment(usage.input);
         self.output.increment(usage.output);
         self.cache_read.increment(usage.cache_read);
         self.cache_write.increment(usage.cache_write());
-        if let Some(MicroUsd(micro)) = cost {
-            self.cost.increment(u64::try_from(micro).unwrap_or(0));
-        }
+        self.cost.increment(cost);
     }
+}
+
+fn tokens(model: &str, region: &str, kind: &'static str, metering: Metering) -> Counter {
+    let (model, region, metered) = (model.to_owned(), region.to_owned(), metering.as_str());
+    metrics::counter!("outcrop_tokens_total", "model" => model, "region" => region, "kind" => kind, "metered" => metered)
+}
+
+fn costs(model: &str, region: &str, metering: Metering) -> Counter {
+    let (model, region, metered) = (model.to_owned(), region.to_owned(), metering.as_str());
+    metrics::counter!("outcrop_cost_micro_usd_total", "model" => model, "region" => region, "metered" => metered)
 }
 
 impl std::fmt::Debug for TargetMeters {

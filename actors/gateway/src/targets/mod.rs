@@ -6,9 +6,12 @@
 mod board;
 mod lease;
 mod meters;
+mod pace;
+mod probe;
 mod target;
 
 pub use board::{HealthBoard, TargetCell, TargetHealth};
 pub use lease::Lease;
 pub use meters::TargetMeters;
+pub use pace::{Answering, Patience};
 pub use target::{RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport};

@@ -13,7 +13,7 @@ use outcrop_upstream::ports::RuntimeClient;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 
-use super::{HealthBoard, TargetCell, TargetHealth};
+use super::{HealthBoard, TargetCell, TargetHealth, probe::ProbeClaim};
 use crate::settings::SettingsCell;
 
 /// What a [`Target`] is told.
@@ -36,7 +36,8 @@ pub struct AttemptEnded {
     pub(super) failure: Option<UpstreamFailure>,
     pub(super) began: Moment,
     pub(super) ended: Moment,
-    pub(super) probe: bool,
+    /// Held until the actor has learned.
+    pub(super) probe: Option<ProbeClaim>,
 }
 
 /// State of a region, for consoles and tests.
@@ -64,7 +65,8 @@ pub struct TargetArgs {
 /// Decides when the models of one region may be called.
 ///
 /// * Owns: the breakers of the region's targets (published on the [`HealthBoard`]).
-/// * Told by: leases, when a call failed, or was answered by a target that was not healthy.
+/// * Told by: leases, when a call failed, was given up after too long a silence, or was answered by a target that was not
+///   healthy.
 /// * Tells: nobody; jobs read the board.
 /// * On restart: keeps the breakers from the board and frees all probes; the reports lost with the mailbox come again
 ///   with the next calls.
@@ -86,14 +88,14 @@ impl Actor for Target {
 
     async fn handle(&self, _myself: ActorRef<TargetMsg>, message: TargetMsg, state: &mut TargetArgs) -> Result<(), ActorProcessingErr> {
         match message {
-            TargetMsg::AttemptEnded(ended) => on_attempt_ended(state, &ended),
+            TargetMsg::AttemptEnded(ended) => on_attempt_ended(state, ended),
             TargetMsg::Describe { reply } => on_describe(state, reply),
         }
         Ok(())
     }
 }
 
-fn on_attempt_ended(state: &TargetArgs, ended: &AttemptEnded) {
+fn on_attempt_ended(state: &TargetArgs, ended: AttemptEnded) {
     let policy = state.settings.load().routing.breaker;
     let before = **ended.cell.breaker.load();
     let mut breaker = before;
@@ -101,12 +103,10 @@ fn on_attempt_ended(state: &TargetArgs, ended: &AttemptEnded) {
     if breaker != before {
         ended.cell.breaker.store(Arc::new(breaker));
         ended.cell.last_failure.store(ended.failure.clone().map(Arc::new));
-        tell_operators(ended, breaker.windows());
+        tell_operators(&ended, breaker.windows());
         ended.cell.announce();
     }
-    if ended.probe {
-        ended.cell.free_probe();
-    }
+    drop(ended.probe);
 }
 
 /// A trip is a warning; lost access is an alarm, since nobody repairs it by waiting.

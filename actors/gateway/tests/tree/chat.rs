@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use outcrop_domain::error::{Cause, GatewayError};
 use outcrop_gateway::{
-    ports::{ChatAnswer, StreamItem},
+    ports::{ChatAnswer, Disclosure, StreamItem},
     record::JobOutcome,
     settings::{LiveSettings, Timeouts},
 };
@@ -273,7 +273,7 @@ async fn a_full_lane_refuses_and_a_long_wait_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn explaining_sends_nothing() {
     let tree = TestTree::start(&TWO).await;
-    let explanation = tree.gateway.ports().chat.explain(tree.job(&hello(true))).await.unwrap();
+    let explanation = tree.gateway.ports().chat.explain(tree.job(&hello(true)), Disclosure::Operator).await.unwrap();
     assert_eq!(explanation.operation, "ConverseStream");
     assert_eq!(explanation.targets.len(), 2);
     assert!(explanation.body.get().contains("hello"));

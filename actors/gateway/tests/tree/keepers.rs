@@ -48,12 +48,24 @@ async fn a_reload_replaces_settings_keys_and_model_policy_together() {
 async fn killing_any_actor_leaves_a_gateway_that_answers() {
     let tree = TestTree::start(&["us-east-1", "us-west-2"]).await;
     let names: Vec<String> = tree.gateway.ports().tree.killables().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 14, "{names:?}");
+    assert_eq!(names.len(), 15, "{names:?}");
     for name in names {
         tree.kill(&name).await;
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         assert!(tree.ask_text().await.is_ok(), "after {name} was killed");
         // Let the restart window pass: this test is about single deaths.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_chance_in_every_restart_delay_comes_from_the_port() {
+    let tree = TestTree::start(&["us-east-1"]).await;
+    for (name, _) in tree.gateway.ports().tree.killables() {
+        let before = tree.ported.drawn();
+        tree.kill(&name).await;
+        assert_eq!(tree.ported.drawn(), before + 1, "{name}");
+        tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         tokio::time::sleep(Duration::from_secs(61)).await;
     }
 }

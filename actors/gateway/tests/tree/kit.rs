@@ -1,5 +1,7 @@
 //! A whole tree over scripted regions, under a paused clock.
 
+mod control;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -14,8 +16,8 @@ use http::HeaderMap;
 use outcrop_domain::{
     clock::{Blocking, Clock, Entropy, Moment, Ports},
     error::{Cause, GatewayError, UpstreamFailure},
-    ids::{KeyId, ModelId, Region, RequestId},
-    model::{BUILTIN, CataloguePolicy, ModelBook, OfferedModel, OfferedProfile, RegionOffer},
+    ids::{KeyId, Region, RequestId},
+    model::{BUILTIN, CataloguePolicy, ModelBook},
     secret::SecretString,
 };
 use outcrop_gateway::{
@@ -34,6 +36,8 @@ use outcrop_upstream::{
     sniff::sniff,
 };
 use tokio::sync::{Notify, mpsc};
+
+pub(crate) use control::{LookUpStep, ScriptedControl, offer};
 
 /// The model of all tests: callable by its bare id, no reasoning.
 pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -61,17 +65,42 @@ impl Entropy for Counting {
     }
 }
 
-#[derive(Debug)]
-struct Inline;
+/// Blocking work done at once, and counted.
+#[derive(Debug, Default)]
+pub(crate) struct Inline(AtomicU64);
 
 impl Blocking for Inline {
     fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
         work();
     }
 }
 
-pub(crate) fn world() -> Ports {
-    Ports { clock: Arc::new(PausedClock(tokio::time::Instant::now())), entropy: Arc::new(Counting::default()), blocking: Arc::new(Inline) }
+/// The ports of a test, with what they count.
+#[derive(Default)]
+pub(crate) struct Ported {
+    chance: Arc<Counting>,
+    blocking: Arc<Inline>,
+}
+
+impl Ported {
+    /// Random numbers drawn so far.
+    pub(crate) fn drawn(&self) -> u64 {
+        self.chance.0.load(Ordering::Relaxed)
+    }
+
+    /// Pieces of work that went through the Blocking port.
+    pub(crate) fn heavy(&self) -> u64 {
+        self.blocking.0.load(Ordering::Relaxed)
+    }
+
+    fn ports(&self) -> Ports {
+        Ports {
+            clock: Arc::new(PausedClock(tokio::time::Instant::now())),
+            entropy: Arc::clone(&self.chance) as Arc<dyn Entropy>,
+            blocking: Arc::clone(&self.blocking) as Arc<dyn Blocking>,
+        }
+    }
 }
 
 /// What a scripted region does with its next call.
@@ -140,6 +169,10 @@ impl ScriptedRegion {
 
     pub(crate) fn calls(&self) -> usize {
         self.calls.lock().unwrap().len()
+    }
+
+    pub(crate) fn last_call(&self) -> RuntimeCall {
+        self.calls.lock().unwrap().last().unwrap().clone()
     }
 
     fn next(&self, call: RuntimeCall) -> Step {
@@ -238,55 +271,6 @@ impl RuntimeClient for ScriptedRegion {
     }
 }
 
-/// A control plane that offers the test model, fails, or hangs, as told.
-#[derive(Debug)]
-pub(crate) struct ScriptedControl {
-    region: Region,
-    pub answers: Mutex<VecDeque<Result<RegionOffer, UpstreamFailure>>>,
-    pub asked: AtomicU64,
-    pub looked_up: AtomicU64,
-}
-
-pub(crate) fn offer(region: &str) -> RegionOffer {
-    let model = OfferedModel {
-        id: ModelId::from(MODEL),
-        name: "Nova Lite".to_owned(),
-        provider: "Amazon".to_owned(),
-        input: vec!["TEXT".to_owned()],
-        output: vec!["TEXT".to_owned()],
-        streaming: true,
-        lifecycle: "ACTIVE".to_owned(),
-        on_demand: true,
-        available: true,
-    };
-    RegionOffer { region: region.into(), models: vec![model], profiles: Vec::new(), problems: Vec::new() }
-}
-
-impl ControlPlane for ScriptedControl {
-    fn region(&self) -> &Region {
-        &self.region
-    }
-
-    fn discover(&self) -> BoxFuture<'_, Result<RegionOffer, UpstreamFailure>> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let next = self.answers.lock().unwrap().pop_front().unwrap_or_else(|| Ok(offer(self.region.as_str())));
-        Box::pin(async move { next })
-    }
-
-    fn profile(&self, id: &str) -> BoxFuture<'_, Result<OfferedProfile, UpstreamFailure>> {
-        self.looked_up.fetch_add(1, Ordering::Relaxed);
-        let profile = OfferedProfile {
-            id: id.into(),
-            arn: id.to_owned(),
-            name: "looked up".to_owned(),
-            model: ModelId::from(MODEL),
-            regions: vec![self.region.clone()],
-            kind: outcrop_domain::model::ProfileKind::Application,
-        };
-        Box::pin(async move { Ok(profile) })
-    }
-}
-
 /// Keeps the job reports of ended requests.
 #[derive(Default)]
 pub(crate) struct Reports(pub Mutex<Vec<Option<JobReport>>>, pub Notify);
@@ -304,6 +288,7 @@ pub(crate) struct TestTree {
     pub controls: Vec<Arc<ScriptedControl>>,
     pub reports: Arc<Reports>,
     pub world: Ports,
+    pub ported: Ported,
 }
 
 pub(crate) fn settings() -> LiveSettings {
@@ -327,7 +312,8 @@ impl TestTree {
     }
 
     pub(crate) async fn with(names: &[&str], settings: LiveSettings, chat_limits: IntakeLimits) -> Self {
-        let world = world();
+        let ported = Ported::default();
+        let world = ported.ports();
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
         let controls: Vec<_> = names
             .iter()
@@ -337,6 +323,7 @@ impl TestTree {
                     answers: Mutex::default(),
                     asked: AtomicU64::new(0),
                     looked_up: AtomicU64::new(0),
+                    look_ups: Mutex::default(),
                 })
             })
             .collect();
@@ -367,7 +354,7 @@ impl TestTree {
             ports: world.clone(),
         };
         let gateway = start_gateway(parts).await.unwrap();
-        let tree = Self { gateway, regions, controls, reports: Arc::default(), world };
+        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported };
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         tree
     }
@@ -393,7 +380,9 @@ impl TestTree {
             record,
             principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new() }),
             request: Box::new(decode(body.as_bytes()).unwrap()),
+            body_bytes: body.len(),
             overrides: RequestOverrides::default(),
+            held: None,
         }
     }
 

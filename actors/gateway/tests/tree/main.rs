@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod chat;
+mod explain;
 mod keepers;
 mod kit;
+mod metering;
+mod profiles;
+mod silence;
 mod targets;

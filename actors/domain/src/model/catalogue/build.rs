@@ -191,8 +191,9 @@ impl Catalogue {
                 names.insert(key, Ok(resolution));
             }
         }
-        let mixed = names.keys().filter(|name| name.as_str().chars().any(char::is_uppercase));
-        self.folded = mixed.map(|name| (name.as_str().to_lowercase(), name.clone())).collect();
+        // In order: of two that differ in case alone the last wins, the same one at every start.
+        let mixed: BTreeSet<&ModelAlias> = names.keys().filter(|name| name.as_str().chars().any(char::is_uppercase)).collect();
+        self.folded = mixed.into_iter().map(|name| (name.as_str().to_lowercase(), name.clone())).collect();
         self.names = names;
     }
 

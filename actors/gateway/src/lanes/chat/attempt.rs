@@ -5,17 +5,16 @@ use std::{sync::Arc, time::Duration};
 use outcrop_domain::{
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
-    ids::Region,
     model::{Resolution, Target},
     routing::{Candidate, Gate, Plan, plan},
 };
 use outcrop_upstream::ports::BoxFuture;
 use tokio::sync::watch;
 
-use super::ChatContext;
+use super::{ChatContext, tally::CallLog};
 use crate::{
     settings::LiveSettings,
-    targets::{Lease, RegionHandle, TargetCell},
+    targets::{Answering, Lease, Patience, RegionHandle, TargetCell},
 };
 
 /// A call that was answered, with the lease that counts it.
@@ -31,8 +30,11 @@ pub(super) struct Attempts<'a> {
     settings: &'a LiveSettings,
     routes: Vec<Route>,
     deadline: Moment,
-    /// Regions called, in order.
-    pub(super) called: Vec<Region>,
+    patience: Patience,
+    /// Learns of every call as it begins.
+    log: Arc<CallLog>,
+    /// Calls made, of this choice.
+    made: usize,
     last: Option<UpstreamFailure>,
     credentials_retried: bool,
     /// No call before this: the pause between two rounds over the same targets.
@@ -47,7 +49,14 @@ struct Route {
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(context: &'a ChatContext, settings: &'a LiveSettings, resolution: &Resolution, deadline: Moment) -> Self {
+    pub(super) fn new(
+        context: &'a ChatContext,
+        settings: &'a LiveSettings,
+        resolution: &Resolution,
+        answering: Answering,
+        log: Arc<CallLog>,
+        deadline: Moment,
+    ) -> Self {
         let routes = resolution
             .targets
             .iter()
@@ -57,12 +66,18 @@ impl<'a> Attempts<'a> {
                 Some(Route { target: target.clone(), handle, cell, tried: false })
             })
             .collect();
+        let at_most = match answering {
+            Answering::Streamed => settings.timeouts.first_byte,
+            Answering::Whole => settings.timeouts.whole_answer,
+        };
         Self {
             context,
             settings,
             routes,
             deadline,
-            called: Vec::new(),
+            patience: Patience { answering, at_most },
+            log,
+            made: 0,
             last: None,
             credentials_retried: false,
             not_before: Moment::default(),
@@ -88,12 +103,13 @@ impl<'a> Attempts<'a> {
                 Plan::Call(position) => {
                     let Some(route) = self.routes.get_mut(position) else { return Err(self.give_up(now)) };
                     let (owner, clock) = (route.handle.owner.clone(), Arc::clone(&self.context.ports.clock));
-                    let Some(mut lease) = Lease::take(Arc::clone(&route.cell), owner, clock) else {
+                    let Some(mut lease) = Lease::take(Arc::clone(&route.cell), owner, clock, self.patience) else {
                         // Somebody else took the probe between plan and lease: plan again.
                         continue;
                     };
                     route.tried = true;
-                    self.called.push(route.target.region.clone());
+                    self.made += 1;
+                    self.log.begun(&route.target.region);
                     let failure = match call(&route.target, &route.handle).await {
                         Ok(value) => {
                             lease.answered();
@@ -103,7 +119,7 @@ impl<'a> Attempts<'a> {
                     };
                     let spent = self.context.ports.clock.now() >= self.deadline;
                     if spent && failure.cause == Cause::Timeout {
-                        // Our own deadline passed, which says nothing of the target.
+                        // Our own deadline passed: whether that says anything of the target, its silence decides.
                         return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });
                     }
                     lease.failed(&failure);
@@ -129,11 +145,11 @@ impl<'a> Attempts<'a> {
             .last
             .as_ref()
             .is_some_and(|failure| matches!(failure.cause, Cause::Throttled | Cause::NotReady | Cause::Unavailable | Cause::Connection));
-        passes_by_itself && wait_left >= ROUND_PAUSE && self.called.len() < self.settings.routing.max_attempts as usize
+        passes_by_itself && wait_left >= ROUND_PAUSE && self.made < self.settings.routing.max_attempts as usize
     }
 
     fn next(&self, now: Moment) -> Plan {
-        if self.called.len() >= self.settings.routing.max_attempts as usize {
+        if self.made >= self.settings.routing.max_attempts as usize {
             return Plan::Exhausted;
         }
         // Regions are few: this stays on the stack up to the number that any account has.
@@ -243,3 +259,6 @@ fn rank(cause: Cause) -> u8 {
         Cause::BadRequest | Cause::ContextOverflow => 11,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_translate::openai_chat::request::{Fetched, FetchedMedia, MediaUrl};
-use outcrop_upstream::fetch::Fetcher;
 
+use super::{ChatContext, heavy};
 use crate::settings::LiveSettings;
 
 /// URLs fetched at once for one request.
@@ -22,13 +22,17 @@ const MOST_URLS: usize = 64;
 /// Most bytes fetched for one request: more would not fit into a call anyway.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
+/// What stands behind the URLs of a request.
+#[derive(Debug, Default)]
+pub(super) struct Media {
+    /// By URL.
+    pub(super) fetched: FetchedMedia,
+    /// How much it is, before base64.
+    pub(super) bytes: usize,
+}
+
 /// Fetches every URL. The first failure fails the request and names its field.
-pub(super) async fn fetch_all(
-    fetcher: &Fetcher,
-    urls: Vec<MediaUrl>,
-    settings: &LiveSettings,
-    sniff: super::Sniff,
-) -> Result<FetchedMedia, GatewayError> {
+pub(super) async fn fetch_all(context: &ChatContext, urls: Vec<MediaUrl>, settings: &LiveSettings) -> Result<Media, GatewayError> {
     if let Some(first_beyond) = urls.get(MOST_URLS) {
         let message = format!("at most {MOST_URLS} different URLs can be fetched for one request");
         return Err(GatewayError::invalid(first_beyond.param.clone(), message));
@@ -37,27 +41,30 @@ pub(super) async fn fetch_all(
     let total = &total;
     let fetches = stream::iter(urls).map(|wanted| async move {
         let param = Some(wanted.param.clone());
-        let fetched = fetcher.fetch(&wanted.url, settings.fetch).await.map_err(|error| error.for_field(param.clone()))?;
+        let fetched = context.fetcher.fetch(&wanted.url, settings.fetch).await.map_err(|error| error.for_field(param.clone()))?;
         if total.fetch_add(fetched.bytes.len(), Ordering::Relaxed) + fetched.bytes.len() > MOST_BYTES {
             let message = format!("the URLs of this request hold more than {} MiB together", MOST_BYTES / (1024 * 1024));
             return Err(GatewayError::FetchFailed { message, param });
         }
-        let format = sniff(&fetched.bytes, fetched.content_type.as_deref(), None).ok_or_else(|| GatewayError::FetchFailed {
+        let format = (context.sniff)(&fetched.bytes, fetched.content_type.as_deref(), None).ok_or_else(|| GatewayError::FetchFailed {
             message: "the URL holds nothing that a model can take (image, document, video or audio)".to_owned(),
             param,
         })?;
-        Ok::<_, GatewayError>((wanted.url, Fetched { base64: STANDARD.encode(&fetched.bytes), format }))
+        let bytes = fetched.bytes;
+        let base64 = heavy::by_size(context.ports.blocking.as_ref(), bytes.len(), move || STANDARD.encode(&bytes)).await?;
+        Ok::<_, GatewayError>((wanted.url, Fetched { base64, format }))
     });
     let fetched: Vec<(String, Fetched)> = fetches.buffer_unordered(AT_ONCE).try_collect().await?;
-    Ok(collect(fetched))
+    Ok(Media { fetched: collect(fetched), bytes: total.load(Ordering::Relaxed) })
 }
 
 /// What stands for fetched content when nothing may be sent: an image of one pixel's worth of text.
-pub(super) fn stand_ins(urls: Vec<MediaUrl>) -> FetchedMedia {
-    collect(urls.into_iter().map(|wanted| {
+pub(super) fn stand_ins(urls: Vec<MediaUrl>) -> Media {
+    let fetched = collect(urls.into_iter().map(|wanted| {
         let base64 = STANDARD.encode(format!("content of {}", wanted.url));
         (wanted.url, Fetched { base64, format: MediaFormat { kind: MediaKind::Image, name: "png" } })
-    }))
+    }));
+    Media { fetched, bytes: 0 }
 }
 
 fn collect(fetched: impl IntoIterator<Item = (String, Fetched)>) -> FetchedMedia {

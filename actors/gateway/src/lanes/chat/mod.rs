@@ -2,6 +2,7 @@
 
 mod attempt;
 mod explain;
+mod heavy;
 mod media;
 mod prepare;
 mod profile;
@@ -9,7 +10,7 @@ mod run;
 mod stream;
 mod tally;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -27,13 +28,13 @@ use outcrop_translate::{
     converse::Mode,
     openai_chat::{request::Delivery, stream::UsageChunk},
 };
-use outcrop_upstream::ports::{ControlPlane, RuntimeCall, RuntimeOperation};
+use outcrop_upstream::ports::{RuntimeCall, RuntimeOperation};
 
 use self::{prepare::Prepared, run::ChatReply};
 use crate::{
-    catalogue::CatalogueKeeperMsg,
+    catalogue::ProfileFinderMsg,
     foundation::LedgerWriterMsg,
-    ports::{AnswerFacts, ChatAnswer, ChatJob, Explanation},
+    ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
     settings::{LiveSettings, SettingsCell},
     targets::{HealthBoard, RegionTargets},
 };
@@ -47,10 +48,8 @@ pub struct ChatContext {
     pub settings: SettingsCell,
     /// Models.
     pub catalogue: Arc<ArcSwap<Catalogue>>,
-    /// Owner of the catalogue, for profiles that were looked up.
-    pub keeper: Slot<CatalogueKeeperMsg>,
-    /// Control planes, for such look-ups.
-    pub controls: HashMap<Region, Arc<dyn ControlPlane>>,
+    /// Looks up profiles that nobody has listed.
+    pub profiles: Slot<ProfileFinderMsg>,
     /// Health of targets.
     pub board: Arc<HealthBoard>,
     /// How to reach regions.
@@ -81,14 +80,16 @@ pub struct ChatWork {
 
 enum WorkReply {
     Answer(ChatReply),
-    Explain(Reply<Result<Explanation, GatewayError>>),
+    Explain(Reply<Result<Explanation, GatewayError>>, Disclosure),
 }
 
 impl Job for ChatWork {
     fn refused(self, refusal: Refusal) {
+        let waited = self.context.ports.clock.now().since(self.submitted);
+        tally::refused(&self.job, &unanswered(&CallError::Refused(refusal)), waited);
         let delivered = match self.reply {
             WorkReply::Answer(reply) => reply.refuse(refusal),
-            WorkReply::Explain(reply) => reply.refuse(refusal),
+            WorkReply::Explain(reply, _) => reply.refuse(refusal),
         };
         tracing::debug!(request.id = %self.job.record.id(), refusal = refusal.as_str(), ?delivered, "job refused");
     }
@@ -97,14 +98,14 @@ impl Job for ChatWork {
         let waited = self.context.ports.clock.now().since(self.submitted);
         match self.reply {
             WorkReply::Answer(reply) => Box::pin(run::run(self.context, self.job, reply, waited)),
-            WorkReply::Explain(reply) => Box::pin(run::explain(self.context, self.job, reply, waited)),
+            WorkReply::Explain(reply, disclosure) => Box::pin(run::explain(self.context, self.job, disclosure, reply, waited)),
         }
     }
 
     fn abandoned(&self) -> bool {
         match &self.reply {
             WorkReply::Answer(reply) => reply.is_closed(),
-            WorkReply::Explain(reply) => reply.is_closed(),
+            WorkReply::Explain(reply, _) => reply.is_closed(),
         }
     }
 }
@@ -136,17 +137,17 @@ impl ChatPort {
     pub async fn submit(&self, job: ChatJob) -> Result<ChatAnswer, GatewayError> {
         let (reply, answer) = Reply::channel();
         self.send(job, WorkReply::Answer(reply));
-        answer.await.unwrap_or_else(|error| Err(self.unanswered(&error)))
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
     }
 
-    /// Explains a request.
+    /// Explains a request, with as much of the operator's own as `disclosure` allows.
     ///
     /// # Errors
     /// As [`ChatPort::submit`], except what only sending would show.
-    pub async fn explain(&self, job: ChatJob) -> Result<Explanation, GatewayError> {
+    pub async fn explain(&self, job: ChatJob, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
         let (reply, answer) = Reply::channel();
-        self.send(job, WorkReply::Explain(reply));
-        answer.await.unwrap_or_else(|error| Err(self.unanswered(&error)))
+        self.send(job, WorkReply::Explain(reply, disclosure));
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
     }
 
     /// What the lane does.
@@ -166,26 +167,27 @@ impl ChatPort {
         let submitted = self.context.ports.clock.now();
         self.lane.submit(ChatWork { context: Arc::clone(&self.context), job, submitted, reply });
     }
+}
 
-    fn unanswered(&self, error: &CallError) -> GatewayError {
-        let retry_after = RETRY_SOON;
-        match error {
-            CallError::Refused(Refusal::QueueFull) => {
-                GatewayError::Overloaded { message: "the gateway has too many requests waiting".to_owned(), retry_after }
-            }
-            CallError::Refused(Refusal::QueueTimeout { waited }) => GatewayError::Overloaded {
-                message: format!("the request waited {} ms in the gateway's queue", waited.as_millis()),
-                retry_after,
-            },
-            CallError::Refused(Refusal::ShuttingDown) => {
-                GatewayError::Unavailable { message: "the gateway is shutting down".to_owned(), retry_after }
-            }
-            CallError::Refused(Refusal::Unavailable) | CallError::Unavailable(_) => {
-                GatewayError::Unavailable { message: "the chat lane is restarting".to_owned(), retry_after }
-            }
-            CallError::Timeout { after } => GatewayError::DeadlineExceeded { after: *after },
-            CallError::WorkerLost => GatewayError::WorkerLost,
+/// A job without an answer, as its caller sees it.
+fn unanswered(error: &CallError) -> GatewayError {
+    let retry_after = RETRY_SOON;
+    match error {
+        CallError::Refused(Refusal::QueueFull) => {
+            GatewayError::Overloaded { message: "the gateway has too many requests waiting".to_owned(), retry_after }
         }
+        CallError::Refused(Refusal::QueueTimeout { waited }) => GatewayError::Overloaded {
+            message: format!("the request waited {} ms in the gateway's queue", waited.as_millis()),
+            retry_after,
+        },
+        CallError::Refused(Refusal::ShuttingDown) => {
+            GatewayError::Unavailable { message: "the gateway is shutting down".to_owned(), retry_after }
+        }
+        CallError::Refused(Refusal::Unavailable) | CallError::Unavailable(_) => {
+            GatewayError::Unavailable { message: "the chat lane is restarting".to_owned(), retry_after }
+        }
+        CallError::Timeout { after } => GatewayError::DeadlineExceeded { after: *after },
+        CallError::WorkerLost => GatewayError::WorkerLost,
     }
 }
 

@@ -1,22 +1,29 @@
 //! From the client's body to the exact upstream body: everything that happens before the first call.
 
+use std::{any::Any, sync::Arc};
+
 use bytes::Bytes;
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::ChatRequest,
+    chat::{ChatRequest, ServiceTier},
     error::GatewayError,
+    estimate,
     model::{Resolution, ResolveError, Surface},
 };
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
 use outcrop_translate::{
     converse::{self, ConverseBody, EffortBudgets, Mode, WriteOptions},
-    openai_chat::request::{self as openai_chat, Delivery, FetchedMedia, GuardrailRule, ReadChat, ReadOptions, Strictness},
+    openai_chat::request::{self as openai_chat, Delivery, GuardrailRule, ReadChat, ReadOptions, Strictness},
 };
 
-use super::{ChatContext, profile};
+use super::{
+    ChatContext, explain, heavy,
+    media::{self, Media},
+    profile,
+};
 use crate::{
     admission::Principal,
-    ports::RequestOverrides,
+    ports::{ChatJob, Disclosure, RequestOverrides},
     settings::{AliasOptions, ChatPolicy, LiveSettings},
 };
 
@@ -27,86 +34,131 @@ pub(super) struct Prepared {
     pub(super) bytes: Bytes,
     /// How it is sent, and what the readers of its answer must know.
     pub(super) body: ConverseBody,
+    /// How to answer; its request is spent.
     pub(super) read: ReadChat,
+    /// Estimated input, for calls that upstream tells no tokens of.
+    pub(super) prompt_tokens: u64,
+    /// The tier asked for.
+    pub(super) tier: Option<ServiceTier>,
     pub(super) adjustments: Adjustments,
+    /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
+    pub(super) _held: Option<Box<dyn Any + Send + Sync>>,
     /// What the client wants, whatever the upstream operation is.
     pub(super) client_mode: Mode,
 }
 
-/// Whether URLs in the request are fetched.
+/// What a request is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fetching {
-    /// Yes.
-    Real,
-    /// No: a stand-in takes their place (explain sends nothing).
-    StandIn,
+pub(super) enum Purpose {
+    /// It is sent.
+    Sending,
+    /// It is shown and nothing is sent: stand-ins take the place of content behind URLs.
+    Showing(Disclosure),
 }
 
 /// Prepares a request.
 pub(super) async fn prepare(
     context: &ChatContext,
-    settings: &LiveSettings,
-    principal: &Principal,
-    request: ChatCompletionRequest,
-    overrides: &RequestOverrides,
-    fetching: Fetching,
+    settings: &Arc<LiveSettings>,
+    job: &mut ChatJob,
+    purpose: Purpose,
 ) -> Result<Prepared, GatewayError> {
-    let asked = request.model.clone().unwrap_or_default();
+    let asked = job.request.model.clone().unwrap_or_default();
     if asked.trim().is_empty() {
         return Err(GatewayError::invalid_with_code("model", "you must provide a model parameter", "missing_required_parameter"));
     }
-    let resolution = resolve(context, &asked).await?;
+    let resolution = resolve(context, settings, &job.principal, &asked).await?;
     // Who may use a retired model may not for that reason use the one that replaces it.
     let asked_counts = if resolution.replaced.is_some() { resolution.model.id.as_str() } else { asked.as_str() };
-    if !principal.may_use(&[asked_counts, resolution.model.id.as_str()]) {
-        return Err(GatewayError::Forbidden { message: format!("this API key may not use the model `{asked}`") });
+    if !job.principal.may_use(&[asked_counts, resolution.model.id.as_str()]) {
+        return Err(forbidden(&asked));
     }
-    let fetched = fetch(context, settings, &request, fetching).await?;
+    let request = std::mem::take(&mut *job.request);
+    let media = fetch(context, settings, &request, purpose).await?;
     // By name: settings and catalogue are published apart, so positions could disagree for a moment.
     let alias = resolution.alias.and_then(|_| settings.chat.aliases.get(&asked.to_lowercase()));
-    let mut read = openai_chat::read(request, &fetched, &read_options(&settings.chat, alias, overrides, context)?)?;
-    apply_defaults(&mut read.request, &settings.chat, alias);
+    let options = read_options(&settings.chat, alias, &job.overrides, context)?;
+    let bytes = job.body_bytes.saturating_add(media.bytes);
+    let (settings, held) = (Arc::clone(settings), job.held.take());
+    let work = Translation { request, media, options, resolution, settings, asked, purpose, held };
+    heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(work)).await?
+}
+
+/// Everything that the translation of a request needs: it may happen on another thread.
+struct Translation {
+    request: ChatCompletionRequest,
+    media: Media,
+    options: ReadOptions,
+    resolution: Resolution,
+    settings: Arc<LiveSettings>,
+    asked: String,
+    purpose: Purpose,
+    held: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// The pure part: client's body -> hub -> upstream's body.
+fn translate(work: Translation) -> Result<Prepared, GatewayError> {
+    let Translation { request, media, options, resolution, settings, asked, purpose, held } = work;
+    let policy = &settings.chat;
+    let alias = resolution.alias.and_then(|_| policy.aliases.get(&asked.to_lowercase()));
+    let mut read = openai_chat::read(request, &media.fetched, &options)?;
+    apply_defaults(&mut read.request, policy, alias);
     apply_notes(&mut read.request, &resolution);
+    if purpose == Purpose::Showing(Disclosure::Caller) {
+        explain::hide_guardrail(&mut read.request, policy, alias);
+    }
     let client_mode = match read.delivery {
         Delivery::Whole => Mode::Whole,
         Delivery::Stream { .. } => Mode::Stream,
     };
-    let mut body = write(&resolution, &read.request, &settings.chat, &asked, client_mode)?;
+    let mut body = write(&resolution, &read.request, policy, &asked, client_mode)?;
     let mut adjustments = read.adjustments.clone();
     adjustments.extend(resolution.notes.clone());
     adjustments.extend(body.adjustments.clone());
+    let (prompt_tokens, tier) = (estimate::prompt_tokens(&read.request), read.request.service_tier);
+    // Written: a prompt may be megabytes, and an answer may take minutes.
+    read.request = ChatRequest::default();
     // Shared by all attempts without a copy.
     let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    Ok(Prepared { resolution, bytes, body, read, adjustments, client_mode })
+    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, adjustments, _held: held, client_mode })
 }
 
-/// Finds the model; an inference profile nobody has seen yet is looked up at its region once.
-async fn resolve(context: &ChatContext, asked: &str) -> Result<Resolution, GatewayError> {
+/// Finds the model; an inference profile nobody has listed is looked up at its region.
+async fn resolve(context: &ChatContext, settings: &LiveSettings, principal: &Principal, asked: &str) -> Result<Resolution, GatewayError> {
     let first = context.catalogue.load().resolve(asked);
     match first {
         Err(ResolveError::ProfileUnknown { arn, region }) => {
-            profile::look_up(context, arn.as_str(), &region).await?;
+            // The model behind it is not known, so the name alone decides: no key makes AWS be asked for what it may not
+            // use. A key that is held to models can name the ARN among them.
+            if !principal.may_use(&[asked, arn.as_str()]) {
+                return Err(forbidden(asked));
+            }
+            profile::look_up(context, settings, arn, region).await?;
             Ok(context.catalogue.load().resolve(asked)?)
         }
         other => Ok(other?),
     }
 }
 
+fn forbidden(asked: &str) -> GatewayError {
+    GatewayError::Forbidden { message: format!("this API key may not use the model `{asked}`") }
+}
+
 async fn fetch(
     context: &ChatContext,
     settings: &LiveSettings,
     request: &ChatCompletionRequest,
-    fetching: Fetching,
-) -> Result<FetchedMedia, GatewayError> {
+    purpose: Purpose,
+) -> Result<Media, GatewayError> {
     let urls = openai_chat::media_urls(request);
-    match fetching {
-        _ if urls.is_empty() => Ok(FetchedMedia::default()),
-        Fetching::StandIn => Ok(super::media::stand_ins(urls)),
-        Fetching::Real if !settings.chat.fetch_urls => Err(GatewayError::FetchFailed {
+    match purpose {
+        _ if urls.is_empty() => Ok(Media::default()),
+        Purpose::Showing(_) => Ok(media::stand_ins(urls)),
+        Purpose::Sending if !settings.chat.fetch_urls => Err(GatewayError::FetchFailed {
             message: "this gateway does not fetch URLs: send the content as a data URL".to_owned(),
             param: urls.first().map(|url| url.param.clone()),
         }),
-        Fetching::Real => super::media::fetch_all(&context.fetcher, urls, settings, context.sniff).await,
+        Purpose::Sending => media::fetch_all(context, urls, settings).await,
     }
 }
 

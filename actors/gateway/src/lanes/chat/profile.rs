@@ -1,32 +1,28 @@
-//! Looks up an inference profile that discovery did not list (another account's, or a new one).
+//! Asks for an inference profile that nobody has listed.
 
 use outcrop_domain::{
-    error::{Cause, GatewayError},
-    ids::Region,
+    error::GatewayError,
+    ids::{InvokeId, Region},
 };
-use outcrop_supervision::Reply;
+use outcrop_supervision::CallError;
 
 use super::ChatContext;
-use crate::catalogue::CatalogueKeeperMsg;
+use crate::{
+    catalogue::{ProfileFinderMsg, Wanted},
+    settings::LiveSettings,
+};
 
-/// Asks the control plane of the profile's region and waits until the catalogue knows the answer.
-pub(super) async fn look_up(context: &ChatContext, arn: &str, region: &Region) -> Result<(), GatewayError> {
-    let Some(control) = context.controls.get(region) else {
-        return Err(GatewayError::ModelNotFound {
-            model: arn.to_owned(),
-            message: format!("the inference profile `{arn}` belongs to region `{region}`, which this gateway does not use"),
-        });
-    };
-    let profile = control.profile(arn).await.map_err(|failure| match failure.cause {
-        Cause::BadRequest | Cause::ModelMissing => GatewayError::ModelNotFound { model: arn.to_owned(), message: failure.message },
-        _ => GatewayError::Upstream(failure),
-    })?;
-    let (reply, known) = Reply::channel();
-    let found = CatalogueKeeperMsg::ProfileFound { region: region.clone(), profile: Box::new(profile), reply };
-    context.keeper.cast(found).map_err(|_| restarting())?;
-    known.await.map_err(|_| restarting())
-}
-
-fn restarting() -> GatewayError {
-    GatewayError::Unavailable { message: "the catalogue is restarting".to_owned(), retry_after: super::RETRY_SOON }
+/// Returns when the catalogue knows the profile. The request's own deadline covers the wait.
+pub(super) async fn look_up(context: &ChatContext, settings: &LiveSettings, arn: InvokeId, region: Region) -> Result<(), GatewayError> {
+    let wanted = Wanted { region, arn };
+    let answer = context.profiles.call(|reply| ProfileFinderMsg::Find { wanted, reply }, settings.timeouts.total).await;
+    answer.unwrap_or_else(|error| {
+        Err(match error {
+            CallError::Timeout { after } => GatewayError::DeadlineExceeded { after },
+            CallError::Unavailable(_) | CallError::WorkerLost | CallError::Refused(_) => GatewayError::Unavailable {
+                message: "the look-up of inference profiles is restarting".to_owned(),
+                retry_after: super::RETRY_SOON,
+            },
+        })
+    })
 }

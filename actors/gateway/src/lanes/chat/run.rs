@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError, ids::Region};
+use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError};
 use outcrop_supervision::{Delivery, Reply};
 use outcrop_translate::converse::{self, Mode};
 
@@ -11,22 +11,31 @@ use super::{
     ChatContext,
     attempt::Attempts,
     explain,
-    prepare::{Fetching, Prepared, prepare},
+    prepare::{Prepared, Purpose, prepare},
     stream,
-    tally::Tally,
+    tally::{CallLog, Tally},
     upstream_call,
 };
 use crate::{
-    ports::{AnswerFacts, ChatAnswer, ChatJob},
+    ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure},
     record::JobOutcome,
     settings::LiveSettings,
+    targets::Answering,
 };
 
 /// The answer's way back.
 pub(super) type ChatReply = Reply<Result<ChatAnswer, GatewayError>>;
 
 /// Runs a request. Every way out settles its account: returning, failing, the client leaving, a panic, a kill.
-pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, mut reply: ChatReply, queue_wait: Duration) {
+pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, reply: ChatReply, queue_wait: Duration) {
+    // The way to the first event needs much more room than the stream after it: its box is freed in between.
+    if let Some(streaming) = Box::pin(begin(Arc::clone(&context), job, reply, queue_wait)).await {
+        Box::pin(stream::forward(context, streaming)).await;
+    }
+}
+
+/// Answers, or opens the stream.
+async fn begin(context: Arc<ChatContext>, job: ChatJob, mut reply: ChatReply, queue_wait: Duration) -> Option<Box<stream::Streaming>> {
     let settings = context.settings.load_full();
     let ledger = context.ledger.clone();
     let clock = Arc::clone(&context.ports.clock);
@@ -39,7 +48,7 @@ pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, mut reply: Chat
         biased;
         // Nobody waits for the answer any more: dropping the work drops the upstream call.
         () = reply.closed() => None,
-        worked = Box::pin(tokio::time::timeout(left, answer(&context, &settings, job, &mut tally, deadline))) => Some(
+        worked = tokio::time::timeout(left, answer(&context, &settings, job, &mut tally, deadline)) => Some(
             worked.unwrap_or(Err(GatewayError::DeadlineExceeded { after: settings.timeouts.total })),
         ),
     };
@@ -53,8 +62,11 @@ pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, mut reply: Chat
             tally.settle(JobOutcome::Completed, None);
             deliver(reply, Ok(answer));
         }
-        Some(Ok(Worked::Opened(opened))) => stream::forward(&context, &settings, *opened, reply, tally, deadline).await,
+        Some(Ok(Worked::Opened(opened))) => {
+            return Some(Box::new(stream::Streaming { opened: *opened, reply, tally, deadline, total: settings.timeouts.total }));
+        }
     }
+    None
 }
 
 pub(super) fn deliver(reply: ChatReply, answer: Result<ChatAnswer, GatewayError>) {
@@ -73,14 +85,15 @@ enum Worked {
 
 async fn answer(
     context: &ChatContext,
-    settings: &LiveSettings,
-    job: ChatJob,
+    settings: &Arc<LiveSettings>,
+    mut job: ChatJob,
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
-    let prepared = prepare(context, settings, &job.principal, *job.request, &job.overrides, Fetching::Real).await?;
+    let prepared = prepare(context, settings, &mut job, Purpose::Sending).await?;
     tally.resolved(&prepared.resolution.model.id);
     tally.adjusted(&prepared.adjustments);
+    tally.prepared(prepared.prompt_tokens, prepared.tier);
     match (prepared.client_mode, prepared.body.mode) {
         (Mode::Stream, Mode::Stream) => {
             stream::open(context, settings, prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
@@ -106,23 +119,22 @@ async fn whole(
     deadline: Moment,
 ) -> Result<(Vec<ChatResponse>, AnswerFacts), GatewayError> {
     let mut calls: FuturesUnordered<_> =
-        (0..prepared.read.choices).map(|choice| one_whole(context, settings, prepared, choice, deadline)).collect();
+        (0..prepared.read.choices).map(|choice| one_whole(context, settings, prepared, tally.calls(), choice, deadline)).collect();
     let mut choices = Vec::new();
     let mut region = None;
     let mut failed = None;
     // Each is booked as it completes, so that what was answered is on the account even if the rest never comes.
-    while let Some((choice, called, result)) = calls.next().await {
+    while let Some((choice, result)) = calls.next().await {
         match result {
             Ok(answered) => {
-                tally.attempted(&called, answered.request_id);
+                tally.identified(answered.request_id);
                 tally.first_event();
-                let (usage, tier) = (answered.response.usage, answered.response.service_tier);
-                tally.used(choice, &prepared.resolution.model, &answered.target, &usage, tier, JobOutcome::Completed);
+                tally.answered(choice, &prepared.resolution.model, &answered.target, &answered.response);
                 region.get_or_insert(answered.target.region);
                 choices.push((choice, answered.response));
             }
             Err(error) => {
-                tally.attempted(&called, upstream_request_id(&error));
+                tally.identified(upstream_request_id(&error));
                 failed.get_or_insert(error);
             }
         }
@@ -146,10 +158,11 @@ async fn one_whole(
     context: &ChatContext,
     settings: &LiveSettings,
     prepared: &Prepared,
+    log: Arc<CallLog>,
     choice: u32,
     deadline: Moment,
-) -> (u32, Vec<Region>, Result<WholeAnswer, GatewayError>) {
-    let mut attempts = Attempts::new(context, settings, &prepared.resolution, deadline);
+) -> (u32, Result<WholeAnswer, GatewayError>) {
+    let mut attempts = Attempts::new(context, settings, &prepared.resolution, Answering::Whole, log, deadline);
     let result = attempts
         .run(|target, handle| {
             let call = upstream_call(Mode::Whole, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
@@ -161,12 +174,11 @@ async fn one_whole(
             })
         })
         .await;
-    let called = std::mem::take(&mut attempts.called);
     let result = result.map(|answered| {
         let (response, request_id) = answered.value;
         WholeAnswer { response, target: answered.target, request_id }
     });
-    (choice, called, result)
+    (choice, result)
 }
 
 /// Upstream's id of a failed call, for support.
@@ -180,7 +192,8 @@ pub(super) fn upstream_request_id(error: &GatewayError) -> Option<String> {
 /// Explains a request instead of running it.
 pub(super) async fn explain(
     context: Arc<ChatContext>,
-    job: ChatJob,
+    mut job: ChatJob,
+    disclosure: Disclosure,
     reply: Reply<Result<crate::ports::Explanation, GatewayError>>,
     queue_wait: Duration,
 ) {
@@ -195,8 +208,8 @@ pub(super) async fn explain(
         queue_wait,
     );
     tally.asked(job.request.model.as_deref().unwrap_or_default());
-    let prepared = prepare(&context, &settings, &job.principal, *job.request, &job.overrides, Fetching::StandIn).await;
-    let explained = prepared.and_then(|prepared| explain::explain(&context, &prepared));
+    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure)).await;
+    let explained = prepared.and_then(|prepared| explain::explain(&context, &prepared, disclosure));
     match &explained {
         Ok(_) => tally.settle(JobOutcome::Completed, None),
         Err(error) => tally.settle(JobOutcome::Failed, Some(error)),

@@ -1,6 +1,6 @@
 //! Streamed answers: opened with failover, held until the first event, then handed on as they come.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
@@ -8,7 +8,6 @@ use outcrop_domain::{
     chat::{ChatEvent, ChatResponse},
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
-    ids::Region,
     model::Target,
 };
 use outcrop_translate::converse::{
@@ -23,14 +22,14 @@ use super::{
     attempt::Attempts,
     prepare::Prepared,
     run::{ChatReply, deliver, upstream_request_id},
-    tally::{Tally, Told},
+    tally::{CallLog, Heard, Tally},
     upstream_call,
 };
 use crate::{
     ports::{AnswerFacts, ChatAnswer, StreamItem},
     record::JobOutcome,
     settings::LiveSettings,
-    targets::Lease,
+    targets::{Answering, Lease},
 };
 
 /// Batches a client may lag behind before upstream is held back. Each is one network read of a model's stream.
@@ -52,6 +51,16 @@ pub(super) struct Opened {
     about: AnswerFacts,
 }
 
+/// An open stream on its way to its reader.
+pub(super) struct Streaming {
+    pub(super) opened: Opened,
+    pub(super) reply: ChatReply,
+    pub(super) tally: Tally,
+    pub(super) deadline: Moment,
+    /// The time limit that `deadline` came of.
+    pub(super) total: Duration,
+}
+
 /// One choice, open.
 struct Choice {
     number: u32,
@@ -63,7 +72,7 @@ struct Choice {
     /// Counts the call as under way until the answer has ended.
     lease: Lease,
     /// Tells the account what was used.
-    told: Told,
+    heard: Arc<Heard>,
     request_id: Option<String>,
     /// Upstream broke the answer.
     broke: bool,
@@ -78,18 +87,21 @@ pub(super) async fn open(
     deadline: Moment,
 ) -> Result<Opened, GatewayError> {
     let numbers = 0..prepared.read.choices;
-    let mut calls: FuturesUnordered<_> = numbers.map(|number| open_one(context, settings, &prepared, number, deadline)).collect();
-    let mut choices: Vec<Choice> = Vec::new();
+    let mut calls: FuturesUnordered<_> =
+        numbers.map(|number| open_one(context, settings, &prepared, tally.calls(), number, deadline)).collect();
+    // Exactly as many: a growing vector starts with room for four, kilobytes for as long as the stream lasts.
+    let mut choices: Vec<Choice> = Vec::with_capacity(calls.len());
     let mut failed = None;
-    while let Some((called, result)) = calls.next().await {
+    while let Some(result) = calls.next().await {
         match result {
             Ok(mut choice) => {
-                tally.attempted(&called, choice.request_id.take());
-                choice.told = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
+                tally.identified(choice.request_id.take());
+                choice.heard = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
+                choice.heard.produced(choice.reader.produced_bytes());
                 choices.push(choice);
             }
             Err(error) => {
-                tally.attempted(&called, upstream_request_id(&error));
+                tally.identified(upstream_request_id(&error));
                 failed = failed.or(Some(error));
             }
         }
@@ -111,15 +123,16 @@ async fn open_one(
     context: &ChatContext,
     settings: &LiveSettings,
     prepared: &Prepared,
+    log: Arc<CallLog>,
     number: u32,
     deadline: Moment,
-) -> (Vec<Region>, Result<Choice, GatewayError>) {
-    let mut attempts = Attempts::new(context, settings, &prepared.resolution, deadline);
+) -> Result<Choice, GatewayError> {
+    let mut attempts = Attempts::new(context, settings, &prepared.resolution, Answering::Streamed, log, deadline);
     let opened = attempts
         .run(|target, handle| {
             let call = upstream_call(Mode::Stream, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
             let first_byte = call.first_byte;
-            let client = std::sync::Arc::clone(&handle.client);
+            let client = Arc::clone(&handle.client);
             let reply = prepared.body.reply.clone();
             Box::pin(async move {
                 let frames = client.open_stream(call).await?;
@@ -127,8 +140,7 @@ async fn open_one(
             })
         })
         .await;
-    let called = std::mem::take(&mut attempts.called);
-    let choice = opened.map(|answered| {
+    opened.map(|answered| {
         let (frames, reader, ready) = answered.value;
         let request_id = frames.request_id().map(str::to_owned);
         Choice {
@@ -138,12 +150,11 @@ async fn open_one(
             ready,
             target: answered.target,
             lease: answered.lease,
-            told: Told::default(),
+            heard: Arc::default(),
             request_id,
             broke: false,
         }
-    });
-    (called, choice)
+    })
 }
 
 /// Waits for the first event: until then another target may still answer.
@@ -181,21 +192,14 @@ fn without_event(cause: Cause, code: &str, message: String) -> UpstreamFailure {
 }
 
 /// Replies with the channel and fills it until every choice has ended, one broke, or the client left.
-pub(super) async fn forward(
-    context: &ChatContext,
-    settings: &LiveSettings,
-    opened: Opened,
-    reply: ChatReply,
-    tally: Tally,
-    deadline: Moment,
-) {
-    let Opened { mut choices, about } = opened;
+pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Streaming>) {
+    // Fields are used where they lie: what is moved out would take its room twice in this future.
     let (sender, events) = mpsc::channel(CHANNEL_DEPTH);
-    deliver(reply, Ok(ChatAnswer::Stream { events, about }));
-    let left = deadline.since(context.ports.clock.now());
-    let ended = match tokio::time::timeout(left, forward_all(&mut choices, &sender)).await {
+    deliver(streaming.reply, Ok(ChatAnswer::Stream { events, about: streaming.opened.about }));
+    let left = streaming.deadline.since(context.ports.clock.now());
+    let ended = match tokio::time::timeout(left, forward_all(&mut streaming.opened.choices, &sender)).await {
         Ok(ended) => ended,
-        Err(_) => Err(Ended::Broken(GatewayError::DeadlineExceeded { after: settings.timeouts.total })),
+        Err(_) => Err(Ended::Broken(GatewayError::DeadlineExceeded { after: streaming.total })),
     };
     let outcome = match &ended {
         Ok(()) => JobOutcome::Completed,
@@ -204,17 +208,17 @@ pub(super) async fn forward(
     };
     if let Err(Ended::Broken(GatewayError::Upstream(failure))) = &ended {
         // A target that begins answers and breaks them is not well either.
-        for choice in choices.iter_mut().filter(|choice| choice.broke) {
+        for choice in streaming.opened.choices.iter_mut().filter(|choice| choice.broke) {
             choice.lease.failed(failure);
         }
     }
     // Closes the upstream connections of choices that have not ended, and gives the leases back.
-    drop(choices);
+    drop(streaming.opened.choices);
     let error = match ended {
         Err(Ended::Broken(error)) => Some(error),
         Ok(()) | Err(Ended::ClientGone) => None,
     };
-    tally.settle(outcome, error.as_ref());
+    streaming.tally.settle(outcome, error.as_ref());
     let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
     let sent = tokio::time::timeout(LAST_WORD, sender.send(last)).await;
     if !matches!(sent, Ok(Ok(()))) && outcome != JobOutcome::Cancelled {
@@ -293,14 +297,14 @@ impl Choice {
     }
 
     async fn hand_on(&mut self, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+        self.heard.produced(self.reader.produced_bytes());
         if self.ready.is_empty() {
             return Ok(());
         }
         let events = std::mem::take(&mut self.ready);
         for event in &events {
             if let ChatEvent::Finished { usage, service_tier, .. } = event {
-                // A second report of the same call would be a repeat: the first stands.
-                let _repeat = self.told.set((*usage, *service_tier));
+                self.heard.told(*usage, *service_tier);
             }
         }
         let sent = tokio::time::timeout(STALLED_READER, sender.send(StreamItem::Events { choice: self.number, events })).await;

@@ -1,36 +1,93 @@
 //! The account of one request: settled exactly once, whatever happens to the job.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::ServiceTier,
+    chat::{ChatResponse, ServiceTier},
     error::GatewayError,
+    estimate,
     ids::{KeyId, ModelId, Region},
     model::{ModelSpec, Target, cost},
     money::MicroUsd,
-    usage::Usage,
+    usage::{Metering, Usage},
 };
 use outcrop_supervision::Slot;
 
 use crate::{
     foundation::{LedgerWriterMsg, UsageRow},
+    ports::ChatJob,
     record::{JobOutcome, JobReport, RequestRecord},
     targets::{HealthBoard, TargetCell},
 };
 
-/// What upstream told of a call's usage; filled by whoever reads the answer.
-pub(super) type Told = Arc<OnceLock<(Usage, Option<ServiceTier>)>>;
+/// What is known of an answer that is under way, written by whoever reads it and read when the account is settled.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    told: OnceLock<(Usage, Option<ServiceTier>)>,
+    /// Bytes of text, tool calls and reasoning that have come.
+    produced: AtomicU64,
+}
+
+impl Heard {
+    /// Upstream told what the call used. A report without any token is none: the call is then estimated.
+    pub(super) fn told(&self, usage: Usage, tier: Option<ServiceTier>) {
+        if usage.total() > 0 {
+            // A second report of the same call would be a repeat: the first stands.
+            let _repeat = self.told.set((usage, tier));
+        }
+    }
+
+    /// So much has come by now.
+    pub(super) fn produced(&self, bytes: u64) {
+        self.produced.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The regions that a job called, noted as each call begins: a job may be dropped at any await of them.
+///
+/// The lock is the job's own: its futures run in one task, take it for a push, and hold it over no await.
+#[derive(Debug, Default)]
+pub(super) struct CallLog(Mutex<Vec<Region>>);
+
+impl CallLog {
+    /// A call begins.
+    pub(super) fn begun(&self, region: &Region) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(region.clone());
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.0.lock().unwrap_or_else(PoisonError::into_inner).len()).unwrap_or(u32::MAX)
+    }
+
+    fn take(&self) -> Vec<Region> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// A call whose answer is under way.
 struct OpenCall {
     choice: u32,
     spec: Arc<ModelSpec>,
     target: Target,
-    told: Told,
+    heard: Arc<Heard>,
+}
+
+/// What one call used, and where it ran.
+struct Used<'a> {
+    choice: u32,
+    spec: &'a ModelSpec,
+    target: &'a Target,
+    usage: Usage,
+    tier: Option<ServiceTier>,
+    metering: Metering,
+    outcome: JobOutcome,
 }
 
 /// Collects what a job did. Dropped without [`Tally::settle`] (a panic, a kill) it settles as lost.
@@ -44,6 +101,10 @@ pub(super) struct Tally {
     board: Arc<HealthBoard>,
     /// The target that answered last.
     cell: Option<Arc<TargetCell>>,
+    calls: Arc<CallLog>,
+    /// What each call is metered by when upstream does not get to tell.
+    prompt_tokens: u64,
+    tier: Option<ServiceTier>,
     /// Booked when the account is settled, however that comes about.
     open_calls: Vec<OpenCall>,
     settled: bool,
@@ -68,6 +129,9 @@ impl Tally {
             clock,
             board,
             cell: None,
+            calls: Arc::default(),
+            prompt_tokens: 0,
+            tier: None,
             open_calls: Vec::new(),
             settled: false,
         }
@@ -85,16 +149,26 @@ impl Tally {
         self.report.adjusted = shortened(&adjustments.to_string(), MAX_LOGGED_DETAIL_BYTES);
     }
 
-    pub(super) fn attempted(&mut self, regions: &[Region], request_id: Option<String>) {
-        self.report.attempts += u32::try_from(regions.len()).unwrap_or(u32::MAX);
-        self.report.regions_tried.extend_from_slice(regions);
+    /// What each call will be metered by, should upstream not get to tell.
+    pub(super) fn prepared(&mut self, prompt_tokens: u64, tier: Option<ServiceTier>) {
+        (self.prompt_tokens, self.tier) = (prompt_tokens, tier);
+    }
+
+    /// Where calls are noted as they begin.
+    pub(super) fn calls(&self) -> Arc<CallLog> {
+        Arc::clone(&self.calls)
+    }
+
+    /// Upstream's id of a call that ended.
+    pub(super) fn identified(&mut self, request_id: Option<String>) {
         if request_id.is_some() {
             self.report.upstream_request_id = request_id;
         }
     }
 
+    /// Calls begun so far.
     pub(super) fn attempts(&self) -> u32 {
-        self.report.attempts
+        self.calls.count()
     }
 
     pub(super) fn first_event(&mut self) {
@@ -104,40 +178,59 @@ impl Tally {
     }
 
     /// An answer began: its call is booked at the end, also when nobody is left to tell how it ended. What a cut
-    /// stream used is not told by Bedrock; a row without tokens then says that the call was made.
-    pub(super) fn opened(&mut self, choice: u32, spec: &Arc<ModelSpec>, target: &Target) -> Told {
-        let told = Told::default();
-        self.open_calls.push(OpenCall { choice, spec: Arc::clone(spec), target: target.clone(), told: Arc::clone(&told) });
-        told
+    /// stream used is not told by Bedrock, which bills it all the same: it is estimated from what came.
+    pub(super) fn opened(&mut self, choice: u32, spec: &Arc<ModelSpec>, target: &Target) -> Arc<Heard> {
+        let heard = Arc::<Heard>::default();
+        self.open_calls.push(OpenCall { choice, spec: Arc::clone(spec), target: target.clone(), heard: Arc::clone(&heard) });
+        heard
     }
 
-    /// Books what one upstream call used.
-    pub(super) fn used(
-        &mut self,
-        choice: u32,
-        spec: &ModelSpec,
-        target: &Target,
-        usage: &Usage,
-        tier: Option<ServiceTier>,
-        outcome: JobOutcome,
-    ) {
-        let price = spec.price.as_ref().map(|price| cost(price, usage, &target.class, tier));
+    /// Books a call that was answered whole.
+    pub(super) fn answered(&mut self, choice: u32, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
+        let (usage, metering) = match response.usage {
+            told if told.total() > 0 => (told, Metering::Told),
+            _ => (
+                Usage { output: estimate::answer_tokens(&response.content), ..estimate::usage(self.prompt_tokens, 0) },
+                Metering::Estimated,
+            ),
+        };
+        let tier = response.service_tier;
+        self.book(&Used { choice, spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
+    }
+
+    /// Books a call whose answer was streamed, as far as it came.
+    fn close(&mut self, call: &OpenCall, outcome: JobOutcome) {
+        let (usage, tier, metering) = match call.heard.told.get() {
+            Some((usage, tier)) => (*usage, *tier, Metering::Told),
+            None => {
+                let produced = call.heard.produced.load(Ordering::Relaxed);
+                (estimate::usage(self.prompt_tokens, produced), self.tier, Metering::Estimated)
+            }
+        };
+        self.book(&Used { choice: call.choice, spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
+    }
+
+    fn book(&mut self, used: &Used<'_>) {
+        let Used { spec, target, usage, .. } = used;
+        let price = spec.price.as_ref().map(|price| cost(price, usage, &target.class, used.tier));
         self.report.usage.get_or_insert_default().add(usage);
+        self.report.estimated |= used.metering == Metering::Estimated;
         if let Some(price) = price {
             self.report.cost = Some(self.report.cost.unwrap_or(MicroUsd(0)).plus(price));
         }
         let cell = self.board.cell(&spec.id, &target.region);
-        cell.meters().used(usage, price);
+        cell.meters().used(usage, price, used.metering);
         self.cell = Some(cell);
         let row = UsageRow {
             request: self.record.id().clone(),
-            choice,
+            choice: used.choice,
             key: self.key.clone(),
             model: spec.id.clone(),
             region: target.region.clone(),
             usage: *usage,
+            metering: used.metering,
             cost: price,
-            outcome,
+            outcome: used.outcome,
         };
         if self.ledger.cast(LedgerWriterMsg::Record(Box::new(row))).is_err() {
             metrics::counter!("outcrop_ledger_rows_lost_total").increment(1);
@@ -155,14 +248,27 @@ impl Tally {
     fn write(&mut self, outcome: JobOutcome) {
         self.settled = true;
         for call in std::mem::take(&mut self.open_calls) {
-            let (usage, tier) = call.told.get().copied().unwrap_or_default();
-            self.used(call.choice, &call.spec, &call.target, &usage, tier, outcome);
+            self.close(&call, outcome);
         }
+        self.report.attempts = self.calls.count();
+        self.report.regions_tried = self.calls.take();
         self.report.outcome = outcome;
         let report = std::mem::take(&mut self.report);
         count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
         self.record.set_job(report);
     }
+}
+
+/// The account of a job that the lane refused: nothing to settle, but the log line shall say so.
+pub(super) fn refused(job: &ChatJob, error: &GatewayError, queue_wait: Duration) {
+    job.record.set_job(JobReport {
+        outcome: JobOutcome::Failed,
+        error_class: Some(error.class()),
+        error_detail: Some(error.to_string()),
+        model_asked: shortened(job.request.model.as_deref().unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
+        queue_wait,
+        ..JobReport::default()
+    });
 }
 
 /// Longest name of a caller's in a log line; ids and ARNs are shorter.

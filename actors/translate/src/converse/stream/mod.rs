@@ -41,6 +41,8 @@ pub struct StreamReader {
     stop: Option<Stop>,
     metadata: Option<Metadata>,
     finished: Option<StreamEnd>,
+    /// Bytes of text, tool calls and reasoning that the model wrote, shown to the client or not.
+    produced: u64,
 }
 
 /// How a stream ended.
@@ -116,7 +118,15 @@ impl StreamReader {
             stop: None,
             metadata: None,
             finished: None,
+            produced: 0,
         }
+    }
+
+    /// Bytes of text, tool calls and reasoning that the model has written so far, shown to the client or not: what a
+    /// stream that is cut is metered by.
+    #[must_use]
+    pub fn produced_bytes(&self) -> u64 {
+        self.produced
     }
 
     /// Reads one event and appends what it means to `out`. Unknown events mean nothing.
@@ -202,14 +212,21 @@ impl StreamReader {
         let wire_index = event.content_block_index;
         let delta = event.delta;
         if let Some(text) = delta.text {
+            self.wrote(&text);
             self.on_text(wire_index, text, out);
         } else if let Some(input) = delta.tool_use {
+            self.wrote(&input.input);
             self.on_tool_input(wire_index, input.input, out);
         } else if let Some(reasoning) = delta.reasoning_content {
+            self.wrote(reasoning.text.as_deref().or(reasoning.redacted_content.as_deref()).unwrap_or_default());
             self.on_reasoning(wire_index, reasoning, out);
         } else if let Some(citation) = delta.citation {
             self.on_citation(wire_index, citation, out);
         }
+    }
+
+    fn wrote(&mut self, text: &str) {
+        self.produced = self.produced.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
     }
 
     fn on_text(&mut self, wire_index: u32, text: String, out: &mut Vec<ChatEvent>) {

@@ -388,3 +388,22 @@ proptest! {
         prop_assert_eq!(collected(play(&context, &answer_of(&split, "end_turn")).0), in_one);
     }
 }
+
+#[test]
+fn everything_the_model_writes_is_counted_shown_or_not() {
+    let delta = |delta: Value| ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": delta}));
+    let script = answer_of(
+        &[
+            delta(json!({"reasoningContent": {"text": "hmm"}})),
+            delta(json!({"reasoningContent": {"signature": "not counted"}})),
+            delta(json!({"text": "r\u{e9}"})),
+            delta(json!({"toolUse": {"input": "{}"}})),
+        ],
+        "end_turn",
+    );
+    let mut reader = StreamReader::new(ReplyContext { reasoning: ReasoningVisibility::Hidden, ..ReplyContext::default() });
+    for (event, payload) in &script {
+        reader.read(event, payload.to_string().as_bytes(), &mut Vec::new()).unwrap();
+    }
+    assert_eq!(reader.produced_bytes(), 3 + 3 + 2);
+}

@@ -1,0 +1,158 @@
+//! Calls that nobody waits for any more: what targets learn of them, and whether their probes come back.
+
+use std::{sync::Arc, time::Duration};
+
+use outcrop_domain::{error::Cause, routing::Gate};
+use outcrop_gateway::{
+    ports::ChatAnswer,
+    settings::{LiveSettings, Timeouts},
+    targets::TargetHealth,
+};
+use tokio::sync::mpsc;
+
+use super::kit::{LIMITS, Step, TestTree, hello, settings, start_event};
+
+const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
+
+async fn health(tree: &TestTree) -> TargetHealth {
+    tree.gateway.ports().describe().await.targets[0].targets[0].clone()
+}
+
+/// Asks the first region, which says nothing, and gives up after so long.
+async fn give_up_after(tree: &TestTree, seconds: u64, stream: bool) {
+    tree.regions[0].then(Step::Hang);
+    let body = hello(stream);
+    let asked = tokio::time::timeout(Duration::from_secs(seconds), tree.ask(&body)).await;
+    assert!(asked.is_err(), "answered: {asked:?}");
+    tree.regions[0].dropped.notified().await;
+    tree.until(|| tree.reports.0.lock().unwrap().last().is_some_and(|report| report.as_ref().unwrap().usage.is_none())).await;
+}
+
+/// Lets the first region answer once, so that its usual time is known.
+async fn acquainted(tree: &TestTree, stream: bool) {
+    tree.regions[0].then(Step::Text("well"));
+    match tree.ask(&hello(stream)).await.unwrap() {
+        ChatAnswer::Stream { mut events, .. } => while events.recv().await.is_some() {},
+        ChatAnswer::Whole { .. } => {}
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_swallows_calls_is_found_out_by_clients_that_lose_patience() {
+    for (stream, patience) in [(true, 6), (false, 31)] {
+        let tree = TestTree::start(&TWO).await;
+        acquainted(&tree, stream).await;
+        give_up_after(&tree, patience, stream).await;
+        let first = health(&tree).await;
+        assert!(matches!(first.gate, Gate::Open { .. }), "{first:?}");
+        assert_eq!((first.cause, first.failure_windows, first.in_flight, first.failed), (Some("timeout"), 1, 0, 1));
+        tree.ask_text().await.unwrap();
+        assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (2, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_early_teaches_nothing() {
+    for (stream, patience) in [(true, 4), (false, 29)] {
+        let tree = TestTree::start(&TWO).await;
+        acquainted(&tree, stream).await;
+        give_up_after(&tree, patience, stream).await;
+        let first = health(&tree).await;
+        assert_eq!((first.gate, first.failed), (Gate::Closed, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_the_first_answer_the_first_byte_timeout_is_the_measure() {
+    let settings = LiveSettings { timeouts: Timeouts { first_byte: Duration::from_secs(20), ..Timeouts::default() }, ..settings() };
+    let tree = TestTree::with(&TWO, settings, LIMITS).await;
+    give_up_after(&tree, 19, true).await;
+    assert_eq!(health(&tree).await.gate, Gate::Closed);
+    give_up_after(&tree, 21, true).await;
+    assert_eq!(health(&tree).await.cause, Some("timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_answers_others_meanwhile_is_not_silent() {
+    let tree = Arc::new(TestTree::start(&TWO).await);
+    acquainted(&tree, true).await;
+    let hanging = tokio::spawn({
+        let tree = Arc::clone(&tree);
+        async move { give_up_after(&tree, 10, true).await }
+    });
+    tree.until(|| tree.regions[0].calls() == 2).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    acquainted(&tree, true).await;
+    hanging.await.unwrap();
+    assert_eq!(health(&tree).await.gate, Gate::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_deadline_teaches_when_the_silence_was_long() {
+    let settings = LiveSettings { timeouts: Timeouts { total: Duration::from_secs(40), ..Timeouts::default() }, ..settings() };
+    let tree = TestTree::with(&TWO, settings, LIMITS).await;
+    acquainted(&tree, false).await;
+    tree.regions[0].then(Step::Hang);
+    assert_eq!(tree.ask_text().await.unwrap_err().class(), "deadline_exceeded");
+    tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
+    assert_eq!(health(&tree).await.cause, Some("timeout"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_given_up_at_any_point_can_be_tried_again() {
+    for point in [Point::Called, Point::Opening, Point::BeforeFirstEvent, Point::Streaming] {
+        for end in [End::ClientLeaves, End::JobKilled] {
+            let tree = Arc::new(TestTree::start(&TWO).await);
+            tree.regions[0].then(Step::Fail(Cause::Unavailable, "down"));
+            tree.ask_text().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let _feed = probe_and_end(&tree, point, end).await;
+            tree.until(|| tree.reports.0.lock().unwrap().len() == 2).await;
+            tree.regions[0].then(Step::Text("back"));
+            assert!(tree.ask_text().await.unwrap().contains("back"), "{point:?} {end:?}: the probe was not given back");
+        }
+    }
+}
+
+/// Where a probe is when it is given up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Point {
+    Called,
+    Opening,
+    BeforeFirstEvent,
+    Streaming,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    ClientLeaves,
+    JobKilled,
+}
+
+async fn probe_and_end(tree: &Arc<TestTree>, point: Point, end: End) -> mpsc::Sender<Result<bytes::Bytes, String>> {
+    let (feed, chunks) = mpsc::channel(4);
+    tree.regions[0].then(match point {
+        Point::Called | Point::Opening => Step::Hang,
+        Point::BeforeFirstEvent | Point::Streaming => Step::Feed(chunks),
+    });
+    if point == Point::Streaming {
+        feed.send(Ok(start_event())).await.unwrap();
+    }
+    let asking = tokio::spawn({
+        let tree = Arc::clone(tree);
+        async move {
+            let answer = tree.ask(&hello(point != Point::Called)).await;
+            // Held as a client holds it that reads on.
+            std::future::pending::<()>().await;
+            drop(answer);
+        }
+    });
+    tree.until(|| tree.regions[0].calls() == 2).await;
+    // What is under way after the call (its answer, the first event) happens without any time passing.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    match end {
+        End::ClientLeaves => asking.abort(),
+        End::JobKilled => assert!(tree.gateway.ports().chat.kill_one_job().await),
+    }
+    feed
+}
