@@ -161,7 +161,7 @@ impl Stamp {
         ];
         for (start, width, mut value) in fields {
             for digit in stamp.iter_mut().skip(start).take(width).rev() {
-                *digit = DIGITS[(value % 10) as usize];
+                *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
                 value /= 10;
             }
         }
@@ -177,8 +177,6 @@ impl Stamp {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
 /// A hash in lower-case hexadecimal.
 struct Hex([u8; 64]);
 
@@ -186,7 +184,7 @@ impl Hex {
     fn of(hash: [u8; 32]) -> Self {
         let mut text = [0; 64];
         for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(hash) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+            *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
         }
         Self(text)
     }
@@ -198,6 +196,11 @@ impl Hex {
     fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// Of a number below 16.
+fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble }
 }
 
 /// Digits and letters only, so that the text is always there.
