@@ -1,0 +1,246 @@
+//! Which target to ask when the shadows say that all are full: one real request, where the shadow is least sure.
+
+use std::time::Duration;
+
+use super::view::{Demand, Home, RESOURCES, RouteRequest, TargetSet, TargetView};
+use crate::clock::Moment;
+
+/// A target whose margin alone is missing is not asked within so long of its last refusal: that refusal was about the margin.
+const DIP_REST: Duration = Duration::from_secs(1);
+/// A request at its deadline that is short by at most this share of a depth tests sooner: the shadow's error is as large.
+const CLOSE: f64 = 0.05;
+/// ...but not sooner than this after the last test.
+const CLOSE_GAP: Duration = Duration::from_secs(8);
+/// A target that is short by more than this share of its depth...
+const FAR: f64 = 0.5;
+/// ...is not tested for so long after its level was measured: the answer is known.
+const FAR_REST: Duration = Duration::from_secs(30);
+/// A request may be so much larger than a depth and still test it: the depth itself is an estimate.
+const DEPTH_DOUBT: f64 = 0.9;
+/// A request larger than every depth tests the deepest bucket once in so long: it may be the depth that is wrong.
+const GIANT_GAP: Duration = Duration::from_secs(60);
+
+/// What a target's owner publishes for probing, beside the [`TargetView`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProbeView {
+    /// When the last probe was sent there. Claim a probe by setting this with compare-exchange.
+    pub probed: Option<Moment>,
+    /// By resource, in the order of [`Resource::ALL`](super::view::Resource::ALL).
+    pub resources: [ResourceProbe; RESOURCES],
+}
+
+/// What is needed of one resource.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ResourceProbe {
+    /// Least pause between probes.
+    pub gap: Duration,
+    /// Last refusal.
+    pub refused: Option<Moment>,
+    /// Last time the level was measured.
+    pub synced: Moment,
+}
+
+/// When a request asks for a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// It came in and everything is full: it may still wait.
+    Arrival,
+    /// Its deadline has come: otherwise it is refused.
+    Deadline,
+}
+
+/// One call to a target that is full as far as its shadow knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// The shadow has room, but for its margin: the call will most likely be answered, and teaches nothing.
+    Dip(usize),
+    /// The shadow has no room: an answer would be news. Claim it by setting [`ProbeView::probed`] with compare-exchange.
+    Test(usize),
+}
+
+/// The probe that is due, or `None`. Pure; the caller pays from the [`RetryBudget`](super::budget::RetryBudget), once per
+/// request.
+///
+/// Tests go to the target untested for longest. Dips are for requests at their deadline, which would be refused otherwise,
+/// and go where most room is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its
+/// prefix and move it.
+#[must_use]
+pub fn probe(
+    request: &RouteRequest,
+    targets: &[TargetView],
+    probes: &[ProbeView],
+    sticky: Option<Home>,
+    urgency: Urgency,
+    now: Moment,
+) -> Option<Probe> {
+    let candidates = super::adaptive::candidates(request, targets);
+    let home = super::adaptive::warm_home(request, targets, candidates, sticky, now);
+    let usable = home.map_or(candidates, |(index, _)| TargetSet::only(index));
+    let mut dip: Option<(usize, f64)> = None;
+    let mut test: Option<(usize, Option<Moment>)> = None;
+    for (index, (target, probe)) in members(targets, probes, usable) {
+        let missing = missing(&request.demand, target);
+        if missing <= 0.0 {
+            let rested = last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
+            if urgency == Urgency::Deadline && rested && dip.is_none_or(|(_, least)| missing < least) {
+                dip = Some((index, missing));
+            }
+        } else if due(&request.demand, target, probe, missing, urgency, now) && test.is_none_or(|(_, last)| probe.probed < last) {
+            test = Some((index, probe.probed));
+        }
+    }
+    let dip = dip.map(|(index, _)| Probe::Dip(index));
+    dip.or_else(|| test.map(|(index, _)| Probe::Test(index))).or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
+}
+
+fn members<'a>(
+    targets: &'a [TargetView],
+    probes: &'a [ProbeView],
+    set: TargetSet,
+) -> impl Iterator<Item = (usize, (&'a TargetView, &'a ProbeView))> {
+    targets.iter().zip(probes).enumerate().filter(move |(index, _)| set.contains(*index))
+}
+
+/// What the fullest known resource lacks for the demand, as a share of its depth; negative when only margins are missing.
+fn missing(demand: &Demand, target: &TargetView) -> f64 {
+    let known = target.resources.iter().zip(demand.0).filter(|(view, _)| view.known);
+    known.map(|(view, amount)| (amount - view.level) / view.depth).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn last_refused(probe: &ProbeView) -> Option<Moment> {
+    probe.resources.iter().filter_map(|resource| resource.refused).max()
+}
+
+fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, urgency: Urgency, now: Moment) -> bool {
+    let tokens = target.tokens();
+    if tokens.known && tokens.depth < DEPTH_DOUBT * demand.tokens() {
+        return false;
+    }
+    let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
+    if missing > FAR && now.since(measured) < FAR_REST {
+        return false;
+    }
+    // The resources that are short say how often to ask.
+    let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
+    let gaps = short.filter(|((view, amount), _)| view.known && *amount > view.level).map(|(_, resource)| resource.gap);
+    let gap = gaps.max().unwrap_or_default();
+    rested(probe, if urgency == Urgency::Deadline && missing <= CLOSE { gap.min(CLOSE_GAP) } else { gap }, now)
+}
+
+/// Is the last test, and the last refusal, at least `gap` ago?
+fn rested(probe: &ProbeView, gap: Duration, now: Moment) -> bool {
+    last_refused(probe).max(probe.probed).is_none_or(|last| now.since(last) >= gap)
+}
+
+/// For a request that no bucket holds: the deepest one, when it is full and rested.
+fn giant(request: &RouteRequest, targets: &[TargetView], probes: &[ProbeView], usable: TargetSet, now: Moment) -> Option<usize> {
+    if members(targets, probes, usable).any(|(_, (target, _))| target.holds(&request.demand)) {
+        return None;
+    }
+    let deepest = members(targets, probes, usable).max_by(|(_, (a, _)), (_, (b, _))| a.tokens().depth.total_cmp(&b.tokens().depth));
+    let (index, (target, probe)) = deepest?;
+    let full = target.fits(&Demand::of_tokens(target.tokens().depth));
+    (full && rested(probe, GIANT_GAP, now)).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{
+        Gate,
+        view::{CacheLife, Resource, ResourceView, Spill, TargetSet},
+    };
+
+    const NOW: Moment = Moment(Duration::from_secs(1_000));
+
+    fn request(tokens: f64) -> RouteRequest {
+        RouteRequest {
+            demand: Demand::of_tokens(tokens),
+            prefix: 0.0,
+            affinity: 1,
+            cache: CacheLife::Short,
+            arrived: NOW,
+            deadline: NOW,
+            spill: Spill::Allowed,
+            allowed: TargetSet::ALL,
+            tried: TargetSet::EMPTY,
+            draw: 0.5,
+            turn: 0,
+        }
+    }
+
+    fn target(depth: f64, level: f64) -> TargetView {
+        let tokens = ResourceView { rate: depth / 60.0, depth, level, margin: 0.01, known: true, refills_after: None };
+        TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(1) }
+    }
+
+    fn ago(seconds: u64) -> Moment {
+        Moment(NOW.0 - Duration::from_secs(seconds))
+    }
+
+    fn probed(seconds: u64, gap: u64) -> ProbeView {
+        let resource = ResourceProbe { gap: Duration::from_secs(gap), refused: None, synced: ago(600) };
+        ProbeView { probed: Some(ago(seconds)), resources: [resource; RESOURCES] }
+    }
+
+    #[test]
+    fn the_target_unprobed_for_longest_is_asked() {
+        let targets = [target(1e5, 0.0), target(1e5, 0.0), target(1e5, 0.0)];
+        let probes = [probed(10, 2), probed(90, 2), probed(40, 2)];
+        assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Arrival, NOW), Some(Probe::Test(1)));
+    }
+
+    #[test]
+    fn no_target_is_asked_before_its_gap_has_passed_since_probe_and_refusal() {
+        let targets = [target(1e5, -1e4)];
+        assert_eq!(probe(&request(1e4), &targets, &[probed(5, 6)], None, Urgency::Arrival, NOW), None);
+        assert_eq!(probe(&request(1e4), &targets, &[probed(6, 6)], None, Urgency::Arrival, NOW), Some(Probe::Test(0)));
+        let mut refused = probed(60, 6);
+        refused.resources[1].refused = Some(ago(1));
+        assert_eq!(probe(&request(1e4), &targets, &[refused], None, Urgency::Arrival, NOW), None);
+    }
+
+    #[test]
+    fn at_its_deadline_a_request_that_is_nearly_there_asks_sooner() {
+        let targets = [target(1e5, 9_000.0)];
+        assert_eq!(probe(&request(1e4), &targets, &[probed(10, 60)], None, Urgency::Arrival, NOW), None);
+        assert_eq!(probe(&request(1e4), &targets, &[probed(10, 60)], None, Urgency::Deadline, NOW), Some(Probe::Test(0)));
+        assert_eq!(probe(&request(1e4), &targets, &[probed(7, 60)], None, Urgency::Deadline, NOW), None);
+    }
+
+    #[test]
+    fn a_request_at_its_deadline_may_dip_into_the_margin_where_most_is_left() {
+        let targets = [target(1e5, 1.02e4), target(1e5, 1.09e4)];
+        let mut probes = [probed(0, 60); 2];
+        assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Arrival, NOW), None);
+        assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Deadline, NOW), Some(Probe::Dip(1)));
+        probes[1].resources[1].refused = Some(ago(0));
+        assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Deadline, NOW), Some(Probe::Dip(0)));
+    }
+
+    #[test]
+    fn what_was_measured_far_short_is_not_asked_again() {
+        let targets = [target(1e5, -6e4)];
+        let mut measured = probed(10, 2);
+        assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), Some(Probe::Test(0)));
+        measured.resources[1].synced = ago(29);
+        assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), None);
+    }
+
+    #[test]
+    fn closed_and_tried_targets_are_not_asked() {
+        let mut tried = request(1e4);
+        tried.tried.insert(0);
+        let closed = TargetView { gate: Gate::Open { until: ago(0) }, ..target(1e5, 0.0) };
+        assert_eq!(probe(&tried, &[target(1e5, 0.0), closed], &[probed(90, 2); 2], None, Urgency::Deadline, NOW), None);
+    }
+
+    #[test]
+    fn a_request_larger_than_every_bucket_asks_the_deepest_full_one_once_a_minute() {
+        let targets = [target(1e4, 1e4), target(2e4, 2e4)];
+        assert_eq!(probe(&request(9e4), &targets, &[probed(60, 2); 2], None, Urgency::Arrival, NOW), Some(Probe::Test(1)));
+        assert_eq!(probe(&request(9e4), &targets, &[probed(59, 2); 2], None, Urgency::Arrival, NOW), None);
+        let used = [target(1e4, 1e4), target(2e4, 1e4)];
+        assert_eq!(probe(&request(9e4), &used, &[probed(60, 2); 2], None, Urgency::Arrival, NOW), None);
+    }
+}

@@ -1,0 +1,274 @@
+use proptest::prelude::*;
+
+use super::*;
+
+mod replay;
+
+fn at(seconds: f64) -> Moment {
+    Moment(Duration::from_secs_f64(seconds))
+}
+
+/// 6,000 tokens a minute: 100 a second, 6,000 deep.
+fn known() -> Shadow {
+    Shadow::prior(Resource::Tokens, 6_000.0, at(0.0), at(0.0))
+}
+
+/// Sends and has it refused a round trip later.
+fn refuse(shadow: &mut Shadow, seconds: f64, amount: f64) {
+    let before = shadow.send(at(seconds), amount);
+    shadow.refused(at(seconds + 0.1), amount, at(seconds), before);
+}
+
+#[test]
+fn what_is_given_back_refills_the_bucket_to_where_it_was() {
+    let mut shadow = known();
+    for _ in 0..10 {
+        shadow.send(at(1.0), 100.0);
+    }
+    assert_eq!(shadow.view().level, 5_000.0);
+    for _ in 0..10 {
+        shadow.settle(at(1.0), 100.0, 0.0);
+    }
+    assert_eq!(shadow.view().level, 6_000.0);
+    assert_eq!(shadow.floor(), 0.0);
+}
+
+#[test]
+fn the_bucket_refills_at_its_rate_up_to_its_depth() {
+    let mut shadow = known();
+    shadow.send(at(1.0), 3_000.0);
+    shadow.advance(at(11.0));
+    assert!((shadow.view().level - 4_000.0).abs() < 1e-6);
+    assert!((shadow.eta(4_940.0) - 10.0).abs() < 1e-6, "with the margin of 1 %");
+    shadow.advance(at(1_000.0));
+    assert_eq!(shadow.view().level, 6_000.0);
+}
+
+#[test]
+fn fifty_refusals_together_are_one_correction() {
+    let mut shadow = known();
+    let sent: Vec<f64> = (0..50).map(|_| shadow.send(at(100.0), 100.0)).collect();
+    let (rate, margin) = (shadow.view().rate, shadow.view().margin);
+    for (number, before) in (0u32..).zip(&sent) {
+        shadow.refused(at(100.0 + 0.1 + 0.003 * f64::from(number)), 100.0, at(100.0), *before);
+    }
+    let view = shadow.view();
+    assert!(view.rate >= 0.85 * rate, "{} of {rate}", view.rate);
+    assert!((view.margin - margin - 0.015).abs() < 1e-3, "{}", view.margin);
+    assert!(view.level <= 100.0, "all that is left is less than what was refused: {}", view.level);
+    assert_eq!(shadow.gap(), Duration::from_secs(4), "doubled once");
+    assert!(shadow.eta(100.0) < 3.0, "and usable again within seconds");
+}
+
+#[test]
+fn a_refusal_puts_the_level_below_what_was_refused() {
+    let mut shadow = known();
+    shadow.send(at(50.0), 2_000.0);
+    refuse(&mut shadow, 50.0, 1_000.0);
+    let level = shadow.view().level;
+    assert!(level < 1_000.0 && level > 900.0, "{level}");
+}
+
+#[test]
+fn a_margin_is_forgotten_with_its_half_life() {
+    let mut shadow = known();
+    refuse(&mut shadow, 10.0, 1_000.0);
+    assert!((shadow.view().margin - 0.025).abs() < 1e-4);
+    shadow.advance(at(100.1));
+    assert!((shadow.view().margin - 0.0175).abs() < 1e-4);
+    for second in 0..20 {
+        refuse(&mut shadow, 200.0 + 2.0 * f64::from(second), 1_000.0);
+    }
+    assert!(shadow.view().margin <= MARGIN_MAX);
+}
+
+#[test]
+fn the_first_refusal_makes_an_unknown_resource_a_limit() {
+    let mut shadow = Shadow::unknown(Resource::Tokens, at(0.0), at(0.0));
+    assert!(shadow.fits(1e9), "what never refused is no limit");
+    for second in 1..=60 {
+        let before = shadow.send(at(f64::from(second)), 1_000.0);
+        assert_eq!(before, f64::INFINITY);
+        shadow.granted(at(f64::from(second) + 0.5), 1_000.0, before);
+    }
+    refuse(&mut shadow, 61.0, 1_000.0);
+    let view = shadow.view();
+    // 60,500 within 60 and up to 65 seconds, and a bucket of 60 seconds: at least 480 a second.
+    assert!(view.known && view.rate > 470.0 && view.rate < 530.0, "{view:?}");
+    assert!(view.level <= 500.0 && !shadow.fits(1_000.0));
+}
+
+#[test]
+fn an_answer_without_room_raises_level_and_rate() {
+    let mut shadow = known();
+    shadow.send(at(20.0), 6_000.0);
+    let before = shadow.send(at(20.0), 500.0);
+    let rate = shadow.view().rate;
+    shadow.granted(at(21.0), 500.0, before);
+    let view = shadow.view();
+    // It had nothing and must have had 500: half of 500 over the 21 seconds since the start, per second.
+    assert!(view.rate > rate + 10.0 && view.rate < rate + 15.0, "{} {rate}", view.rate);
+    assert!((view.level - 100.0).abs() < 20.0, "what was missing is added, and a second's refill: {}", view.level);
+}
+
+#[test]
+fn answers_in_a_row_without_room_weigh_more_and_more() {
+    let mut shadow = known();
+    shadow.send(at(20.0), 6_000.0);
+    let rises: Vec<f64> = (0..6)
+        .map(|probe| {
+            let now = 21.0 + 2.0 * f64::from(probe);
+            let rate = shadow.view().rate;
+            let before = shadow.send(at(now), 20.0 + shadow.view().level.max(0.0));
+            shadow.granted(at(now + 1.0), 20.0 + before.max(0.0), before);
+            shadow.view().rate / rate
+        })
+        .collect();
+    assert!(rises.windows(2).take(2).all(|pair| pair[1] > pair[0]), "{rises:?}");
+    assert!(rises.iter().all(|rise| *rise <= 1.15 + 1e-9), "{rises:?}");
+    refuse(&mut shadow, 60.0, 5_000.0);
+    assert_eq!(shadow.gain, 1.0, "a refusal ends the row");
+}
+
+#[test]
+fn a_call_that_took_from_the_margin_alone_is_news_only_when_all_is_quiet() {
+    let mut shadow = known();
+    refuse(&mut shadow, 10.0, 1_000.0);
+    let rate = shadow.view().rate;
+    shadow.granted(at(20.0), 10.0, 20.0);
+    assert_eq!(shadow.view().rate, rate, "ten seconds after a refusal");
+    shadow.granted(at(41.0), 10.0, 20.0);
+    assert_eq!((shadow.gain, shadow.gap()), (2.0, GAP_MIN));
+}
+
+#[test]
+fn the_rate_creeps_only_while_the_demand_stands_at_the_limit() {
+    let mut shadow = known();
+    for second in 1..600 {
+        shadow.advance(at(f64::from(second)));
+    }
+    assert_eq!(shadow.view().rate, 100.0);
+    for second in 600..660 {
+        shadow.limited(at(f64::from(second)));
+        shadow.advance(at(f64::from(second) + 0.5));
+    }
+    let rate = shadow.view().rate;
+    assert!(rate > 101.5 && rate < 105.0, "{rate}");
+    shadow.advance(at(700.0));
+    assert!(shadow.view().rate < rate * 1.001, "and no longer than that");
+}
+
+#[test]
+fn granted_use_proves_a_rate() {
+    let mut shadow = known();
+    for second in 0..120 {
+        shadow.send(at(f64::from(second)), 600.0);
+    }
+    shadow.advance(at(120.0));
+    // 69,000 in 115 seconds from a bucket of at most 60 seconds: nearly 400 a second.
+    let rate = shadow.view().rate;
+    assert!(rate > 360.0 && rate < 400.0, "{rate}");
+}
+
+#[test]
+fn a_snapshot_brings_the_bucket_back_as_it_was() {
+    let mut shadow = known();
+    shadow.send(at(10.0), 4_000.0);
+    refuse(&mut shadow, 10.0, 1_900.0);
+    let text = serde_json::to_string(&shadow.snapshot()).unwrap();
+    let kept: ShadowSnapshot = serde_json::from_str(&text).unwrap();
+    let restored = Shadow::restore(Resource::Tokens, &kept, Duration::from_secs(10), at(5.0), at(0.0)).view();
+    let before = shadow.view();
+    assert!((restored.rate - before.rate).abs() < 1e-9 && (restored.depth - before.depth).abs() < 1e-6);
+    assert_eq!(restored.margin, before.margin);
+    assert!((restored.level - before.level - 10.0 * before.rate).abs() < 1e-6, "it refilled meanwhile");
+    let stale = Shadow::restore(Resource::Tokens, &kept, Duration::from_secs(901), at(5.0), at(0.0)).view();
+    assert_eq!(stale.level, stale.depth / 2.0);
+}
+
+#[test]
+fn snapshots_that_make_no_sense_are_forgotten() {
+    let sound = known().snapshot();
+    let kept = [
+        ShadowSnapshot { known: false, ..sound },
+        ShadowSnapshot { rate: f64::NAN, ..sound },
+        ShadowSnapshot { rate: 0.0, ..sound },
+        ShadowSnapshot { depth: -1.0, ..sound },
+    ];
+    for snapshot in kept {
+        let shadow = Shadow::restore(Resource::Tokens, &snapshot, Duration::ZERO, at(0.0), at(0.0));
+        assert!(!shadow.view().known, "{snapshot:?}");
+    }
+    let unknown_model = ShadowSnapshot { model: 99, ..sound };
+    let shadow = Shadow::restore(Resource::Tokens, &unknown_model, Duration::ZERO, at(0.0), at(0.0));
+    assert!(shadow.view().known && shadow.snapshot().model == 0);
+    assert!(!Shadow::prior(Resource::Tokens, f64::NAN, at(0.0), at(0.0)).view().known);
+}
+
+/// What can happen to a shadow, and how much later.
+#[derive(Debug, Clone)]
+enum Step {
+    Send(f64),
+    Settle(f64),
+    Refused,
+    Granted,
+    Limited,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(f64, Step)>> {
+    let step = prop_oneof![
+        4 => (0.0..3_000.0).prop_map(Step::Send),
+        3 => (0.0..2.0).prop_map(Step::Settle),
+        1 => Just(Step::Refused),
+        1 => Just(Step::Granted),
+        1 => Just(Step::Limited),
+    ];
+    prop::collection::vec((prop_oneof![3 => 0.0..2.0, 1 => 0.0..200.0], step), 0..200)
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_numbers_stay_sound(steps in steps(), unknown in any::<bool>()) {
+        let mut shadow = if unknown { Shadow::unknown(Resource::Tokens, at(0.0), at(0.0)) } else { known() };
+        let (mut now, mut open) = (0.0, std::collections::VecDeque::new());
+        for (pause, step) in steps {
+            now += pause;
+            match step {
+                Step::Send(amount) => open.push_back((amount, now, shadow.send(at(now), amount))),
+                Step::Settle(share) => if let Some((amount, _, _)) = open.pop_front() {
+                    shadow.settle(at(now), amount, amount * share);
+                },
+                Step::Refused => if let Some((amount, sent, before)) = open.pop_back() {
+                    shadow.refused(at(now), amount, at(sent), before);
+                },
+                Step::Granted => if let Some((amount, _, before)) = open.back() {
+                    shadow.granted(at(now), *amount, *before);
+                },
+                Step::Limited => shadow.limited(at(now)),
+            }
+            let view = shadow.view();
+            prop_assert!(view.rate > 0.0 && view.rate.is_finite(), "{view:?}");
+            prop_assert!(view.depth > 0.0 && view.depth.is_finite(), "{view:?}");
+            prop_assert!(view.level <= view.depth && view.level >= -view.depth, "{view:?}");
+            prop_assert!((MARGIN_MIN - 1e-9..=MARGIN_MAX + 1e-9).contains(&view.margin), "{view:?}");
+            prop_assert!(shadow.floor() >= 0.0 && shadow.floor().is_finite());
+            prop_assert!((GAP_MIN..=GAP_MAX).contains(&shadow.gap()));
+        }
+    }
+
+    #[test]
+    fn a_rate_never_grows_by_calls_that_had_room(calls in prop::collection::vec((0.01..5.0f64, 1.0..4_000.0f64, 0.0..1.0f64), 1..300)) {
+        let mut shadow = known();
+        let mut now = 0.0;
+        for (pause, amount, share) in calls {
+            now += pause;
+            shadow.advance(at(now));
+            if shadow.fits(amount) {
+                let before = shadow.send(at(now), amount);
+                prop_assert!(before >= amount);
+                shadow.settle(at(now + pause / 2.0), amount, amount * share);
+            }
+            prop_assert!(shadow.view().rate <= 100.0 + 1e-9);
+        }
+    }
+}

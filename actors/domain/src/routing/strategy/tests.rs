@@ -1,0 +1,121 @@
+use std::time::Duration;
+
+use proptest::prelude::{Just, any, prop, prop_assert_eq, prop_oneof, proptest};
+use proptest::strategy::Strategy as _;
+
+use super::*;
+use crate::routing::view::{CacheLife, Demand, FirstByte, ResourceView, Spill};
+
+const NOW: Moment = Moment(Duration::from_secs(1_000));
+
+fn request() -> RouteRequest {
+    RouteRequest {
+        demand: Demand::of_tokens(1_000.0),
+        prefix: 0.0,
+        affinity: 7,
+        cache: CacheLife::Short,
+        arrived: NOW,
+        deadline: NOW,
+        spill: Spill::Allowed,
+        allowed: TargetSet::ALL,
+        tried: TargetSet::EMPTY,
+        draw: 0.5,
+        turn: 0,
+    }
+}
+
+fn full(id: u64) -> TargetView {
+    let tokens = ResourceView { rate: 100.0, depth: 6_000.0, level: 0.0, margin: 0.0, known: true, refills_after: None };
+    TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(id) }
+}
+
+fn timed(id: u64, seconds: f64, ago: u64) -> TargetView {
+    let measured = Moment(NOW.0 - Duration::from_secs(ago));
+    TargetView { first_byte: Some(FirstByte { seconds, measured }), ..TargetView::unknown(id) }
+}
+
+#[test]
+fn round_robin_begins_at_the_next_target_and_passes_over_full_ones() {
+    let targets = [TargetView::unknown(1), full(2), TargetView::unknown(3)];
+    let turns: Vec<Decision> =
+        (0..6).map(|turn| plan(Strategy::RoundRobin, &RouteRequest { turn, ..request() }, &targets, None, NOW)).collect();
+    assert_eq!(turns, [0, 2, 2, 0, 2, 2].map(Decision::Send));
+    let ten_seconds = Decision::Full { eta: Some(Duration::from_secs(10)) };
+    assert_eq!(plan(Strategy::RoundRobin, &request(), &[full(1)], None, NOW), ten_seconds);
+    assert_eq!(plan(Strategy::RoundRobin, &request(), &[], None, NOW), Decision::None { reopens: None });
+}
+
+#[test]
+fn the_fastest_target_is_chosen_and_an_unmeasured_one_measured_first() {
+    let targets = [timed(1, 2.0, 1), timed(2, 1.0, 1), full(3)];
+    assert_eq!(plan(Strategy::LowestLatency, &request(), &targets, None, NOW), Decision::Send(1));
+    let unmeasured = [timed(1, 2.0, 1), timed(2, 1.0, 1), TargetView::unknown(3)];
+    assert_eq!(plan(Strategy::LowestLatency, &request(), &unmeasured, None, NOW), Decision::Send(2));
+}
+
+#[test]
+fn one_in_twenty_measures_a_stale_target_again() {
+    let targets = [timed(1, 2.0, 31), timed(2, 1.0, 1)];
+    let with = |draw: f64| plan(Strategy::LowestLatency, &RouteRequest { draw, ..request() }, &targets, None, NOW);
+    assert_eq!(with(0.049), Decision::Send(0));
+    assert_eq!(with(0.051), Decision::Send(1));
+    let fresh = [timed(1, 2.0, 29), timed(2, 1.0, 1)];
+    assert_eq!(plan(Strategy::LowestLatency, &RouteRequest { draw: 0.0, ..request() }, &fresh, None, NOW), Decision::Send(1));
+}
+
+#[test]
+fn the_limits_that_the_demand_stands_at_are_named() {
+    let targets = [full(1), full(2)];
+    let everywhere = limited(&Decision::Full { eta: None }, &request(), &targets);
+    assert_eq!(everywhere.map(TargetSet::len), [0, 2]);
+    let home = limited(&Decision::Wait { index: 1, until: NOW }, &request(), &targets);
+    assert!(home[1].contains(1) && !home[1].contains(0));
+    assert!(limited(&Decision::Send(0), &request(), &targets).iter().all(|set| set.is_empty()));
+    let mut calls = full(3);
+    calls.resources.reverse();
+    calls.resources[1] = ResourceView::unknown(Resource::Tokens);
+    assert_eq!(limited(&Decision::Full { eta: None }, &request(), &[calls]).map(TargetSet::len), [1, 0]);
+}
+
+#[test]
+fn names_in_settings_are_words_with_underscores() {
+    let names = ["ordered", "disabled", "round_robin", "lowest_latency", "adaptive"];
+    let strategies = [Strategy::Ordered, Strategy::Disabled, Strategy::RoundRobin, Strategy::LowestLatency, Strategy::Adaptive];
+    for (name, strategy) in names.iter().zip(strategies) {
+        assert_eq!(serde_json::to_string(&strategy).unwrap(), format!("\"{name}\""));
+    }
+    assert_eq!(Strategy::from(super::super::Strategy::Ordered), Strategy::Ordered);
+    assert_eq!(Strategy::from(super::super::Strategy::Disabled), Strategy::Disabled);
+}
+
+fn gates() -> impl proptest::strategy::Strategy<Value = Gate> {
+    prop_oneof![
+        Just(Gate::Closed),
+        Just(Gate::HalfOpen),
+        (0u64..100).prop_map(|seconds| Gate::Open { until: NOW.after(Duration::from_secs(seconds)) }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn in_order_is_what_it_was(candidates in prop::collection::vec((gates(), any::<bool>(), any::<bool>()), 0..9), disabled in any::<bool>()) {
+        let old = if disabled { super::super::Strategy::Disabled } else { super::super::Strategy::Ordered };
+        let mut asks = request();
+        let mut targets = Vec::new();
+        let mut known = Vec::new();
+        for (index, (gate, probing, tried)) in candidates.into_iter().enumerate() {
+            // Full or not is nothing to it.
+            targets.push(TargetView { gate, probing, ..full(1) });
+            known.push(Candidate { gate, probing, tried });
+            if tried {
+                asks.tried.insert(index);
+            }
+        }
+        let expected = match super::super::plan(old, &known, NOW) {
+            Plan::Call(index) => Decision::Send(index),
+            Plan::WaitUntil(until) => Decision::None { reopens: Some(until) },
+            Plan::Exhausted => Decision::None { reopens: None },
+        };
+        prop_assert_eq!(plan(old.into(), &asks, &targets, None, NOW), expected);
+    }
+}

@@ -1,0 +1,325 @@
+//! The queue of one model: requests for which no target has room, oldest first.
+//!
+//! A sweep plans the waiting requests in order of age against one copy of the targets, so that an older request always has
+//! first choice. After [`HEAD_AFTER`] a request that still found nothing *holds* its size on one target: whoever comes
+//! later, smaller requests above all, may use only what exceeds that. Without it chat starves agents: there is always room
+//! for two thousand tokens, and never for seventy thousand.
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{
+    strategy::{Strategy, limited, plan},
+    view::{Decision, Demand, Home, MAX_TARGETS, RESOURCES, RouteRequest, Spill, TargetSet, TargetView, seconds},
+};
+use crate::clock::Moment;
+
+/// Most requests that wait for one model: with more, the last would wait longer than anybody lets them.
+pub const QUEUE_LIMIT: usize = 512;
+/// After this a request holds room: shorter waits end by themselves.
+pub const HEAD_AFTER: Duration = Duration::from_millis(200);
+/// A warm home is held only if it has room within this, seconds: else whatever is free first is.
+const HOLD_HOME_ETA: f64 = 5.0;
+/// Most of a depth that is held: the rest keeps small requests moving.
+const HOLD_SHARE: f64 = 0.9;
+/// No timer is set shorter: settlements wake the queue anyway.
+const TIMER_MIN: Duration = Duration::from_millis(50);
+
+/// Names a waiting request. Later ones are larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+/// The queue. One owner.
+#[derive(Debug, Clone, Default)]
+pub struct Waiting {
+    waiters: VecDeque<Waiter>,
+    next: u64,
+    /// Waiters by size class.
+    classes: [u16; CLASSES],
+}
+
+/// Sizes of requests: each class is four times the one below, from 1 K tokens.
+const CLASSES: usize = 8;
+const CLASS_SMALLEST: f64 = 1_024.0;
+const CLASS_FACTOR: f64 = 4.0;
+
+/// The size classes of which somebody waits.
+///
+/// A newcomer may plan for itself, against what is not held, only if nobody of its class waits: else it joins the queue and
+/// the sweep decides, so that within a class the older one always comes first. Other classes need not wait for it: a chat
+/// request may pass an agent that waits for its home, within what the agent does not hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SizeClasses(u8);
+
+impl SizeClasses {
+    /// Must a request with this demand join the queue?
+    #[must_use]
+    pub fn must_queue(self, demand: &Demand) -> bool {
+        self.0 & (1 << class(demand)) != 0
+    }
+
+    /// For an `AtomicU8`.
+    #[must_use]
+    pub fn to_bits(self) -> u8 {
+        self.0
+    }
+
+    /// From an `AtomicU8`.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
+/// The size class of a demand: how many times four its tokens go over the smallest class.
+fn class(demand: &Demand) -> usize {
+    let mut limit = CLASS_SMALLEST;
+    let mut class = 0;
+    while class + 1 < CLASSES && demand.tokens() >= limit {
+        limit *= CLASS_FACTOR;
+        class += 1;
+    }
+    class
+}
+
+/// One waiting request.
+#[derive(Debug, Clone, Copy)]
+struct Waiter {
+    ticket: Ticket,
+    request: RouteRequest,
+}
+
+/// The queue is full: refuse the newcomer at once. Older ones are never put out for newer ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{QUEUE_LIMIT} requests wait for this model already")]
+pub struct QueueFull;
+
+/// One walk over the queue: from the oldest, each request once.
+#[derive(Debug)]
+pub struct Sweep<'t> {
+    strategy: Strategy,
+    now: Moment,
+    targets: &'t mut [TargetView],
+    position: usize,
+    limited: [TargetSet; RESOURCES],
+}
+
+/// A request that leaves the queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Woken {
+    /// There is room for it: call the target. Its demand has been taken out of the sweep's copy; whoever sweeps debits the
+    /// target itself before it tells the request, so that no newcomer takes the room in between.
+    Send {
+        /// The request.
+        ticket: Ticket,
+        /// The target.
+        index: usize,
+    },
+    /// Its deadline has come and nothing fits: one paid probe, else it is refused.
+    Overdue {
+        /// The request.
+        ticket: Ticket,
+        /// When the first target has room for it, for Retry-After; `None` when none ever has.
+        eta: Option<Duration>,
+    },
+}
+
+impl<'t> Sweep<'t> {
+    /// Begins a walk over fresh copies of the targets. Holds are cleared: they are given out anew, oldest first.
+    #[must_use]
+    pub fn new(strategy: Strategy, targets: &'t mut [TargetView], now: Moment) -> Self {
+        targets.iter_mut().for_each(|target| target.held = 0.0);
+        Self { strategy, now, targets, position: 0, limited: [TargetSet::EMPTY; RESOURCES] }
+    }
+
+    /// The targets as the walk has left them. After its end their `held` is what must be published for newcomers.
+    #[must_use]
+    pub fn targets(&self) -> &[TargetView] {
+        self.targets
+    }
+
+    fn note_limits(&mut self, decision: &Decision, request: &RouteRequest) {
+        let noted = self.limited.iter().map(|set| set.len()).max();
+        if noted.is_some_and(|noted| usize::try_from(noted).is_ok_and(|noted| noted >= self.targets.len())) {
+            return;
+        }
+        for (all, of_this) in self.limited.iter_mut().zip(limited(decision, request, self.targets)) {
+            all.add(of_this);
+        }
+    }
+
+    /// The targets at whose limits somebody waits, by resource: see [`limited`].
+    #[must_use]
+    pub fn limited(&self) -> [TargetSet; RESOURCES] {
+        self.limited
+    }
+}
+
+impl Waiting {
+    /// Requests in the queue.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Nobody waits?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// Lets a request wait.
+    ///
+    /// # Errors
+    /// [`QueueFull`] at [`QUEUE_LIMIT`].
+    pub fn push(&mut self, request: RouteRequest) -> Result<Ticket, QueueFull> {
+        if self.waiters.len() >= QUEUE_LIMIT {
+            return Err(QueueFull);
+        }
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.count(&request.demand, 1);
+        self.waiters.push_back(Waiter { ticket, request });
+        Ok(ticket)
+    }
+
+    /// The size classes of which somebody waits: published for newcomers, with the sweep's holds.
+    #[must_use]
+    pub fn classes(&self) -> SizeClasses {
+        SizeClasses((0u8..).zip(self.classes).filter(|(_, count)| *count > 0).fold(0, |bits, (class, _)| bits | (1 << class)))
+    }
+
+    fn count(&mut self, demand: &Demand, change: i16) {
+        if let Some(count) = self.classes.get_mut(class(demand)) {
+            *count = count.saturating_add_signed(change);
+        }
+    }
+
+    fn take_out(&mut self, place: usize) -> Option<Waiter> {
+        let waiter = self.waiters.remove(place)?;
+        self.count(&waiter.request.demand, -1);
+        Some(waiter)
+    }
+
+    /// Takes a request out whose client has left. False when it is not there any more.
+    pub fn remove(&mut self, ticket: Ticket) -> bool {
+        let found = self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
+        found.is_ok_and(|place| self.take_out(place).is_some())
+    }
+
+    /// The next request that leaves the queue, and what becomes of it; `None` when the walk is over. `home` says where a
+    /// conversation lives, `spill` whether one may leave its warm home now.
+    pub fn next_to_wake(&mut self, sweep: &mut Sweep<'_>, home: impl Fn(u64) -> Option<Home>, spill: Spill) -> Option<Woken> {
+        while let Some(waiter) = self.waiters.get_mut(sweep.position) {
+            let (ticket, request) = (waiter.ticket, &mut waiter.request);
+            request.spill = spill;
+            let sticky = home(request.affinity);
+            let decision = if hopeless(sweep.strategy, request, sweep.targets) {
+                Decision::Full { eta: None }
+            } else {
+                plan(sweep.strategy, request, sweep.targets, sticky, sweep.now)
+            };
+            if let Decision::Send(index) = decision {
+                if let Some(target) = sweep.targets.get_mut(index) {
+                    target.debit(&request.demand);
+                }
+                self.take_out(sweep.position);
+                return Some(Woken::Send { ticket, index });
+            }
+            sweep.note_limits(&decision, request);
+            if sweep.now >= request.deadline {
+                let eta = eta(request, sweep.targets);
+                self.take_out(sweep.position);
+                return Some(Woken::Overdue { ticket, eta });
+            }
+            if decision == (Decision::None { reopens: None }) {
+                // It tried them all: after a wait each may be tried again.
+                request.tried = TargetSet::EMPTY;
+            }
+            if sweep.now.since(request.arrived) > HEAD_AFTER {
+                hold(request, sweep.targets, sticky, sweep.now);
+            }
+            sweep.position += 1;
+        }
+        None
+    }
+
+    /// Takes out the oldest request whose deadline has come, without looking at targets: while there are none.
+    pub fn expire(&mut self, now: Moment) -> Option<Ticket> {
+        let place = self.waiters.iter().position(|waiter| now >= waiter.request.deadline)?;
+        self.take_out(place).map(|waiter| waiter.ticket)
+    }
+
+    /// When to sweep again if nothing is settled before: the first deadline, the first hold, the first room for the smallest
+    /// request. `targets` as the last sweep has left them.
+    #[must_use]
+    pub fn next_timer(&self, targets: &[TargetView], now: Moment) -> Option<Moment> {
+        let deadline = self.waiters.iter().map(|waiter| waiter.request.deadline).min()?;
+        let smallest = self.waiters.iter().min_by(|a, b| a.request.demand.tokens().total_cmp(&b.request.demand.tokens()))?;
+        let room = eta(&smallest.request, targets).map_or(deadline, |eta| now.after(eta));
+        // Waiters are in order of age: the first that does not hold yet is the next that will.
+        let held_from = self.waiters.iter().map(|waiter| waiter.request.arrived.after(HEAD_AFTER));
+        let hold = held_from.into_iter().find(|from| *from >= now).unwrap_or(deadline);
+        Some(deadline.min(room).min(hold).max(now.after(TIMER_MIN)))
+    }
+}
+
+/// Is every target that may be called full for it? Then there is nothing to plan: most of a long queue, most of the time.
+fn hopeless(strategy: Strategy, request: &RouteRequest, targets: &[TargetView]) -> bool {
+    let mut open = targets
+        .iter()
+        .enumerate()
+        .filter(|(index, target)| request.allowed.contains(*index) && !request.tried.contains(*index) && target.open());
+    // Without any target the plan says more: when one reopens, or that all were tried.
+    let mut none = true;
+    strategy.minds_quotas()
+        && open.all(|(_, target)| {
+            none = false;
+            !target.fits(&request.demand)
+        })
+        && !none
+}
+
+/// When the first target has room for a request, whatever it has tried; `None` when none ever has.
+fn eta(request: &RouteRequest, targets: &[TargetView]) -> Option<Duration> {
+    let usable = targets.iter().enumerate().take(MAX_TARGETS).filter(|(index, target)| request.allowed.contains(*index) && target.open());
+    let eta = usable.map(|(_, target)| target.eta(&request.demand)).fold(f64::INFINITY, f64::min);
+    eta.is_finite().then(|| seconds(eta))
+}
+
+/// Keeps room for a request on its home, or where there is room first, unless an older one holds that target already.
+fn hold(request: &RouteRequest, targets: &mut [TargetView], sticky: Option<Home>, now: Moment) {
+    if targets.iter().all(|target| target.held > 0.0) {
+        return;
+    }
+    let usable = |index: usize, target: &TargetView| request.allowed.contains(index) && target.open();
+    let home = sticky.filter(|home| request.prefix > 0.0 && home.warm(now)).and_then(|home| {
+        let found = targets.iter().enumerate().find(|(index, target)| target.id == home.target && usable(*index, target));
+        found.filter(|(_, target)| target.eta(&request.demand) < HOLD_HOME_ETA).map(|(index, _)| index)
+    });
+    let soonest = || {
+        let etas = targets.iter().enumerate().filter(|(index, target)| usable(*index, target));
+        let etas = etas.map(|(index, target)| (index, target.eta(&request.demand))).filter(|(_, eta)| eta.is_finite());
+        etas.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
+    };
+    let Some(target) = home.or_else(soonest).and_then(|index| targets.get_mut(index)) else { return };
+    if target.held == 0.0 {
+        target.held = request.demand.tokens().min(HOLD_SHARE * target.tokens().depth);
+    }
+}
+
+/// Least and most that a client is told to wait, seconds: a minute refills any bucket.
+const RETRY_AFTER: (f64, f64) = (1.0, 60.0);
+/// Clients are told up to this much more than needed, at random, so that they do not come back together.
+const RETRY_AFTER_SPREAD: f64 = 0.25;
+
+/// What a refused client is told to wait, whole seconds: `ceil(eta x U(1, 1.25))` within 1 to 60. `unit` is a random draw in
+/// `[0, 1)`. For a spent daily quota tell the time to its reopening instead.
+#[must_use]
+pub fn retry_after(eta: Duration, unit: f64) -> Duration {
+    let (least, most) = RETRY_AFTER;
+    let spread = RETRY_AFTER_SPREAD.mul_add(unit.clamp(0.0, 1.0), 1.0);
+    seconds((eta.as_secs_f64() * spread).ceil().clamp(least, most))
+}
+
+#[cfg(test)]
+mod tests;
