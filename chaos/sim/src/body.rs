@@ -27,19 +27,25 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// Hands bytes to the connection.
-    Write {
-        bytes: Bytes,
-        /// Whole stream events that end with these bytes.
-        events: u32,
-        /// Of these, the ones that carry paid output.
-        deltas: u32,
-    },
-    /// Lets everything written so far leave as a packet of its own.
+    Write(Written),
+    /// Lets everything handed over so far leave as a packet of its own, and waits until it has left.
     Flush,
-    /// Pauses; everything written so far leaves first.
+    /// Pauses; everything handed over so far leaves first.
     Wait(Duration),
-    /// Cuts the connection once everything written so far has left.
+    /// Cuts the connection once everything handed over so far has left.
     Cut(CutManner),
+}
+
+/// Bytes that are handed over together, and what ends with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written {
+    pub(crate) bytes: Bytes,
+    /// Whole stream events.
+    pub(crate) events: u32,
+    /// Of these, the ones that carry paid output.
+    pub(crate) deltas: u32,
+    /// Watermarks.
+    pub(crate) words: u32,
 }
 
 /// What a call costs, in proportion to what is sent of it.
@@ -62,67 +68,76 @@ impl Bill {
     }
 }
 
-/// The body of one response. Dropping it early settles and records what was sent.
-pub(crate) struct SimBody {
-    steps: VecDeque<Step>,
-    pause: Option<Pin<Box<Sleep>>>,
-    length: Option<u64>,
-    deltas_sent: u32,
+/// What has to be settled and recorded when a call ends.
+#[derive(Debug)]
+pub(crate) struct Account {
     bill: Option<Bill>,
+    deltas_sent: u32,
     clock: SimClock,
-    wire: Arc<WireControl>,
-    /// `None` for answers that are not recorded.
-    recorder: Option<Recorder>,
+    recorder: Recorder,
 }
 
-impl SimBody {
-    pub(crate) fn new(
-        steps: VecDeque<Step>,
-        length: Option<u64>,
-        bill: Option<Bill>,
-        clock: SimClock,
-        wire: Arc<WireControl>,
-        recorder: Option<Recorder>,
-    ) -> Self {
-        let mut body = Self { steps, pause: None, length, deltas_sent: 0, bill, clock, wire, recorder };
-        if body.steps.is_empty() {
-            body.finish(Ending::Complete);
-        }
-        body
+impl Account {
+    pub(crate) fn new(bill: Option<Bill>, clock: SimClock, recorder: Recorder) -> Self {
+        Self { bill, deltas_sent: 0, clock, recorder }
     }
 
-    fn write(&mut self, bytes: &Bytes, events: u32, deltas: u32) {
-        self.deltas_sent += deltas;
-        if let Some(recorder) = &self.recorder {
-            recorder.sent(bytes.len(), events);
-        }
-        // hyper need not ask again after the last byte it was promised.
-        if self.steps.is_empty() {
-            self.finish(Ending::Complete);
-        }
-    }
-
-    /// Settles the bill and ends the record, once.
-    fn finish(&mut self, ending: Ending) {
+    /// Settles the bill and ends the record.
+    pub(crate) fn close(mut self, ending: Ending) {
         if let Some(mut bill) = self.bill.take() {
             let usage = bill.after(self.deltas_sent);
             if let Some(reservation) = bill.reservation.take() {
                 reservation.settle(self.clock.elapsed(), &usage);
             }
-            if let Some(recorder) = &self.recorder {
-                recorder.billed(usage);
-            }
+            self.recorder.billed(usage);
         }
-        if let Some(mut recorder) = self.recorder.take() {
-            recorder.end(ending);
+        self.recorder.end(ending);
+    }
+}
+
+/// The body of one response. Dropping it early settles and records what was sent.
+pub(crate) struct SimBody {
+    steps: VecDeque<Step>,
+    pause: Option<Pin<Box<Sleep>>>,
+    /// Waits until everything has left once more than so often.
+    flush_after: Option<u64>,
+    length: Option<u64>,
+    wire: Arc<WireControl>,
+    /// `None` for answers that are not recorded, and once the last byte has been handed over.
+    account: Option<Account>,
+}
+
+impl SimBody {
+    pub(crate) fn new(steps: VecDeque<Step>, length: Option<u64>, wire: Arc<WireControl>, account: Option<Account>) -> Self {
+        let mut body = Self { steps, pause: None, flush_after: None, length, wire, account };
+        body.finish_if_done();
+        body
+    }
+
+    fn note(&mut self, written: &Written) {
+        if let Some(account) = &mut self.account {
+            account.deltas_sent += written.deltas;
+            account.recorder.sent(written);
+        }
+        // hyper need not ask again after the last byte it was promised.
+        self.finish_if_done();
+    }
+
+    /// Leaves the account to the connection, which closes it when the last byte has left.
+    fn finish_if_done(&mut self) {
+        if self.steps.is_empty()
+            && let Some(account) = self.account.take()
+        {
+            self.wire.end_after_flush(account);
         }
     }
 }
 
 impl Drop for SimBody {
     fn drop(&mut self) {
-        let ending = self.recorder.as_ref().map_or(Ending::ClientGone, Recorder::early_ending);
-        self.finish(ending);
+        if let Some(account) = self.account.take() {
+            account.close(self.wire.early_ending());
+        }
     }
 }
 
@@ -137,16 +152,17 @@ impl Body for SimBody {
                 ready!(pause.as_mut().poll(context));
                 body.pause = None;
             }
+            if let Some(seen) = body.flush_after {
+                ready!(body.wire.poll_flushed_since(seen, context));
+                body.flush_after = None;
+            }
             match body.steps.pop_front() {
-                Some(Step::Write { bytes, events, deltas }) => {
-                    body.write(&bytes, events, deltas);
-                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                Some(Step::Write(written)) => {
+                    body.note(&written);
+                    return Poll::Ready(Some(Ok(Frame::data(written.bytes))));
                 }
-                Some(Step::Flush) => {
-                    // A pending body makes hyper write out what it holds; the wake-up asks for the next frame at once.
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                // A pending body makes hyper write out what it holds; the flush asks for the next frame.
+                Some(Step::Flush) => body.flush_after = Some(body.wire.flushes()),
                 Some(Step::Wait(pause)) => body.pause = Some(Box::pin(sleep(pause))),
                 Some(Step::Cut(manner)) => {
                     // Stays in front: the body never ends by itself, the connection is dropped after the flush.
@@ -155,7 +171,7 @@ impl Body for SimBody {
                     return Poll::Pending;
                 }
                 None => {
-                    body.finish(Ending::Complete);
+                    body.finish_if_done();
                     return Poll::Ready(None);
                 }
             }

@@ -3,16 +3,19 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
 };
 
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     auth::{AuthMode, Credential, Keyring},
+    behaviour::Behaviours,
+    brain::Memory,
     clock::SimClock,
     error::SimError,
     fast::FastAnswers,
+    faults::Board,
     journal::{Journal, JournalLimits},
     models::ModelBook,
     pace::Pace,
@@ -49,6 +52,8 @@ pub struct SimulatorBuilder {
     fast: Option<FastAnswers>,
     models: ModelBook,
     journal: JournalLimits,
+    nonce: Option<String>,
+    control: Option<u16>,
     page_size: usize,
 }
 
@@ -67,6 +72,8 @@ impl SimulatorBuilder {
             fast: None,
             models: ModelBook::builtin(),
             journal: JournalLimits::default(),
+            nonce: None,
+            control: None,
             page_size: DEFAULT_PAGE,
         }
     }
@@ -151,6 +158,18 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Looks for nonces in request bodies: `prefix` and the hexadecimal digits after it (`n0nce-` finds `n0nce-1f3a`).
+    pub fn nonce(mut self, prefix: impl Into<String>) -> Self {
+        self.nonce = Some(prefix.into());
+        self
+    }
+
+    /// Listens for control requests on `port`; 0 lets the system choose a free one. See [`crate::control`].
+    pub fn control(mut self, port: u16) -> Self {
+        self.control = Some(port);
+        self
+    }
+
     /// Inference profiles on one page when the caller does not say; at least 1.
     pub fn page_size(mut self, profiles: usize) -> Self {
         self.page_size = profiles.max(1);
@@ -171,12 +190,27 @@ impl SimulatorBuilder {
             let address = listener.local_addr().map_err(failed)?;
             bound.push((name.clone(), listener, address));
         }
+        let control = match self.control {
+            Some(port) => Some(self.bind_control(port).await?),
+            None => None,
+        };
         let addresses = bound.iter().map(|(name, _, address)| (name.clone(), *address)).collect();
         let simulator = Simulator::of(Arc::new(self.world(&addresses)));
         for (name, listener, address) in bound {
             simulator.listen(&name, listener, address);
         }
+        if let Some((listener, address)) = control {
+            simulator.listen_for_control(listener, address);
+        }
         Ok(simulator)
+    }
+
+    async fn bind_control(&self, port: u16) -> Result<(TcpListener, SocketAddr), SimError> {
+        let wanted = SocketAddr::new(self.address, port);
+        let failed = |source| SimError::BindControl { address: wanted, source };
+        let listener = TcpListener::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok((listener, address))
     }
 
     /// Makes a simulator without any port, for [`Simulator::serve_connection`].
@@ -203,23 +237,27 @@ impl SimulatorBuilder {
     fn world(self, addresses: &BTreeMap<String, SocketAddr>) -> World {
         let keyring = Keyring::default();
         if self.credentials.is_empty() {
-            keyring.put(Credential::new(DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY));
+            keyring.put(Credential::new(DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY), None);
         }
         if self.bearers.is_empty() {
-            keyring.put_bearer(DEFAULT_BEARER_TOKEN.to_owned());
+            keyring.put_bearer(DEFAULT_BEARER_TOKEN.to_owned(), None);
         }
-        self.credentials.into_iter().for_each(|credential| keyring.put(credential));
-        self.bearers.into_iter().for_each(|token| keyring.put_bearer(token));
+        self.credentials.into_iter().for_each(|credential| keyring.put(credential, None));
+        self.bearers.into_iter().for_each(|token| keyring.put_bearer(token, None));
+        let clock = self.clock.unwrap_or_else(SimClock::system);
         let region = |name: &str| Arc::new(Region::new(name, addresses.get(name).copied(), self.seed, self.pace));
         World {
             seed: self.seed,
-            clock: self.clock.unwrap_or_else(SimClock::system),
+            clock,
             models: self.models,
             keyring,
             auth_mode: self.auth,
             script: Script::new(self.seed),
-            quotas: Arc::new(Quotas::default()),
-            journal: Arc::new(Journal::new(self.journal)),
+            faults: Board::new(self.seed),
+            behaviours: Behaviours::default(),
+            ideal_cache: Mutex::new(Memory::new(0)),
+            quotas: Arc::new(Quotas::new(clock, self.journal.quota_entries)),
+            journal: Arc::new(Journal::new(self.journal, self.nonce.as_deref())),
             regions: self.regions.iter().map(|(name, _)| (name.clone(), region(name))).collect(),
             answerer: Answerer::default(),
             fast: self.fast,

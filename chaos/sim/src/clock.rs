@@ -27,10 +27,21 @@ impl SimClock {
         Self { epoch, origin: Instant::now() }
     }
 
+    /// A clock that has not begun for a day: for tests that bring their own times.
+    #[cfg(test)]
+    pub(crate) fn not_begun() -> Self {
+        Self { epoch: UNIX_EPOCH, origin: Instant::now() + Duration::from_secs(86_400) }
+    }
+
     /// Time since the clock was made; every time in the journal counts from here.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.origin.elapsed()
+    }
+
+    /// The runtime's instant at which [`SimClock::elapsed`] is `at`.
+    pub(crate) fn instant(&self, at: Duration) -> Instant {
+        self.origin + at
     }
 
     /// The present wall-clock time.

@@ -20,7 +20,7 @@ const LARGEST_PAGE: usize = 1_000;
 const CREATED_AT: &str = "2026-01-01T00:00:00Z";
 
 /// The JSON body of one control-plane call.
-pub(crate) fn answer(world: &World, region: &Region, ask: &Ask) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn answer(world: &World, region: &Region, ask: &Ask<'_>) -> Result<Vec<u8>, Refusal> {
     let plane = Plane { world, region };
     let label = ask.asked.label.as_deref().unwrap_or_default();
     let query = ask.query.as_deref();

@@ -20,6 +20,15 @@ pub enum SimError {
         /// The name.
         region: String,
     },
+    /// The control port cannot be bound.
+    #[error("cannot listen on {address} for control requests")]
+    BindControl {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// The operating system's reason.
+        #[source]
+        source: std::io::Error,
+    },
     /// The port of a region cannot be bound.
     #[error("cannot listen on {address} for region `{region}`")]
     Bind {

@@ -15,7 +15,7 @@ use crate::{
     converse::{self, Echo},
     draw, event_stream,
     journal::Journal,
-    pace::Pace,
+    pace::{Pace, Tempo},
     route::Operation,
     validate::Refusal,
     wire::Wire,
@@ -54,7 +54,7 @@ impl FastAnswers {
             service_tier: None,
             additional_response_fields: None,
         };
-        let echo = Echo { performance: None, latency: std::time::Duration::from_millis(1) };
+        let echo = Echo { performance: None, latency: std::time::Duration::from_millis(1), mark: None };
         let whole = Bytes::from(converse::answer(&turn, &echo)?);
         let stream = Bytes::from(Self::frames(&turn, &words, &echo)?);
         Ok(Self { whole_response: response(JSON, &whole), stream_response: response(EVENT_STREAM, &stream), whole, stream })
@@ -72,9 +72,10 @@ impl FastAnswers {
     /// One delta for each word, whatever the usual random cuts would be.
     fn frames(turn: &Turn, words: &[String], echo: &Echo<'_>) -> Result<Vec<u8>, Refusal> {
         let mut rng = draw::stream(0, "fast", 0);
+        let mut tempo = Tempo::new(Pace::NONE, 0, 0);
         let empty = Turn { blocks: vec![Block::Text(String::new())], ..turn.clone() };
         let mut frames = Vec::new();
-        for event in converse::turn_events(&empty, echo, &Pace::NONE, &mut rng)? {
+        for event in converse::turn_events(&empty, echo, &mut tempo, &mut rng)? {
             if !event.delta {
                 frames.extend_from_slice(&event_stream::event(event.kind, &event.payload));
                 continue;
@@ -82,7 +83,7 @@ impl FastAnswers {
             for (index, word) in words.iter().enumerate() {
                 let text = if index == 0 { word.clone() } else { format!(" {word}") };
                 let single = Turn { blocks: vec![Block::Text(text)], ..turn.clone() };
-                let delta = converse::turn_events(&single, echo, &Pace::NONE, &mut rng)?.into_iter().find(|event| event.delta);
+                let delta = converse::turn_events(&single, echo, &mut tempo, &mut rng)?.into_iter().find(|event| event.delta);
                 if let Some(delta) = delta {
                     frames.extend_from_slice(&event_stream::event(delta.kind, &delta.payload));
                 }
@@ -122,7 +123,7 @@ where
     loop {
         let Some(end) = memmem::find(&buffer, b"\r\n\r\n") else {
             if buffer.len() > LARGEST_HEAD {
-                wire.unread(buffer.freeze());
+                wire.unread(buffer);
                 return Ok(ShortCut::HandOver);
             }
             if wire.read_buf(&mut buffer).await? == 0 {
@@ -131,7 +132,7 @@ where
             continue;
         };
         let Some(plan) = buffer.get(..end).and_then(|head| Plan::of(head, answers)) else {
-            wire.unread(buffer.freeze());
+            wire.unread(buffer);
             return Ok(ShortCut::HandOver);
         };
         buffer.advance(end + 4);

@@ -3,12 +3,14 @@
 use std::{
     io::Write,
     net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
-use outcrop_sim::{AuthMode, Credential, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, FastAnswers, Pace, Quota, Simulator};
+use outcrop_sim::{AuthMode, Credential, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, FastAnswers, Pace, Quota, Simulator, faults::Fault};
+use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Simulates AWS Bedrock in several regions.
@@ -55,6 +57,18 @@ struct Options {
     #[arg(long, default_value_t = 0)]
     per_delta_ms: u64,
 
+    /// Port for control requests: faults, quotas, behaviours, the journal. Without it there is none.
+    #[arg(long, env = "OUTCROP_SIM_CONTROL_PORT")]
+    control_port: Option<u16>,
+
+    /// Faults from the start: a TOML file with `fault = [...]`, as in scenario files.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+
+    /// Prefix of the nonces to look for in request bodies.
+    #[arg(long, value_name = "PREFIX")]
+    nonce: Option<String>,
+
     /// Requests per minute of each model in each region.
     #[arg(long)]
     requests_per_minute: Option<u64>,
@@ -76,13 +90,36 @@ async fn main() -> Result<()> {
             simulator.quota(&region, "*", quota)?;
         }
     }
+    if let Some(file) = &options.faults {
+        install(&simulator, file)?;
+    }
     let mut stdout = std::io::stdout();
     for region in simulator.regions() {
         writeln!(stdout, "{region} {}", simulator.endpoint(&region))?;
     }
+    if let Some(endpoint) = simulator.control_endpoint() {
+        writeln!(stdout, "control {endpoint}")?;
+    }
     stdout.flush()?;
     stopped().await?;
     simulator.shutdown().await;
+    Ok(())
+}
+
+/// A file of faults.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultFile {
+    fault: Vec<Fault>,
+}
+
+fn install(simulator: &Simulator, file: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let faults: FaultFile = toml::from_str(&text).with_context(|| format!("{} does not describe faults", file.display()))?;
+    for fault in faults.fault {
+        let kind = fault.kind_name();
+        simulator.install(fault).with_context(|| format!("the `{kind}` fault in {} cannot be installed", file.display()))?;
+    }
     Ok(())
 }
 
@@ -95,6 +132,12 @@ async fn start(options: &Options) -> Result<Simulator> {
     for region in &options.regions {
         let (name, port) = named_port(region)?;
         builder = builder.region(name, port);
+    }
+    if let Some(port) = options.control_port {
+        builder = builder.control(port);
+    }
+    if let Some(prefix) = &options.nonce {
+        builder = builder.nonce(prefix);
     }
     if let Some(token) = &options.bearer {
         builder = builder.bearer(token);

@@ -3,7 +3,7 @@
 //! The data is `models.toml`, derived from the reference tables independently of the gateway's own catalogue, so that a mistake
 //! in one is visible against the other. The rules that read it are in [`crate::validate`]; nothing matches on model names.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
 
@@ -20,6 +20,12 @@ mod tests;
 pub const ACCOUNT: &str = "123456789012";
 
 const DATA: &str = include_str!("../models.toml");
+
+/// Read once: the file is long, and a test makes a simulator for itself.
+static BUILTIN: LazyLock<ModelBook> = LazyLock::new(|| {
+    ModelBook::parse(DATA)
+        .unwrap_or_else(|fault| unreachable!("models.toml is compiled in and checked by the tests of this module: {fault}"))
+});
 
 /// One model as `ListFoundationModels` shows it, with what Converse accepts of it.
 #[derive(Debug, Clone)]
@@ -97,8 +103,7 @@ impl ModelBook {
     /// The book that is part of this binary.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::parse(DATA)
-            .unwrap_or_else(|fault| unreachable!("models.toml is compiled in and checked by the tests of this module: {fault}"))
+        BUILTIN.clone()
     }
 
     /// All models, retired ones included, in the order of the file.
@@ -154,6 +159,12 @@ impl ModelBook {
             kind: "APPLICATION",
         });
         system.chain(application).collect()
+    }
+
+    /// Tokens of a quota that one output token of a model costs; 1 for models without a chat surface and unknown ones.
+    #[must_use]
+    pub fn burndown(&self, id: &str) -> u64 {
+        self.model(id).and_then(|model| model.traits.as_ref()).map_or(1, |traits| traits.burndown)
     }
 
     fn model(&self, id: &str) -> Option<&SimModel> {

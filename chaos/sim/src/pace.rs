@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
-
-/// The 99th percentile of the standard normal distribution.
-const Z99: f64 = 2.326_347_874_040_841;
+use crate::draw::{self, Stream};
 
 /// A distribution of delays.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +25,7 @@ impl Latency {
     pub const NONE: Self = Self::Fixed(Duration::ZERO);
 
     /// Draws one delay.
-    pub(crate) fn draw(&self, rng: &mut Rng) -> Duration {
+    pub(crate) fn draw(&self, rng: &mut Stream) -> Duration {
         match *self {
             Self::Fixed(delay) => delay,
             Self::LogNormal { p50, p99, cap } => {
@@ -36,8 +33,8 @@ impl Latency {
                 if median <= 0.0 {
                     return Duration::ZERO;
                 }
-                let sigma = (p99.as_secs_f64() / median).max(1.0).ln() / Z99;
-                Duration::try_from_secs_f64(median * (sigma * normal(rng)).exp()).unwrap_or(cap).min(cap)
+                let drawn = median * rng.lognormal(p99.as_secs_f64() / median);
+                Duration::try_from_secs_f64(drawn).unwrap_or(cap).min(cap)
             }
         }
     }
@@ -64,13 +61,36 @@ impl Pace {
     pub const fn fixed(first_token: Duration, per_delta: Duration) -> Self {
         Self { first_token: Latency::Fixed(first_token), per_delta: Latency::Fixed(per_delta) }
     }
+}
 
-    /// The delay of a whole unstreamed answer with `output_tokens`.
-    pub(crate) fn whole(&self, output_tokens: u64, rng: &mut Rng) -> Duration {
-        let mut delay = self.first_token.draw(rng);
-        if self.per_delta != Latency::NONE {
-            for _ in 0..output_tokens.div_ceil(3) {
-                delay += self.per_delta.draw(rng);
+/// A pace and the random numbers of one call's delays: its own, so that another pace changes nothing but the time.
+#[derive(Debug)]
+pub(crate) struct Tempo {
+    pub(crate) pace: Pace,
+    stream: Stream,
+}
+
+impl Tempo {
+    pub(crate) fn new(pace: Pace, seed: u64, call: u64) -> Self {
+        Self { pace, stream: draw::stream(seed, "pace", call) }
+    }
+
+    /// From the end of the request to the response head.
+    pub(crate) fn first_token(&mut self) -> Duration {
+        self.pace.first_token.draw(&mut self.stream)
+    }
+
+    /// Before a delta.
+    pub(crate) fn delta(&mut self) -> Duration {
+        self.pace.per_delta.draw(&mut self.stream)
+    }
+
+    /// The delay of a whole unstreamed answer that would have had so many deltas.
+    pub(crate) fn whole(&mut self, deltas: u64) -> Duration {
+        let mut delay = self.first_token();
+        if self.pace.per_delta != Latency::NONE {
+            for _ in 0..deltas {
+                delay += self.delta();
             }
         }
         delay
@@ -83,16 +103,9 @@ impl Default for Pace {
     }
 }
 
-/// One standard normal draw (Box-Muller).
-fn normal(rng: &mut Rng) -> f64 {
-    // 1 - f64() lies in (0, 1], so that the logarithm is finite.
-    (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (std::f64::consts::TAU * rng.f64()).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draw;
 
     #[test]
     fn log_normal_draws_meet_their_percentiles_and_their_cap() {
@@ -109,7 +122,7 @@ mod tests {
     #[test]
     fn an_unstreamed_answer_waits_for_its_tokens() {
         let pace = Pace::fixed(Duration::from_millis(100), Duration::from_millis(10));
-        assert_eq!(pace.whole(7, &mut draw::stream(1, "pace", 0)), Duration::from_millis(130));
-        assert_eq!(Pace::NONE.whole(7, &mut draw::stream(1, "pace", 0)), Duration::ZERO);
+        assert_eq!(Tempo::new(pace, 1, 0).whole(3), Duration::from_millis(130));
+        assert_eq!(Tempo::new(Pace::NONE, 1, 0).whole(7), Duration::ZERO);
     }
 }

@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
-use fastrand::Rng;
 use serde::Serialize;
 
 use crate::{
-    body::Step,
+    body::{Step, Written},
     converse::{Event, json},
+    draw::Stream,
     event_stream,
     script::{Action, CutManner, StreamFaults},
     validate::Refusal,
@@ -37,6 +37,16 @@ struct Piece {
     events: u32,
     /// Of these, the ones that carry paid output.
     deltas: u32,
+    /// Watermarks that end with this piece.
+    words: u32,
+}
+
+impl Piece {
+    /// Keeps the first bytes only: nothing ends with them any more.
+    fn cut(&mut self, keep: usize) {
+        self.bytes.truncate(keep);
+        (self.events, self.deltas, self.words) = (0, 0, 0);
+    }
 }
 
 /// What follows the last piece.
@@ -65,7 +75,7 @@ pub(crate) fn stream_steps(
     faults: &StreamFaults,
     cut_after_bytes: Option<(usize, CutManner)>,
     chunking: Chunking,
-    rng: &mut Rng,
+    rng: &mut Stream,
 ) -> Result<VecDeque<Step>, Refusal> {
     let (pieces, finish) = arrange(events, faults)?;
     let (pieces, finish) = cut_at(pieces, finish, cut_after_bytes);
@@ -79,15 +89,51 @@ pub(crate) fn stream_steps(
 /// The steps of a body that is no event stream.
 pub(crate) fn plain_steps(body: Bytes, cut_after_bytes: Option<(usize, CutManner)>) -> VecDeque<Step> {
     let Some((limit, manner)) = cut_after_bytes else {
-        return if body.is_empty() { VecDeque::new() } else { VecDeque::from([Step::Write { bytes: body, events: 0, deltas: 0 }]) };
+        return if body.is_empty() {
+            VecDeque::new()
+        } else {
+            VecDeque::from([Step::Write(Written { bytes: body, ..Written::default() })])
+        };
     };
     let kept = body.slice(..limit.min(body.len()));
     let mut steps = VecDeque::with_capacity(2);
     if !kept.is_empty() {
-        steps.push_back(Step::Write { bytes: kept, events: 0, deltas: 0 });
+        steps.push_back(Step::Write(Written { bytes: kept, ..Written::default() }));
     }
     steps.push_back(Step::Cut(manner));
     steps
+}
+
+/// Falls silent after so many bytes of the body; a body that is not longer has nothing to hold back.
+pub(crate) fn stall_at(steps: VecDeque<Step>, at: usize, pause: Duration) -> VecDeque<Step> {
+    let mut stalled = VecDeque::with_capacity(steps.len() + 2);
+    let mut before = Some(at);
+    for step in steps {
+        match (step, before) {
+            (Step::Write(written), Some(left)) if written.bytes.len() > left => {
+                let rest = Written { bytes: written.bytes.slice(left..), ..written };
+                let head = Written { bytes: written.bytes.slice(..left), ..Written::default() };
+                if left > 0 {
+                    stalled.push_back(Step::Write(head));
+                }
+                stalled.extend([Step::Wait(pause), Step::Write(rest)]);
+                before = None;
+            }
+            (step, left) => {
+                before = match &step {
+                    Step::Write(written) => left.map(|left| left - written.bytes.len()),
+                    _ => left,
+                };
+                stalled.push_back(step);
+            }
+        }
+    }
+    stalled
+}
+
+/// Bytes of a body.
+pub(crate) fn body_bytes(steps: &VecDeque<Step>) -> usize {
+    steps.iter().map(|step| if let Step::Write(written) = step { written.bytes.len() } else { 0 }).sum()
 }
 
 /// Frames the events and applies the faults in the order they were scripted.
@@ -110,7 +156,13 @@ fn arrange(events: Vec<Event>, faults: &StreamFaults) -> Result<(Vec<Piece>, Fin
 }
 
 fn framed(event: Event) -> Piece {
-    Piece { wait: event.wait, bytes: event_stream::event(event.kind, &event.payload), events: 1, deltas: u32::from(event.delta) }
+    Piece {
+        wait: event.wait,
+        bytes: event_stream::event(event.kind, &event.payload),
+        events: 1,
+        deltas: u32::from(event.delta),
+        words: event.words,
+    }
 }
 
 /// Faults that change which events there are.
@@ -160,8 +212,7 @@ fn damage(pieces: &mut Vec<Piece>, finish: &mut Finish, fault: &Action) -> Resul
         Action::TruncateFrame { after_events, keep_bytes } => {
             pieces.truncate(after_events + 1);
             if let Some(piece) = pieces.get_mut(*after_events).filter(|piece| piece.bytes.len() > *keep_bytes) {
-                piece.bytes.truncate(*keep_bytes);
-                (piece.events, piece.deltas) = (0, 0);
+                piece.cut(*keep_bytes);
             }
             *finish = Finish::Cut(CutManner::Close);
         }
@@ -186,8 +237,7 @@ fn cut_at(mut pieces: Vec<Piece>, finish: Finish, cut: Option<(usize, CutManner)
     for at in 0..pieces.len() {
         let Some(piece) = pieces.get_mut(at) else { break };
         if piece.bytes.len() > left {
-            piece.bytes.truncate(left);
-            (piece.events, piece.deltas) = (0, 0);
+            piece.cut(left);
             pieces.truncate(at + 1);
             break;
         }
@@ -196,7 +246,7 @@ fn cut_at(mut pieces: Vec<Piece>, finish: Finish, cut: Option<(usize, CutManner)
     (pieces, Finish::Cut(manner))
 }
 
-fn write_steps(pieces: Vec<Piece>, chunking: Chunking, rng: &mut Rng) -> VecDeque<Step> {
+fn write_steps(pieces: Vec<Piece>, chunking: Chunking, rng: &mut Stream) -> VecDeque<Step> {
     let mut writer = Writer { steps: VecDeque::with_capacity(pieces.len() * 2), gathered: Piece::default() };
     for piece in pieces {
         if !piece.wait.is_zero() {
@@ -210,7 +260,7 @@ fn write_steps(pieces: Vec<Piece>, chunking: Chunking, rng: &mut Rng) -> VecDequ
             }
             Chunking::Merged => writer.gather(piece),
             Chunking::Sliced(size) => writer.slice(piece, size.max(1)),
-            Chunking::Random => match rng.u8(0..3) {
+            Chunking::Random => match rng.below(3) {
                 0 => writer.gather(piece),
                 1 => {
                     writer.gather(piece);
@@ -235,6 +285,7 @@ impl Writer {
         self.gathered.bytes.extend_from_slice(&piece.bytes);
         self.gathered.events += piece.events;
         self.gathered.deltas += piece.deltas;
+        self.gathered.words += piece.words;
     }
 
     fn flush(&mut self) {
@@ -242,19 +293,20 @@ impl Writer {
         if piece.bytes.is_empty() {
             return;
         }
-        if matches!(self.steps.back(), Some(Step::Write { .. })) {
+        if matches!(self.steps.back(), Some(Step::Write(_))) {
             self.steps.push_back(Step::Flush);
         }
-        self.steps.push_back(Step::Write { bytes: piece.bytes.into(), events: piece.events, deltas: piece.deltas });
+        let Piece { bytes, events, deltas, words, .. } = piece;
+        self.steps.push_back(Step::Write(Written { bytes: bytes.into(), events, deltas, words }));
     }
 
     /// Gathers the piece in up to three parts, with a write after each but the last.
-    fn split(&mut self, mut piece: Piece, rng: &mut Rng) {
-        for _ in 0..rng.usize(1..=2) {
+    fn split(&mut self, mut piece: Piece, rng: &mut Stream) {
+        for _ in 0..rng.within(1..=2) {
             if piece.bytes.len() < 2 {
                 break;
             }
-            let rest = piece.bytes.split_off(rng.usize(1..piece.bytes.len()));
+            let rest = piece.bytes.split_off(rng.within(1..=piece.bytes.len() - 1));
             let head = std::mem::replace(&mut piece.bytes, rest);
             self.gathered.bytes.extend_from_slice(&head);
             self.flush();

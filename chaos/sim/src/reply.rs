@@ -12,7 +12,6 @@ use crate::{
     journal::Outcome,
     playback::plain_steps,
     script::{CutManner, ScriptedError},
-    validate::Refusal,
 };
 
 /// What real error types are followed by in `x-amzn-ErrorType`.
@@ -74,11 +73,6 @@ impl Reply {
         Self::plain(status, headers, body, cut)
     }
 
-    /// A refusal of the simulator's own rules.
-    pub(crate) fn refused(refusal: &Refusal) -> Self {
-        Self::error(&ScriptedError::new(refusal.status, refusal.error_type, refusal.message.as_str()), None)
-    }
-
     /// An error answer.
     pub(crate) fn error(error: &ScriptedError, cut: Option<(usize, CutManner)>) -> Self {
         let body = if error.error_type == "AccessDeniedException" {
@@ -98,6 +92,14 @@ impl Reply {
         let mut reply = Self::plain(status, headers, body.unwrap_or_default().into(), cut);
         reply.outcome = Outcome::Refused { status: status.as_u16(), error_type: error.error_type.clone(), message: error.message.clone() };
         reply
+    }
+
+    /// Says how many watermarks a body has that is sent in one piece.
+    pub(crate) fn with_words(mut self, words: u64) -> Self {
+        if let Some(Step::Write(written)) = self.steps.back_mut() {
+            written.words = u32::try_from(words).unwrap_or(u32::MAX);
+        }
+        self
     }
 
     fn plain(status: StatusCode, headers: HeaderMap, body: Bytes, cut: Option<(usize, CutManner)>) -> Self {

@@ -2,9 +2,10 @@
 
 use http::Method;
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 
 /// The operations of both Bedrock services that the simulator tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Operation {
     /// `POST /model/{id}/converse`
@@ -72,6 +73,18 @@ impl Operation {
     #[must_use]
     pub const fn streams(self) -> bool {
         matches!(self, Self::ConverseStream | Self::InvokeModelWithResponseStream)
+    }
+
+    /// True for operations of the control plane, `bedrock`; the others are of the runtime.
+    pub(crate) const fn is_control_plane(self) -> bool {
+        matches!(
+            self,
+            Self::ListFoundationModels
+                | Self::GetFoundationModel
+                | Self::GetFoundationModelAvailability
+                | Self::ListInferenceProfiles
+                | Self::GetInferenceProfile
+        )
     }
 
     /// True for operations whose path names the model they run.

@@ -1,8 +1,12 @@
 //! The handle tests hold.
 
+mod connect;
+mod limits;
+mod trouble;
+
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex, OnceLock, Weak, atomic::Ordering},
     time::Duration,
 };
 
@@ -16,12 +20,12 @@ use crate::{
     auth::Credential,
     builder::SimulatorBuilder,
     clock::SimClock,
+    control,
     error::SimError,
     journal::Journal,
-    listener,
+    listener::{self, Visitor},
     lock::held,
     pace::Pace,
-    quota::{Quota, QuotaRoom},
     script::{AnswerFn, Rule, RuleId},
     world::{Region, RegionMode, World},
 };
@@ -37,6 +41,18 @@ struct Inner {
     world: Arc<World>,
     /// One accept loop for each listening region; dropping them closes everything.
     listeners: Mutex<JoinSet<()>>,
+    /// Where control requests are answered.
+    control: OnceLock<SocketAddr>,
+}
+
+/// A simulator that someone else keeps running.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakSimulator(Weak<Inner>);
+
+impl WeakSimulator {
+    pub(crate) fn upgrade(&self) -> Option<Simulator> {
+        self.0.upgrade().map(|inner| Simulator { inner })
+    }
 }
 
 impl Simulator {
@@ -46,13 +62,38 @@ impl Simulator {
     }
 
     pub(crate) fn of(world: Arc<World>) -> Self {
-        Self { inner: Arc::new(Inner { world, listeners: Mutex::new(JoinSet::new()) }) }
+        Self { inner: Arc::new(Inner { world, listeners: Mutex::new(JoinSet::new()), control: OnceLock::new() }) }
     }
 
     pub(crate) fn listen(&self, region: &str, listener: TcpListener, address: SocketAddr) {
         if let Ok(region) = self.region(region) {
             held(&self.inner.listeners).spawn(listener::listen(Arc::clone(&self.inner.world), region, listener, address));
         }
+    }
+
+    pub(crate) fn listen_for_control(&self, listener: TcpListener, address: SocketAddr) {
+        let stopping = self.inner.world.stopping.subscribe();
+        held(&self.inner.listeners).spawn(control::listen(self.weak(), stopping, listener));
+        // Set once, by the builder.
+        self.inner.control.get_or_init(|| address);
+    }
+
+    fn weak(&self) -> WeakSimulator {
+        WeakSimulator(Arc::downgrade(&self.inner))
+    }
+
+    /// Base URL of the control port, if there is one. See [`crate::control`].
+    #[must_use]
+    pub fn control_endpoint(&self) -> Option<String> {
+        self.inner.control.get().map(|address| format!("http://{address}"))
+    }
+
+    /// Answers the control requests of one connection over any byte stream.
+    pub fn serve_control<IO>(&self, io: IO) -> impl Future<Output = ()> + Send + use<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        control::serve(self.weak(), io)
     }
 
     /// Base URL of a region, for clients of either Bedrock service. Regions without a port, and regions that are
@@ -100,8 +141,10 @@ impl Simulator {
         let world = Arc::clone(&self.inner.world);
         let region = self.region(region);
         async move {
-            // A stream in memory has no reset; dropping it is all it can do.
-            listener::serve(world, region?, io, |_| {}).await;
+            let region = region?;
+            let visitor = Visitor::new(&world, &region);
+            // A foreign stream has no reset; dropping it is all that can be done.
+            listener::serve(world, region, io, visitor, |_| {}).await;
             Ok(())
         }
     }
@@ -130,27 +173,6 @@ impl Simulator {
     /// Computes every answer that is not scripted; `None` gives the word back to the built-in brain.
     pub fn answer_with(&self, answer: Option<AnswerFn>) {
         *held(&self.inner.world.answerer.0) = answer;
-    }
-
-    /// Limits `model` (a foundation-model id, or `*` for each that has no limit of its own) in `region`.
-    ///
-    /// # Errors
-    /// The region is not simulated.
-    pub fn quota(&self, region: &str, model: &str, quota: Quota) -> Result<(), SimError> {
-        let region = self.region(region)?;
-        self.inner.world.quotas.set(&region.name, model, quota);
-        Ok(())
-    }
-
-    /// Removes every quota.
-    pub fn clear_quotas(&self) {
-        self.inner.world.quotas.clear();
-    }
-
-    /// What is left of a quota now; `None` where there is none.
-    #[must_use]
-    pub fn quota_room(&self, region: &str, model: &str) -> Option<QuotaRoom> {
-        self.inner.world.quotas.room(region, model, self.inner.world.clock.elapsed())
     }
 
     /// Changes how fast a region answers, from its next call on.
@@ -220,12 +242,12 @@ impl Simulator {
 
     /// Adds or replaces an access key; a replaced one is good again.
     pub fn put_credential(&self, credential: Credential) {
-        self.inner.world.keyring.put(credential);
+        self.inner.world.keyring.put(credential, Some(self.inner.world.clock.elapsed()));
     }
 
     /// Adds an API key.
     pub fn put_bearer(&self, token: impl Into<String>) {
-        self.inner.world.keyring.put_bearer(token.into());
+        self.inner.world.keyring.put_bearer(token.into(), Some(self.inner.world.clock.elapsed()));
     }
 
     /// Makes an access key or API key expire (`ExpiredTokenException`); false when it is unknown.

@@ -1,131 +1,57 @@
-//! A connection's bytes: notices the client leaving and lets answers cut it at an exact byte.
+//! A connection's bytes: notices the client leaving, shapes what leaves, and cuts at an exact byte.
+
+mod control;
+mod plan;
 
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::Notify,
+    time::{Sleep, sleep_until},
 };
 
-use crate::{clock::SimClock, script::CutManner};
+pub(crate) use control::WireControl;
+pub(crate) use plan::{WireCut, WirePlan};
 
-const NOT_CUT: u8 = 0;
-const CUT_CLOSE: u8 = 1;
-const CUT_RESET: u8 = 2;
+use crate::script::CutManner;
+use plan::Turn;
 
-/// What the calls of one connection and the connection itself tell each other.
-#[derive(Debug)]
-pub(crate) struct WireControl {
-    number: u64,
-    clock: SimClock,
-    cut: AtomicU8,
-    after_flush: AtomicBool,
-    shut_down: AtomicBool,
-    peer_closed_at: OnceLock<Duration>,
-    wake: Notify,
-}
+/// Bytes kept of a peer that talks to a connection that stands still; beyond that it is not listened to.
+const MOST_KEPT: usize = 1024 * 1024;
 
-impl WireControl {
-    pub(crate) fn new(number: u64, clock: SimClock) -> Self {
-        Self {
-            number,
-            clock,
-            cut: AtomicU8::new(NOT_CUT),
-            after_flush: AtomicBool::new(false),
-            shut_down: AtomicBool::new(false),
-            peer_closed_at: OnceLock::new(),
-            wake: Notify::new(),
-        }
-    }
-
-    /// Number of the connection, over all regions.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Ends the connection at once; bytes not yet written are lost.
-    pub(crate) fn cut_now(&self, manner: CutManner) {
-        self.mark(manner);
-        self.wake.notify_one();
-    }
-
-    /// Ends the connection once everything written so far has been handed to the transport.
-    pub(crate) fn cut_after_flush(&self, manner: CutManner) {
-        self.mark(manner);
-        self.after_flush.store(true, Ordering::Release);
-    }
-
-    /// Notes that the simulator is stopping, so that open calls are recorded as such.
-    pub(crate) fn shut_down(&self) {
-        self.shut_down.store(true, Ordering::Release);
-    }
-
-    /// Completes when the connection is to be dropped.
-    pub(crate) async fn until_cut(&self) {
-        self.wake.notified().await;
-    }
-
-    pub(crate) fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Acquire) != NOT_CUT
-    }
-
-    pub(crate) fn is_shut_down(&self) -> bool {
-        self.shut_down.load(Ordering::Acquire)
-    }
-
-    /// When the peer was first seen to be gone.
-    pub(crate) fn peer_closed_at(&self) -> Option<Duration> {
-        self.peer_closed_at.get().copied()
-    }
-
-    fn mark(&self, manner: CutManner) {
-        let code = match manner {
-            CutManner::Close => CUT_CLOSE,
-            CutManner::Reset => CUT_RESET,
-        };
-        self.cut.store(code, Ordering::Release);
-    }
-
-    fn note_peer_closed(&self) {
-        // Only the first sighting counts; a later one changes nothing.
-        self.peer_closed_at.get_or_init(|| self.clock.elapsed());
-    }
-}
-
-/// The byte stream of one connection.
+/// The byte stream of one connection, below HTTP: what is said of bytes here is true on the socket.
 pub(crate) struct Wire<IO> {
     io: IO,
     control: Arc<WireControl>,
     /// Bytes already read that the next reader must see first.
-    unread: Bytes,
+    unread: BytesMut,
     /// Makes the transport reset instead of close when it is dropped.
     on_reset: fn(&IO),
+    /// No byte leaves before.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<IO> Wire<IO> {
     pub(crate) fn new(io: IO, control: Arc<WireControl>, on_reset: fn(&IO)) -> Self {
-        Self { io, control, unread: Bytes::new(), on_reset }
+        Self { io, control, unread: BytesMut::new(), on_reset, pause: None }
     }
 
     /// Puts back bytes that were read ahead. Only valid while nothing else is unread.
-    pub(crate) fn unread(&mut self, bytes: Bytes) {
+    pub(crate) fn unread(&mut self, bytes: BytesMut) {
         self.unread = bytes;
     }
 }
 
 impl<IO> Drop for Wire<IO> {
     fn drop(&mut self) {
-        if self.control.cut.load(Ordering::Acquire) == CUT_RESET {
+        self.control.dropped();
+        if self.control.cut_manner() == Some(CutManner::Reset) {
             (self.on_reset)(&self.io);
         }
     }
@@ -134,6 +60,9 @@ impl<IO> Drop for Wire<IO> {
 impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        if wire.control.is_still() {
+            return wire.poll_still(context);
+        }
         if wire.unread.has_remaining() {
             let take = wire.unread.len().min(buffer.remaining());
             buffer.put_slice(&wire.unread.split_to(take));
@@ -149,17 +78,76 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Wire<IO> {
     }
 }
 
+impl<IO: AsyncRead + Unpin> Wire<IO> {
+    /// Reads on behalf of nobody: what comes is kept for later, only the peer's leaving is passed on.
+    fn poll_still(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.unread.len() < MOST_KEPT {
+            let mut bytes = [0; 4 * 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                self.control.note_peer_closed();
+                return Poll::Ready(read);
+            }
+            self.unread.extend_from_slice(buffer.filled());
+        }
+        Poll::Pending
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Wire<IO> {
+    /// How many of the offered bytes may leave now; pending while none may, for ever once the response is cut.
+    fn poll_turn(&mut self, context: &mut Context<'_>, offered: usize) -> Poll<io::Result<usize>> {
+        if self.control.is_still() {
+            // Whoever moves it again also polls it.
+            return Poll::Pending;
+        }
+        if !self.control.is_shaped() || offered == 0 {
+            return Poll::Ready(Ok(offered));
+        }
+        loop {
+            if let Some(pause) = &mut self.pause {
+                ready!(pause.as_mut().poll(context));
+                self.pause = None;
+            }
+            match self.control.turn(offered) {
+                Turn::Write(bytes) => return Poll::Ready(Ok(bytes)),
+                Turn::Pause(until) => self.pause = Some(Box::pin(sleep_until(until))),
+                Turn::Hold => return Poll::Pending,
+                Turn::HalfClose => {
+                    // The read half stays open: when the peer closes too, hyper ends the connection.
+                    ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+                    self.control.half_closed();
+                }
+            }
+        }
+    }
+
+    fn wrote(&self, written: io::Result<usize>) -> io::Result<usize> {
+        match &written {
+            Ok(bytes) => self.control.note_written(*bytes),
+            Err(_) => self.control.note_peer_closed(),
+        }
+        written
+    }
+}
+
 impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
-        let written = ready!(Pin::new(&mut wire.io).poll_write(context, bytes));
-        Poll::Ready(wire.control.noting(written))
+        let allowed = ready!(wire.poll_turn(context, bytes.len()))?;
+        let written = ready!(Pin::new(&mut wire.io).poll_write(context, bytes.get(..allowed).unwrap_or(bytes)));
+        Poll::Ready(wire.wrote(written))
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if self.control.is_shaped() || self.control.is_still() {
+            let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+            return self.poll_write(context, first);
+        }
         let wire = self.get_mut();
         let written = ready!(Pin::new(&mut wire.io).poll_write_vectored(context, slices));
-        Poll::Ready(wire.control.noting(written))
+        Poll::Ready(wire.wrote(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -168,10 +156,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        if wire.control.is_still() {
+            return Poll::Pending;
+        }
         let flushed = ready!(Pin::new(&mut wire.io).poll_flush(context));
-        // hyper flushes the transport only after its own buffer is empty: every byte before the cut is out.
-        if flushed.is_ok() && wire.control.after_flush.load(Ordering::Acquire) {
-            wire.control.wake.notify_one();
+        // hyper flushes the transport only after its own buffer is empty: every byte before is out.
+        if flushed.is_ok() {
+            wire.control.flushed();
         }
         Poll::Ready(flushed)
     }
@@ -181,54 +172,5 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Wire<IO> {
     }
 }
 
-impl WireControl {
-    fn noting(&self, written: io::Result<usize>) -> io::Result<usize> {
-        if written.is_err() {
-            self.note_peer_closed();
-        }
-        written
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    fn wire() -> (Wire<tokio::io::DuplexStream>, tokio::io::DuplexStream, Arc<WireControl>) {
-        let (near, far) = tokio::io::duplex(1024);
-        let control = Arc::new(WireControl::new(1, SimClock::system()));
-        (Wire::new(near, Arc::clone(&control), |_| {}), far, control)
-    }
-
-    #[tokio::test]
-    async fn bytes_put_back_are_read_first() {
-        let (mut wire, mut far, _) = wire();
-        far.write_all(b"world").await.unwrap();
-        wire.unread(Bytes::from_static(b"hello "));
-        let mut read = [0; 11];
-        wire.read_exact(&mut read).await.unwrap();
-        assert_eq!(&read, b"hello world");
-    }
-
-    #[tokio::test]
-    async fn a_leaving_peer_is_noted() {
-        let (mut wire, far, control) = wire();
-        assert_eq!(control.peer_closed_at(), None);
-        drop(far);
-        assert_eq!(wire.read(&mut [0; 4]).await.unwrap(), 0);
-        assert!(control.peer_closed_at().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_cut_waits_for_the_flush() {
-        let (mut wire, _far, control) = wire();
-        control.cut_after_flush(CutManner::Close);
-        assert!(control.is_cut());
-        wire.write_all(b"last words").await.unwrap();
-        assert!(tokio::time::timeout(Duration::from_millis(1), control.until_cut()).await.is_err());
-        wire.flush().await.unwrap();
-        control.until_cut().await;
-    }
-}
+mod tests;

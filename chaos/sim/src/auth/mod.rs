@@ -2,7 +2,7 @@
 
 mod sigv4;
 
-use std::{collections::BTreeMap, fmt, sync::Mutex};
+use std::{collections::BTreeMap, fmt, sync::Mutex, time::Duration};
 
 use http::{HeaderMap, header, request::Parts};
 use subtle::ConstantTimeEq;
@@ -74,13 +74,44 @@ pub(crate) struct Keyring {
 #[derive(Default)]
 struct Keys {
     credentials: BTreeMap<String, KnownKey>,
-    /// API keys, each with whether it is still good.
-    bearers: Vec<(String, bool)>,
+    bearers: Vec<KnownBearer>,
 }
 
 struct KnownKey {
     credential: Credential,
     expired: bool,
+    /// When it was put; `None` before the start.
+    put_at: Option<Duration>,
+}
+
+/// An API key.
+struct KnownBearer {
+    token: String,
+    expired: bool,
+    put_at: Option<Duration>,
+}
+
+/// Who called.
+pub(crate) struct Identity {
+    pub(crate) kind: AuthKind,
+    /// Access key id or API key; empty if nothing was checked.
+    pub(crate) key: String,
+    /// When that key was put; `None` before the start.
+    pub(crate) put_at: Option<Duration>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The key of a bearer is a secret.
+        formatter.debug_struct("Identity").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// Anyone.
+    pub(crate) fn unchecked() -> Self {
+        Self { kind: AuthKind::Unchecked, key: String::new(), put_at: None }
+    }
 }
 
 impl fmt::Debug for Keyring {
@@ -100,20 +131,22 @@ pub(crate) struct Checked<'a> {
 
 impl Keyring {
     /// Adds or replaces an access key.
-    pub(crate) fn put(&self, credential: Credential) {
-        held(&self.keys).credentials.insert(credential.access_key.clone(), KnownKey { credential, expired: false });
+    pub(crate) fn put(&self, credential: Credential, put_at: Option<Duration>) {
+        held(&self.keys).credentials.insert(credential.access_key.clone(), KnownKey { credential, expired: false, put_at });
     }
 
-    /// Adds an API key.
-    pub(crate) fn put_bearer(&self, token: String) {
-        held(&self.keys).bearers.push((token, true));
+    /// Adds or replaces an API key.
+    pub(crate) fn put_bearer(&self, token: String, put_at: Option<Duration>) {
+        let mut keys = held(&self.keys);
+        keys.bearers.retain(|bearer| bearer.token != token);
+        keys.bearers.push(KnownBearer { token, expired: false, put_at });
     }
 
     /// Makes AWS forget an access key or an API key. False when it is unknown.
     pub(crate) fn revoke(&self, key: &str) -> bool {
         let mut keys = held(&self.keys);
         let bearers = keys.bearers.len();
-        keys.bearers.retain(|(token, _)| token != key);
+        keys.bearers.retain(|bearer| bearer.token != key);
         keys.credentials.remove(key).is_some() || keys.bearers.len() < bearers
     }
 
@@ -125,17 +158,15 @@ impl Keyring {
             found.expired = true;
             known = true;
         }
-        for (token, good) in &mut keys.bearers {
-            if token == key {
-                *good = false;
-                known = true;
-            }
+        for bearer in keys.bearers.iter_mut().filter(|bearer| bearer.token == key) {
+            bearer.expired = true;
+            known = true;
         }
         known
     }
 
     /// Identifies the caller of one request.
-    pub(crate) fn check(&self, checked: &Checked<'_>) -> Result<AuthKind, Refusal> {
+    pub(crate) fn check(&self, checked: &Checked<'_>) -> Result<Identity, Refusal> {
         let Some(authorization) = single(&checked.parts.headers, header::AUTHORIZATION.as_str()) else {
             return Err(missing_token());
         };
@@ -146,22 +177,23 @@ impl Keyring {
             return Err(missing_token());
         };
         let signature = sigv4::Presented::parse(parameters, &checked.parts.headers)?;
-        let secret = self.secret_of(&signature, &checked.parts.headers)?;
+        let (secret, put_at) = self.secret_of(&signature, &checked.parts.headers)?;
         signature.check(&secret, checked)?;
-        Ok(AuthKind::SigV4 { access_key: signature.access_key.to_owned() })
+        let key = signature.access_key.to_owned();
+        Ok(Identity { kind: AuthKind::SigV4 { access_key: key.clone() }, key, put_at })
     }
 
-    fn check_bearer(&self, token: &str) -> Result<AuthKind, Refusal> {
+    fn check_bearer(&self, token: &str) -> Result<Identity, Refusal> {
         let keys = held(&self.keys);
-        let known = keys.bearers.iter().find(|(known, _)| bool::from(known.as_bytes().ct_eq(token.as_bytes())));
+        let known = keys.bearers.iter().find(|known| bool::from(known.token.as_bytes().ct_eq(token.as_bytes())));
         match known {
-            Some((_, true)) => Ok(AuthKind::Bearer),
-            Some((_, false)) => Err(refusal(403, "ExpiredTokenException", "The security token included in the request is expired")),
+            Some(bearer) if bearer.expired => Err(expired()),
+            Some(bearer) => Ok(Identity { kind: AuthKind::Bearer, key: bearer.token.clone(), put_at: bearer.put_at }),
             None => Err(refusal(403, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid.")),
         }
     }
 
-    fn secret_of(&self, signature: &sigv4::Presented<'_>, headers: &HeaderMap) -> Result<String, Refusal> {
+    fn secret_of(&self, signature: &sigv4::Presented<'_>, headers: &HeaderMap) -> Result<(String, Option<Duration>), Refusal> {
         let keys = held(&self.keys);
         let unrecognized = || refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.");
         let key = keys.credentials.get(signature.access_key).ok_or_else(unrecognized)?;
@@ -175,9 +207,9 @@ impl Keyring {
             return Err(unrecognized());
         }
         if key.expired {
-            return Err(refusal(403, "ExpiredTokenException", "The security token included in the request is expired"));
+            return Err(expired());
         }
-        Ok(key.credential.secret_key.clone())
+        Ok((key.credential.secret_key.clone(), key.put_at))
     }
 }
 
@@ -188,6 +220,11 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 fn refusal(status: u16, error_type: &'static str, message: impl Into<String>) -> Refusal {
     Refusal { status, error_type, message: message.into() }
+}
+
+/// AWS's refusal of credentials that were good once.
+pub(crate) fn expired() -> Refusal {
+    refusal(403, "ExpiredTokenException", "The security token included in the request is expired")
 }
 
 fn missing_token() -> Refusal {

@@ -52,14 +52,14 @@ impl Signer {
 
 fn keyring() -> Keyring {
     let keyring = Keyring::default();
-    keyring.put(Credential::new("AKID", "secret"));
-    keyring.put(Credential::new("ASIA", "secret").with_session_token("token"));
-    keyring.put_bearer("api-key".to_owned());
+    keyring.put(Credential::new("AKID", "secret"), None);
+    keyring.put(Credential::new("ASIA", "secret").with_session_token("token"), None);
+    keyring.put_bearer("api-key".to_owned(), None);
     keyring
 }
 
 fn check(parts: &Parts) -> Result<AuthKind, Refusal> {
-    keyring().check(&Checked { region: "us-east-1", now: NOW, parts, body: BODY })
+    keyring().check(&Checked { region: "us-east-1", now: NOW, parts, body: BODY }).map(|identity| identity.kind)
 }
 
 fn refused(parts: &Parts) -> (u16, &'static str, String) {
@@ -151,7 +151,10 @@ fn api_keys_are_known_unknown_or_expired() {
     let keyring = keyring();
     let check = |token: &str| {
         let parts = with_authorization(&format!("Bearer {token}"));
-        keyring.check(&Checked { region: "us-east-1", now: NOW, parts: &parts, body: BODY }).map_err(|refusal| refusal.error_type)
+        keyring
+            .check(&Checked { region: "us-east-1", now: NOW, parts: &parts, body: BODY })
+            .map(|identity| identity.kind)
+            .map_err(|refusal| refusal.error_type)
     };
     assert_eq!(check("api-key"), Ok(AuthKind::Bearer));
     assert_eq!(check("other"), Err("AccessDeniedException"));
@@ -166,11 +169,15 @@ fn api_keys_are_known_unknown_or_expired() {
 fn an_expired_access_key_is_refused_until_it_is_put_again() {
     let keyring = keyring();
     let parts = Signer::default().sign();
-    let check =
-        || keyring.check(&Checked { region: "us-east-1", now: NOW, parts: &parts, body: BODY }).map_err(|refusal| refusal.error_type);
+    let check = || {
+        keyring
+            .check(&Checked { region: "us-east-1", now: NOW, parts: &parts, body: BODY })
+            .map(|identity| identity.kind)
+            .map_err(|refusal| refusal.error_type)
+    };
     assert!(keyring.expire("AKID"));
     assert_eq!(check(), Err("ExpiredTokenException"));
-    keyring.put(Credential::new("AKID", "secret"));
+    keyring.put(Credential::new("AKID", "secret"), None);
     assert!(check().is_ok());
     assert!(keyring.revoke("AKID"));
     assert_eq!(check(), Err("UnrecognizedClientException"));

@@ -6,11 +6,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::memory::{Memory, Prefix};
 use super::tokens::Segment;
+use crate::behaviour::CachePolicy;
 use crate::models::{CacheMode, SimModel, Traits};
 use crate::validate::shape::Ttl;
 
-const FIVE_MINUTES: Duration = Duration::from_secs(300);
-const ONE_HOUR: Duration = Duration::from_secs(3600);
 /// Blocks before a cache point among which the longest cached prefix is looked for.
 const LOOK_BACK: usize = 20;
 /// Implicit caching reports reads in steps of this many tokens.
@@ -36,16 +35,58 @@ struct Point {
     ttl: Ttl,
 }
 
-/// Accounts one request and updates the memory.
-pub(super) fn account(memory: &mut Memory, model: &SimModel, traits: &Traits, segments: &[Segment<'_>], now: Duration) -> Cached {
-    if traits.cache == CacheMode::None {
-        return Cached::default();
+/// A prompt as the cache sees it.
+pub(super) struct Prompt<'a> {
+    boundaries: Vec<Boundary>,
+    points: Vec<Point>,
+    policy: &'a CachePolicy,
+}
+
+impl<'a> Prompt<'a> {
+    pub(super) fn of(model: &SimModel, traits: &Traits, segments: &[Segment<'_>], policy: &'a CachePolicy) -> Self {
+        let (boundaries, points) = if traits.cache == CacheMode::None { Default::default() } else { prefixes(model, segments) };
+        Self { boundaries, points, policy }
     }
-    let (boundaries, points) = prefixes(model, segments);
-    if traits.cache == CacheMode::Implicit {
-        implicit(memory, traits, &boundaries, now)
-    } else {
-        explicit(memory, traits, &boundaries, &points, now)
+
+    /// Accounts the request and updates the memory.
+    pub(super) fn account(&self, memory: &mut Memory, traits: &Traits, now: Duration) -> Cached {
+        let shortest = self.policy.min_tokens.unwrap_or(traits.cache_min);
+        match traits.cache {
+            CacheMode::None => Cached::default(),
+            CacheMode::Implicit => self.implicit(memory, shortest, now),
+            _ => self.explicit(memory, shortest, now),
+        }
+    }
+
+    fn explicit(&self, memory: &mut Memory, shortest: u64, now: Duration) -> Cached {
+        let read = self.points.iter().rev().find_map(|point| longest(memory, self.boundaries.get(..point.blocks)?, now)).unwrap_or(0);
+        let mut cached = Cached { read, ..Cached::default() };
+        let mut reached = read;
+        for point in &self.points {
+            let Some(end) = point.blocks.checked_sub(1).and_then(|last| self.boundaries.get(last)) else { continue };
+            if end.tokens < shortest {
+                continue; // too short: ignored silently
+            }
+            let life = if point.ttl == Ttl::OneHour { self.policy.long_ttl } else { self.policy.ttl };
+            memory.keep(end.prefix, life.0, now);
+            let written = end.tokens.saturating_sub(reached);
+            reached = reached.max(end.tokens);
+            if point.ttl == Ttl::OneHour {
+                cached.write_1h += written;
+            } else {
+                cached.write_5m += written;
+            }
+        }
+        cached
+    }
+
+    fn implicit(&self, memory: &mut Memory, shortest: u64, now: Duration) -> Cached {
+        let eligible = || self.boundaries.iter().filter(|boundary| boundary.tokens >= shortest);
+        let hit = eligible().rev().find(|boundary| memory.touch(&boundary.prefix, now)).map_or(0, |boundary| boundary.tokens);
+        for boundary in eligible() {
+            memory.keep(boundary.prefix, self.policy.ttl.0, now);
+        }
+        Cached { read: hit / IMPLICIT_STEP * IMPLICIT_STEP, ..Cached::default() }
     }
 }
 
@@ -70,38 +111,7 @@ fn prefixes(model: &SimModel, segments: &[Segment<'_>]) -> (Vec<Boundary>, Vec<P
     (boundaries, points)
 }
 
-fn explicit(memory: &mut Memory, traits: &Traits, boundaries: &[Boundary], points: &[Point], now: Duration) -> Cached {
-    let read = points.iter().rev().find_map(|point| longest(memory, boundaries.get(..point.blocks)?, now)).unwrap_or(0);
-    let mut cached = Cached { read, ..Cached::default() };
-    let mut reached = read;
-    for point in points {
-        let Some(end) = point.blocks.checked_sub(1).and_then(|last| boundaries.get(last)) else { continue };
-        if end.tokens < traits.cache_min {
-            continue; // too short: ignored silently
-        }
-        let life = if point.ttl == Ttl::OneHour { ONE_HOUR } else { FIVE_MINUTES };
-        memory.keep(end.prefix, life, now);
-        let written = end.tokens.saturating_sub(reached);
-        reached = reached.max(end.tokens);
-        if point.ttl == Ttl::OneHour {
-            cached.write_1h += written;
-        } else {
-            cached.write_5m += written;
-        }
-    }
-    cached
-}
-
 /// Tokens of the longest cached prefix that ends within reach of a cache point.
 fn longest(memory: &mut Memory, before: &[Boundary], now: Duration) -> Option<u64> {
     before.iter().rev().take(LOOK_BACK).find(|boundary| memory.touch(&boundary.prefix, now)).map(|boundary| boundary.tokens)
-}
-
-fn implicit(memory: &mut Memory, traits: &Traits, boundaries: &[Boundary], now: Duration) -> Cached {
-    let eligible = || boundaries.iter().filter(|boundary| boundary.tokens >= traits.cache_min);
-    let hit = eligible().rev().find(|boundary| memory.touch(&boundary.prefix, now)).map_or(0, |boundary| boundary.tokens);
-    for boundary in eligible() {
-        memory.keep(boundary.prefix, FIVE_MINUTES, now);
-    }
-    Cached { read: hit / IMPLICIT_STEP * IMPLICIT_STEP, ..Cached::default() }
 }

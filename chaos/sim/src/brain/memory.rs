@@ -1,6 +1,6 @@
 //! What one region's mock model remembers between calls: the prompt cache and a counter for unique ids.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ pub(super) type Prefix = [u8; 32];
 pub struct Memory {
     seed: u64,
     calls: u64,
-    prefixes: HashMap<Prefix, Kept>,
+    prefixes: BTreeMap<Prefix, Kept>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl Memory {
     /// An empty memory; the seed makes ids of regions differ.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, calls: 0, prefixes: HashMap::new() }
+        Self { seed, calls: 0, prefixes: BTreeMap::new() }
     }
 
     /// Prompt prefixes currently remembered, expired ones included until they are swept.

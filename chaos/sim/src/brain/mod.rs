@@ -5,12 +5,14 @@
 //! the same calls give the same answers. Phrases with meaning: `say exactly: ...`, `count to N`, `write N words`, `BLOCKME`
 //! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude).
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use crate::behaviour::CachePolicy;
+use crate::lock::held;
 use crate::models::SimModel;
 use crate::validate::{Refusal, shape, thinking};
 
@@ -27,6 +29,7 @@ mod scene;
 mod speech;
 mod think;
 pub(crate) mod tokens;
+pub(crate) mod watermark;
 mod words;
 
 #[cfg(test)]
@@ -102,21 +105,55 @@ pub enum Block {
     },
 }
 
+/// How a call is answered beyond the model's own habits.
+#[derive(Debug, Default)]
+pub(crate) struct Setting<'a> {
+    /// What the prompt cache keeps.
+    pub(crate) cache: CachePolicy,
+    /// The cache of a world that is one region, to compare with. All regions share it: it is locked for a moment only.
+    pub(crate) ideal: Option<&'a Mutex<Memory>>,
+    /// Marks in place of words.
+    pub(crate) marking: Option<watermark::Marking<'a>>,
+}
+
+/// An answer and what only the journal is told about it.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) turn: Turn,
+    /// Cache tokens that the ideal cache would have given.
+    pub(crate) ideal_cache_read: Option<u64>,
+    /// Marks in the turn.
+    pub(crate) words: u64,
+}
+
 /// Answers a Converse body that [`crate::validate::converse`] has passed. `now` is the region's clock; cache entries expire by it.
 ///
 /// # Errors
 /// The refusal of a body that is not well-formed, or of a model without a chat surface.
 pub fn answer(model: &SimModel, body: &Value, memory: &mut Memory, now: Duration) -> Result<Turn, Refusal> {
+    answer_in(model, body, memory, now, Setting::default()).map(|answered| answered.turn)
+}
+
+/// As [`answer`], in a setting.
+pub(crate) fn answer_in(
+    model: &SimModel,
+    body: &Value,
+    memory: &mut Memory,
+    now: Duration,
+    setting: Setting<'_>,
+) -> Result<Answered, Refusal> {
     let request = shape::request(body, true)?;
     let traits = model.chat()?;
     let call = memory.next_call();
     let scene = scene::Scene::read(&request);
     if let Some(turn) = guard::blocked_input(&request) {
-        return Ok(turn);
+        return Ok(Answered { turn, ideal_cache_read: None, words: 0 });
     }
     let segments = tokens::segments(&request);
     let total: u64 = segments.iter().map(|segment| segment.tokens).sum();
-    let cached = caching::account(memory, model, traits, &segments, now);
+    let prompt = caching::Prompt::of(model, traits, &segments, &setting.cache);
+    let cached = prompt.account(memory, traits, now);
+    let ideal = setting.ideal.map(|ideal| prompt.account(&mut held(ideal), traits, now).read);
 
     let thinking = thinking::resolve(traits, request.additional);
     let thought = think::think(traits, thinking, &scene, call);
@@ -138,7 +175,7 @@ pub fn answer(model: &SimModel, body: &Value, memory: &mut Memory, now: Duration
         thinking: thought.tokens.min(done.output),
     };
     let additional_response_fields = fields::select(model, traits, &request, &done, &usage, call);
-    Ok(Turn {
+    let mut turn = Turn {
         blocks: done.blocks,
         stop_reason: done.stop_reason,
         stop_sequence: done.stop_sequence,
@@ -146,7 +183,11 @@ pub fn answer(model: &SimModel, body: &Value, memory: &mut Memory, now: Duration
         guardrail_trace: trace,
         service_tier: request.service_tier.map(str::to_owned),
         additional_response_fields,
-    })
+    };
+    let marking = setting.marking;
+    let words = marking.map_or(0, |marking| watermark::apply(&mut turn, model, &request, &marking));
+    let ideal_cache_read = ideal.map(|read| marking.map_or(read, |marking| marking.input(read)));
+    Ok(Answered { turn, ideal_cache_read, words })
 }
 
 /// Input tokens of a Converse body, or of a CountTokens body of either kind. Malformed bodies are counted by their text. Every

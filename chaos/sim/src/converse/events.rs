@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use fastrand::Rng;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,7 +12,8 @@ use super::{
 };
 use crate::{
     brain::{Block, Turn},
-    pace::Pace,
+    draw::Stream,
+    pace::Tempo,
     validate::Refusal,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Event {
     pub(crate) wait: Duration,
     /// Whether it carries output that is paid for.
     pub(crate) delta: bool,
+    /// Watermarks that end in it.
+    pub(crate) words: u32,
 }
 
 #[derive(Serialize)]
@@ -109,8 +111,8 @@ struct Chunk {
 }
 
 /// All events of a turn, each with its pause. `echo.latency` is the time already spent.
-pub(crate) fn turn_events(turn: &Turn, echo: &Echo<'_>, pace: &Pace, rng: &mut Rng) -> Result<Vec<Event>, Refusal> {
-    let mut events = Events { list: Vec::new(), waited: echo.latency, pace, rng };
+pub(crate) fn turn_events(turn: &Turn, echo: &Echo<'_>, tempo: &mut Tempo, rng: &mut Stream) -> Result<Vec<Event>, Refusal> {
+    let mut events = Events { list: Vec::new(), waited: echo.latency, mark: echo.mark.as_deref(), tempo, rng };
     events.push("messageStart", &MessageStart { role: "assistant" })?;
     for (index, block) in turn.blocks.iter().enumerate() {
         events.block(index, block)?;
@@ -130,8 +132,8 @@ pub(crate) fn turn_events(turn: &Turn, echo: &Echo<'_>, pace: &Pace, rng: &mut R
 }
 
 /// The events of a model-native stream: each text as one `chunk`.
-pub(crate) fn chunk_events(chunks: &[String], pace: &Pace, rng: &mut Rng) -> Result<Vec<Event>, Refusal> {
-    let mut events = Events { list: Vec::new(), waited: Duration::ZERO, pace, rng };
+pub(crate) fn chunk_events(chunks: &[String], tempo: &mut Tempo, rng: &mut Stream) -> Result<Vec<Event>, Refusal> {
+    let mut events = Events { list: Vec::new(), waited: Duration::ZERO, mark: None, tempo, rng };
     for chunk in chunks {
         events.paced("chunk", &Chunk { bytes: STANDARD.encode(chunk) })?;
     }
@@ -141,8 +143,9 @@ pub(crate) fn chunk_events(chunks: &[String], pace: &Pace, rng: &mut Rng) -> Res
 struct Events<'a> {
     list: Vec<Event>,
     waited: Duration,
-    pace: &'a Pace,
-    rng: &'a mut Rng,
+    mark: Option<&'a str>,
+    tempo: &'a mut Tempo,
+    rng: &'a mut Stream,
 }
 
 impl Events<'_> {
@@ -167,8 +170,8 @@ impl Events<'_> {
     }
 
     fn text(&mut self, index: usize, text: &str) -> Result<(), Refusal> {
-        for fragment in fragments::words(text, self.rng) {
-            self.delta(index, Delta::Text(&fragment))?;
+        for (fragment, words) in self.fragments(text) {
+            self.marked_delta(index, Delta::Text(&fragment), words)?;
         }
         Ok(())
     }
@@ -176,8 +179,8 @@ impl Events<'_> {
     /// Models that hide their reasoning send its signature alone, others sign nothing.
     fn reasoning(&mut self, index: usize, text: &str, signature: &str) -> Result<(), Refusal> {
         if !text.is_empty() {
-            for fragment in fragments::words(text, self.rng) {
-                self.delta(index, Delta::ReasoningContent(ReasoningDelta::Text(&fragment)))?;
+            for (fragment, words) in self.fragments(text) {
+                self.marked_delta(index, Delta::ReasoningContent(ReasoningDelta::Text(&fragment)), words)?;
             }
         }
         if signature.is_empty() {
@@ -195,8 +198,23 @@ impl Events<'_> {
         if self.rng.bool() {
             self.delta(index, Delta::ToolUse { input: "" })?;
         }
-        for fragment in fragments::json(&input.to_string(), self.rng) {
-            self.delta(index, Delta::ToolUse { input: &fragment })?;
+        let fragments = fragments::json(&input.to_string(), self.rng);
+        for (fragment, words) in fragments::with_marks(fragments, self.mark) {
+            self.marked_delta(index, Delta::ToolUse { input: &fragment }, words)?;
+        }
+        Ok(())
+    }
+
+    /// A text in fragments, each with the number of watermarks that end in it.
+    fn fragments(&mut self, text: &str) -> Vec<(String, u32)> {
+        let fragments = if self.mark.is_some() { fragments::single_words(text) } else { fragments::words(text, self.rng) };
+        fragments::with_marks(fragments, self.mark)
+    }
+
+    fn marked_delta(&mut self, index: usize, delta: Delta<'_>, words: u32) -> Result<(), Refusal> {
+        self.delta(index, delta)?;
+        if let Some(event) = self.list.last_mut() {
+            event.words = words;
         }
         Ok(())
     }
@@ -206,7 +224,7 @@ impl Events<'_> {
     }
 
     fn paced(&mut self, kind: &'static str, payload: &impl Serialize) -> Result<(), Refusal> {
-        let wait = self.pace.per_delta.draw(self.rng);
+        let wait = self.tempo.delta();
         self.waited += wait;
         self.push(kind, payload)?;
         if let Some(event) = self.list.last_mut() {
@@ -218,14 +236,14 @@ impl Events<'_> {
 
     fn push(&mut self, kind: &'static str, payload: &impl Serialize) -> Result<(), Refusal> {
         let payload = padded(json(payload)?, self.rng);
-        self.list.push(Event { kind, payload, wait: Duration::ZERO, delta: false });
+        self.list.push(Event { kind, payload, wait: Duration::ZERO, delta: false, words: 0 });
         Ok(())
     }
 }
 
 /// Adds the member `p` with a random part of the padding to a JSON object.
-fn padded(mut object: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
-    let padding = PADDING.get(..rng.usize(1..=PADDING.len())).unwrap_or(PADDING);
+fn padded(mut object: Vec<u8>, rng: &mut Stream) -> Vec<u8> {
+    let padding = PADDING.get(..rng.within(1..=PADDING.len())).unwrap_or(PADDING);
     if object.last() == Some(&b'}') {
         object.pop();
         object.extend_from_slice(b",\"p\":\"");

@@ -20,11 +20,18 @@ pub(crate) struct Echo<'a> {
     pub(crate) performance: Option<&'a str>,
     /// Latency reported to the client.
     pub(crate) latency: Duration,
+    /// What every watermark of the turn begins with, if it has any: then each word is a delta of its own.
+    pub(crate) mark: Option<String>,
 }
 
 impl<'a> Echo<'a> {
     pub(crate) fn of(body: &'a Value, latency: Duration) -> Self {
-        Self { performance: body.pointer("/performanceConfig/latency").and_then(Value::as_str), latency }
+        Self { performance: body.pointer("/performanceConfig/latency").and_then(Value::as_str), latency, mark: None }
+    }
+
+    /// With watermarks of this call.
+    pub(crate) fn marked(self, call: u64) -> Self {
+        Self { mark: Some(format!("{call}.")), ..self }
     }
 }
 

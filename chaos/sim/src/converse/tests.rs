@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     brain::{Block, TurnUsage},
     draw,
-    pace::Pace,
+    pace::{Pace, Tempo},
 };
 
 fn turn() -> Turn {
@@ -30,7 +30,7 @@ fn turn() -> Turn {
 fn stream(seed: u64, pace: &Pace) -> Vec<(String, Value)> {
     let request = json!({"performanceConfig": {"latency": "optimized"}});
     let echo = Echo::of(&request, Duration::from_millis(7));
-    turn_events(&turn(), &echo, pace, &mut draw::stream(seed, "events", 0))
+    turn_events(&turn(), &echo, &mut Tempo::new(*pace, seed, 0), &mut draw::stream(seed, "events", 0))
         .unwrap()
         .into_iter()
         .map(|event| (event.kind.to_owned(), serde_json::from_slice(&event.payload).unwrap()))
@@ -113,7 +113,7 @@ fn the_pace_shows_in_the_pauses_and_in_the_reported_latency() {
     let pace = Pace::fixed(Duration::ZERO, Duration::from_millis(10));
     let request = json!({});
     let echo = Echo::of(&request, Duration::from_millis(7));
-    let events = turn_events(&turn(), &echo, &pace, &mut draw::stream(1, "events", 0)).unwrap();
+    let events = turn_events(&turn(), &echo, &mut Tempo::new(pace, 1, 0), &mut draw::stream(1, "events", 0)).unwrap();
     let deltas = events.iter().filter(|event| event.delta).count() as u64;
     assert!(events.iter().all(|event| event.wait == if event.delta { Duration::from_millis(10) } else { Duration::ZERO }));
     let metadata: Value = serde_json::from_slice(&events.last().unwrap().payload).unwrap();
@@ -122,7 +122,12 @@ fn the_pace_shows_in_the_pauses_and_in_the_reported_latency() {
 
 #[test]
 fn native_chunks_are_base64_in_one_event_each() {
-    let events = chunk_events(&["{\"type\":\"ping\"}".to_owned(), "x".to_owned()], &Pace::NONE, &mut draw::stream(1, "events", 0)).unwrap();
+    let events = chunk_events(
+        &["{\"type\":\"ping\"}".to_owned(), "x".to_owned()],
+        &mut Tempo::new(Pace::NONE, 1, 0),
+        &mut draw::stream(1, "events", 0),
+    )
+    .unwrap();
     let payload: Value = serde_json::from_slice(&events[0].payload).unwrap();
     assert_eq!((events.len(), events[0].kind), (2, "chunk"));
     assert_eq!(payload["bytes"], "eyJ0eXBlIjoicGluZyJ9");

@@ -1,11 +1,15 @@
 //! The simulator's own book of calls: what was asked, answered, sent and billed, and how each call ended.
 
+mod call;
+mod nonce;
+mod places;
+mod record;
 mod recorder;
 
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -14,15 +18,14 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::watch;
 
+pub use call::{Call, Ending, Outcome};
+pub(crate) use places::Ended;
+pub use record::{CallRecord, ConnectionRecord, Decision, End, FaultHit, Gauge, RefusedBy, Usage, WordRun};
 pub(crate) use recorder::{Arrival, Recorder};
 
-use crate::{
-    auth::AuthKind,
-    brain::{Turn, TurnUsage},
-    lock::held,
-    route::Operation,
-    script::RuleId,
-};
+use crate::lock::held;
+use nonce::NoncePattern;
+use places::Places;
 
 /// How much the journal remembers; the oldest entries go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,123 +38,27 @@ pub struct JournalLimits {
     pub total_body_bytes: usize,
     /// Keep the time of every event sent.
     pub event_times: bool,
+    /// Runs of words kept of each watermarked answer, with their times.
+    pub word_runs: usize,
+    /// Connections kept.
+    pub connections: usize,
+    /// Changes of quota buckets kept.
+    pub quota_entries: usize,
 }
 
 impl Default for JournalLimits {
-    /// 20,000 calls, 256 KiB of each body, 64 MiB of all bodies, no event times: tests fit, hours of load stay bounded.
+    /// 20,000 calls and connections, 256 KiB of each body, 64 MiB of all bodies, no event times, 1,024 runs of words,
+    /// 100,000 changes of buckets: tests fit, hours of load stay bounded.
     fn default() -> Self {
-        Self { calls: 20_000, body_bytes: 256 * 1024, total_body_bytes: 64 * 1024 * 1024, event_times: false }
-    }
-}
-
-/// How a call was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// Not decided yet, or never (black holes, cuts before the head).
-    #[default]
-    Undecided,
-    /// Refused with an error.
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// Exception name.
-        error_type: String,
-        /// Text.
-        message: String,
-    },
-    /// Answered.
-    Answered {
-        /// HTTP status.
-        status: u16,
-    },
-}
-
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Ending {
-    /// Still running.
-    #[default]
-    Open,
-    /// The whole answer was handed to the connection.
-    Complete,
-    /// The simulator cut the connection.
-    Cut,
-    /// The client went away first.
-    ClientGone,
-    /// The simulator was shut down.
-    Shutdown,
-}
-
-/// One call. All times count from the start of the simulator.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Call {
-    /// Number, from 1, over all regions.
-    pub number: u64,
-    /// Value of `x-amzn-RequestId`.
-    pub request_id: String,
-    /// Region asked.
-    pub region: String,
-    /// Number of the connection that carried it, over all regions.
-    pub connection: u64,
-    /// Operation asked.
-    pub operation: Operation,
-    /// Method and raw path with query.
-    pub target: String,
-    /// Decoded label of the path.
-    pub label: Option<String>,
-    /// Foundation model the label stands for.
-    pub model: Option<String>,
-    /// When the head of the request had arrived.
-    pub received_at: Duration,
-    /// Beginning of the request body, up to [`JournalLimits::body_bytes`]; empty once it was forgotten.
-    pub body: Bytes,
-    /// Length of the whole request body.
-    pub body_bytes: usize,
-    /// How the caller identified itself; `None` while undecided or refused.
-    pub auth: Option<AuthKind>,
-    /// The script's rule that decided about it.
-    pub rule: Option<RuleId>,
-    /// Tokens reserved at admission, where a quota applied.
-    pub reserved_tokens: Option<u64>,
-    /// Answer or refusal.
-    pub outcome: Outcome,
-    /// The turn that was answered, in full, even if only a part of it was sent.
-    pub turn: Option<Arc<Turn>>,
-    /// When the response head was ready.
-    pub head_at: Option<Duration>,
-    /// Stream events sent whole.
-    pub events_sent: u64,
-    /// Body bytes sent.
-    pub bytes_sent: u64,
-    /// When each event was sent, if [`JournalLimits::event_times`] asks for it.
-    pub event_times: Vec<Duration>,
-    /// What the account pays: all input, and the part of the output that was sent.
-    pub billed: Option<TurnUsage>,
-    /// When the client was seen to close the connection, if it did so before the call ended.
-    pub client_closed_at: Option<Duration>,
-    /// When the call ended.
-    pub ended_at: Option<Duration>,
-    /// How the call ended.
-    pub ending: Ending,
-}
-
-impl Call {
-    /// The error type of a refusal.
-    #[must_use]
-    pub fn error_type(&self) -> Option<&str> {
-        match &self.outcome {
-            Outcome::Refused { error_type, .. } => Some(error_type),
-            _ => None,
+        Self {
+            calls: 20_000,
+            body_bytes: 256 * 1024,
+            total_body_bytes: 64 * 1024 * 1024,
+            event_times: false,
+            word_runs: 1_024,
+            connections: 20_000,
+            quota_entries: 100_000,
         }
-    }
-
-    /// True once the call has ended.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        self.ending != Ending::Open
     }
 }
 
@@ -171,6 +78,7 @@ pub struct JournalTimeout {
 #[derive(Debug)]
 pub struct Journal {
     limits: JournalLimits,
+    nonce: Option<NoncePattern>,
     book: Mutex<Book>,
     revision: watch::Sender<u64>,
     fast_calls: AtomicU64,
@@ -179,6 +87,7 @@ pub struct Journal {
 #[derive(Debug, Default)]
 struct Book {
     calls: VecDeque<Call>,
+    places: Places,
     started: u64,
     body_bytes: usize,
     /// Calls before this position in `calls` have had their bodies forgotten.
@@ -186,8 +95,10 @@ struct Book {
 }
 
 impl Journal {
-    pub(crate) fn new(limits: JournalLimits) -> Self {
-        Self { limits, book: Mutex::default(), revision: watch::Sender::new(0), fast_calls: AtomicU64::new(0) }
+    pub(crate) fn new(limits: JournalLimits, nonce: Option<&str>) -> Self {
+        let book = Mutex::new(Book { places: Places::new(limits.connections), ..Book::default() });
+        let nonce = nonce.map(NoncePattern::new);
+        Self { limits, nonce, book, revision: watch::Sender::new(0), fast_calls: AtomicU64::new(0) }
     }
 
     /// All remembered calls, oldest first.
@@ -215,6 +126,39 @@ impl Journal {
         held(&self.book).find(number).cloned()
     }
 
+    /// The remembered calls as records for checkers, oldest first.
+    #[must_use]
+    pub fn records(&self) -> Vec<CallRecord> {
+        held(&self.book).calls.iter().map(CallRecord::from).collect()
+    }
+
+    /// The records of all ended calls, which are forgotten: a long run writes them away as they come.
+    #[must_use]
+    pub fn take_ended(&self) -> Vec<CallRecord> {
+        let mut book = held(&self.book);
+        let taken = book.calls.iter().filter(|call| call.ended()).map(CallRecord::from).collect();
+        book.forget_ended();
+        taken
+    }
+
+    /// The remembered connections, oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionRecord> {
+        held(&self.book).places.connections()
+    }
+
+    /// The records of all closed connections, which are forgotten.
+    #[must_use]
+    pub fn take_closed_connections(&self) -> Vec<ConnectionRecord> {
+        held(&self.book).places.take_closed()
+    }
+
+    /// How busy each region is that was ever connected to, sorted by name.
+    #[must_use]
+    pub fn gauges(&self) -> Vec<Gauge> {
+        held(&self.book).places.gauges()
+    }
+
     /// How many calls have been received, forgotten ones included, fast answers excluded.
     #[must_use]
     pub fn received(&self) -> u64 {
@@ -235,10 +179,7 @@ impl Journal {
 
     /// Forgets all ended calls. Numbers keep counting.
     pub fn clear(&self) {
-        let mut book = held(&self.book);
-        book.calls.retain(|call| !call.ended());
-        book.body_bytes = book.calls.iter().map(|call| call.body.len()).sum();
-        book.bodies_from = 0;
+        held(&self.book).forget_ended();
     }
 
     /// Waits until `condition` holds for the remembered calls and returns them.
@@ -286,12 +227,13 @@ impl Journal {
     }
 
     /// Opens an entry; its number and the entry itself are made under one lock, so that the order is gapless.
-    fn open(&self, entry: impl FnOnce(u64) -> Call) -> u64 {
+    fn open(&self, region: &str, connection: u64, entry: impl FnOnce(u64) -> Call) -> u64 {
         let number = {
             let mut book = held(&self.book);
             book.started += 1;
             let number = book.started;
-            book.calls.push_back(entry(number));
+            let (in_flight, open_connections) = book.places.call_began(region, connection);
+            book.calls.push_back(Call { in_flight, open_connections, ..entry(number) });
             book.forget_beyond(self.limits.calls);
             number
         };
@@ -306,7 +248,30 @@ impl Journal {
         self.changed();
     }
 
-    fn keep_body(&self, number: u64, body: &Bytes) {
+    /// Ends an entry for good.
+    fn close(&self, number: u64, region: &str, change: impl FnOnce(&mut Call)) {
+        {
+            let mut book = held(&self.book);
+            let mut read = (0, 0);
+            if let Some(call) = book.find_mut(number) {
+                change(call);
+                read = (call.turn.as_ref().map_or(0, |turn| turn.usage.cache_read), call.ideal_cache_read.unwrap_or(0));
+            }
+            book.places.call_ended(region, read);
+        }
+        self.changed();
+    }
+
+    pub(crate) fn connection_opened(&self, number: u64, region: &str, at: Duration) {
+        held(&self.book).places.opened(number, region, at.into());
+    }
+
+    pub(crate) fn connection_closed(&self, number: u64, region: &str, ended: &Ended) {
+        held(&self.book).places.closed(number, region, ended);
+    }
+
+    fn keep_body(&self, number: u64, body: &Bytes, read_at: Duration) {
+        let nonces = self.nonce.as_ref().map(|nonce| nonce.find(body, CallRecord::MOST_NONCES)).unwrap_or_default();
         let mut book = held(&self.book);
         let kept = body.slice(..body.len().min(self.limits.body_bytes));
         let kept_bytes = kept.len();
@@ -314,6 +279,8 @@ impl Journal {
         if let Some(call) = book.calls.get_mut(at) {
             call.body_bytes = body.len();
             call.body = kept;
+            call.read_at = Some(read_at);
+            call.nonces = nonces;
         }
         book.body_bytes += kept_bytes;
         // A body may arrive after those of later calls were forgotten.
@@ -338,6 +305,12 @@ impl Book {
 
     fn find_mut(&mut self, number: u64) -> Option<&mut Call> {
         self.position(number).and_then(|at| self.calls.get_mut(at))
+    }
+
+    fn forget_ended(&mut self) {
+        self.calls.retain(|call| !call.ended());
+        self.body_bytes = self.calls.iter().map(|call| call.body.len()).sum();
+        self.bodies_from = 0;
     }
 
     fn open(&self) -> usize {

@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::request::Parts;
 
-use super::{Call, Ending, Journal, Outcome};
+use super::{Call, Ending, FaultHit, Journal, Outcome, RefusedBy, WordRun};
 use crate::{
     auth::AuthKind,
+    body::Written,
     brain::{Turn, TurnUsage},
     clock::SimClock,
+    faults::Strike,
+    quota::{ProfileClass, Reservation},
     route::Route,
     script::{Matched, RuleId},
     wire::WireControl,
@@ -21,9 +24,12 @@ pub(crate) struct Recorder {
     journal: Arc<Journal>,
     wire: Arc<WireControl>,
     clock: SimClock,
+    region: String,
     number: u64,
     /// Held until the call ends: rules count their active calls.
     matched: Option<Matched>,
+    /// Held until the call ends: so do faults.
+    strike: Option<Strike>,
     open: bool,
 }
 
@@ -39,34 +45,8 @@ pub(crate) struct Arrival<'a> {
 impl Recorder {
     pub(crate) fn open(journal: Arc<Journal>, clock: SimClock, wire: Arc<WireControl>, arrival: &Arrival<'_>) -> Self {
         let received_at = clock.elapsed();
-        let target = arrival.parts.uri.path_and_query().map_or_else(|| arrival.parts.uri.to_string(), ToString::to_string);
-        let number = journal.open(|number| Call {
-            number,
-            request_id: (arrival.request_id)(number),
-            region: arrival.region.to_owned(),
-            connection: wire.number(),
-            operation: arrival.route.operation,
-            target: format!("{} {target}", arrival.parts.method),
-            label: arrival.route.label.clone(),
-            model: None,
-            received_at,
-            body: Bytes::new(),
-            body_bytes: 0,
-            auth: None,
-            rule: None,
-            reserved_tokens: None,
-            outcome: Outcome::Undecided,
-            turn: None,
-            head_at: None,
-            events_sent: 0,
-            bytes_sent: 0,
-            event_times: Vec::new(),
-            billed: None,
-            client_closed_at: None,
-            ended_at: None,
-            ending: Ending::Open,
-        });
-        Self { journal, wire, clock, number, matched: None, open: true }
+        let number = journal.open(arrival.region, wire.number(), |number| arrival.entry(number, wire.number(), received_at));
+        Self { journal, wire, clock, region: arrival.region.to_owned(), number, matched: None, strike: None, open: true }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -74,15 +54,15 @@ impl Recorder {
     }
 
     pub(crate) fn body(&self, body: &Bytes) {
-        self.journal.keep_body(self.number, body);
+        self.journal.keep_body(self.number, body, self.clock.elapsed());
     }
 
     pub(crate) fn auth(&self, auth: AuthKind) {
         self.journal.update(self.number, |call| call.auth = Some(auth));
     }
 
-    pub(crate) fn model(&self, model: String) {
-        self.journal.update(self.number, |call| call.model = Some(model));
+    pub(crate) fn model(&self, model: String, profile: ProfileClass) {
+        self.journal.update(self.number, |call| (call.model, call.profile) = (Some(model), Some(profile)));
     }
 
     /// Notes the deciding rule and keeps its match alive until the call ends.
@@ -92,12 +72,39 @@ impl Recorder {
         self.matched = Some(matched);
     }
 
-    pub(crate) fn reserved(&self, tokens: u64) {
-        self.journal.update(self.number, |call| call.reserved_tokens = Some(tokens));
+    /// Whether a rule of the script decided.
+    pub(crate) fn is_scripted(&self) -> bool {
+        self.matched.is_some()
     }
 
-    pub(crate) fn turn(&self, turn: Arc<Turn>) {
-        self.journal.update(self.number, |call| call.turn = Some(turn));
+    /// Notes the fault that strikes and keeps it active until the call ends.
+    pub(crate) fn struck(&mut self, strike: Strike) {
+        let hit = FaultHit { fault: strike.fault, kind: strike.kind.name().to_owned() };
+        self.journal.update(self.number, |call| call.fault = Some(hit));
+        self.strike = Some(strike);
+    }
+
+    pub(crate) fn admitted(&self, reservation: &Reservation) {
+        let now = self.clock.elapsed();
+        self.journal.update(self.number, |call| {
+            call.reserved_tokens = Some(reservation.reserved());
+            call.bucket = reservation.bucket().cloned();
+            call.decided_at = Some(now);
+        });
+    }
+
+    pub(crate) fn refused_by(&self, by: RefusedBy) {
+        self.journal.update(self.number, |call| call.refused_by = Some(by));
+    }
+
+    pub(crate) fn prefill(&self, mark: String) {
+        self.journal.update(self.number, |call| call.prefill = Some(mark));
+    }
+
+    pub(crate) fn turn(&self, turn: Arc<Turn>, ideal_cache_read: Option<u64>, words: u64) {
+        self.journal.update(self.number, |call| {
+            (call.turn, call.ideal_cache_read, call.words_total) = (Some(turn), ideal_cache_read, words);
+        });
     }
 
     pub(crate) fn head(&self, outcome: Outcome) {
@@ -105,18 +112,24 @@ impl Recorder {
         self.journal.update(self.number, |call| {
             call.outcome = outcome;
             call.head_at = Some(now);
+            call.decided_at.get_or_insert(now);
         });
     }
 
-    pub(crate) fn sent(&self, bytes: usize, events: u32) {
+    pub(crate) fn sent(&self, written: &Written) {
         let now = self.clock.elapsed();
-        let times = self.journal.limits.event_times;
+        let limits = self.journal.limits;
         self.journal.update(self.number, |call| {
-            call.bytes_sent += bytes as u64;
-            call.events_sent += u64::from(events);
-            if times {
-                call.event_times.extend(std::iter::repeat_n(now, events as usize));
+            call.bytes_sent += written.bytes.len() as u64;
+            call.events_sent += u64::from(written.events);
+            if limits.event_times {
+                call.event_times.extend(std::iter::repeat_n(now, written.events as usize));
             }
+            let count = u64::from(written.words);
+            if count > 0 && call.words.len() < limits.word_runs {
+                call.words.push(WordRun { first: call.words_sent, count, at: now.into() });
+            }
+            call.words_sent += count;
         });
     }
 
@@ -131,24 +144,16 @@ impl Recorder {
         }
         let now = self.clock.elapsed();
         let closed_at = self.client_closed_at(ending, now);
-        // The rule is free again before anyone who waits for this end can look.
+        let trace = self.wire.trace();
+        // Rule and fault are free again before anyone who waits for this end can look.
         self.matched = None;
-        self.journal.update(self.number, |call| {
+        self.strike = None;
+        self.journal.close(self.number, &self.region, |call| {
             call.ending = ending;
             call.ended_at = Some(now);
             call.client_closed_at = closed_at;
+            (call.wire_bytes, call.first_byte_at, call.last_byte_at) = (trace.bytes, trace.first_byte, trace.last_byte);
         });
-    }
-
-    /// Why the call ends if nothing else has ended it.
-    pub(crate) fn early_ending(&self) -> Ending {
-        if self.wire.is_cut() {
-            Ending::Cut
-        } else if self.wire.is_shut_down() {
-            Ending::Shutdown
-        } else {
-            Ending::ClientGone
-        }
     }
 
     fn client_closed_at(&self, ending: Ending, now: Duration) -> Option<Duration> {
@@ -161,7 +166,57 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        let ending = self.early_ending();
+        let ending = self.wire.early_ending();
         self.end(ending);
+    }
+}
+
+impl Arrival<'_> {
+    /// The entry as it is when the head of the request has arrived.
+    fn entry(&self, number: u64, connection: u64, received_at: Duration) -> Call {
+        let target = self.parts.uri.path_and_query().map_or_else(|| self.parts.uri.to_string(), ToString::to_string);
+        Call {
+            number,
+            request_id: (self.request_id)(number),
+            region: self.region.to_owned(),
+            connection,
+            operation: self.route.operation,
+            target: format!("{} {target}", self.parts.method),
+            label: self.route.label.clone(),
+            model: None,
+            profile: None,
+            received_at,
+            body: Bytes::new(),
+            body_bytes: 0,
+            read_at: None,
+            nonces: Vec::new(),
+            prefill: None,
+            auth: None,
+            rule: None,
+            fault: None,
+            decided_at: None,
+            reserved_tokens: None,
+            bucket: None,
+            refused_by: None,
+            outcome: Outcome::Undecided,
+            turn: None,
+            head_at: None,
+            events_sent: 0,
+            bytes_sent: 0,
+            wire_bytes: 0,
+            first_byte_at: None,
+            last_byte_at: None,
+            words: Vec::new(),
+            words_sent: 0,
+            words_total: 0,
+            event_times: Vec::new(),
+            billed: None,
+            ideal_cache_read: None,
+            in_flight: 0,
+            open_connections: 0,
+            client_closed_at: None,
+            ended_at: None,
+            ending: Ending::Open,
+        }
     }
 }

@@ -1,7 +1,15 @@
+use std::sync::Arc;
+
 use http::Request;
 
 use super::*;
-use crate::{clock::SimClock, route::Route, script::CutManner, wire::WireControl};
+use crate::{
+    body::Written,
+    clock::SimClock,
+    route::{Operation, Route},
+    script::CutManner,
+    wire::WireControl,
+};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -11,10 +19,14 @@ struct Desk {
     wire: Arc<WireControl>,
 }
 
+fn written(bytes: usize, events: u32, words: u32) -> Written {
+    Written { bytes: vec![0; bytes].into(), events, deltas: 0, words }
+}
+
 impl Desk {
     fn new(limits: JournalLimits) -> Self {
         let clock = SimClock::system();
-        Self { journal: Arc::new(Journal::new(limits)), clock, wire: Arc::new(WireControl::new(1, clock)) }
+        Self { journal: Arc::new(Journal::new(limits, Some("n0nce-"))), clock, wire: Arc::new(WireControl::new(1, clock, Duration::ZERO)) }
     }
 
     fn open(&self) -> Recorder {
@@ -31,8 +43,8 @@ async fn an_entry_tells_the_whole_story_of_a_call() {
     let mut pen = desk.open();
     pen.body(&Bytes::from_static(b"needle"));
     pen.head(Outcome::Answered { status: 200 });
-    pen.sent(10, 2);
-    pen.sent(5, 1);
+    pen.sent(&written(10, 2, 2));
+    pen.sent(&written(5, 1, 1));
     pen.end(Ending::Complete);
     let call = desk.journal.call(1).unwrap();
     assert_eq!((call.target.as_str(), call.request_id.as_str()), ("POST /model/m/converse?x=1", "id-1"));
@@ -72,7 +84,7 @@ async fn waiters_see_changes_and_give_up_in_time() {
 
 #[tokio::test]
 async fn the_oldest_calls_and_bodies_are_forgotten_first() {
-    let desk = Desk::new(JournalLimits { calls: 3, body_bytes: 4, total_body_bytes: 8, event_times: false });
+    let desk = Desk::new(JournalLimits { calls: 3, body_bytes: 4, total_body_bytes: 8, ..JournalLimits::default() });
     let pens: Vec<Recorder> = (0..5).map(|_| desk.open()).collect();
     for pen in &pens {
         pen.body(&Bytes::from_static(b"123456"));
@@ -92,7 +104,7 @@ async fn clearing_keeps_running_calls_writable() {
     drop(desk.open());
     let pen = desk.open();
     desk.journal.clear();
-    pen.sent(7, 0);
+    pen.sent(&written(7, 0, 0));
     assert_eq!(desk.journal.call(2).unwrap().bytes_sent, 7);
     assert_eq!(desk.journal.in_flight(), 1);
 }

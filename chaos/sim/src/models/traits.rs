@@ -101,6 +101,9 @@ pub struct Traits {
     /// Whether a cache point may stand among the tools.
     #[serde(default)]
     pub cache_tools: bool,
+    /// Tokens of a quota that one output token costs at settlement. Source: Bedrock quotas page, token burndown.
+    #[serde(default = "one")]
+    pub burndown: u64,
     /// Beta flags accepted in `anthropic_beta`.
     #[serde(default)]
     pub betas: Vec<String>,

@@ -14,6 +14,7 @@ fn events(count: usize) -> Vec<Event> {
             payload: format!("{{\"n\":{index}}}").into_bytes(),
             wait: Duration::ZERO,
             delta: count - index > 2,
+            words: 0,
         })
         .collect()
 }
@@ -23,7 +24,7 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
 }
 
 fn faults(list: Vec<Action>) -> StreamFaults {
-    StreamFaults { between: None, list }
+    StreamFaults { list, ..StreamFaults::default() }
 }
 
 fn steps(count: usize, list: Vec<Action>, cut: Option<(usize, CutManner)>) -> VecDeque<Step> {
@@ -31,12 +32,12 @@ fn steps(count: usize, list: Vec<Action>, cut: Option<(usize, CutManner)>) -> Ve
 }
 
 fn written(steps: &VecDeque<Step>) -> Vec<u8> {
-    steps.iter().flat_map(|step| if let Step::Write { bytes, .. } = step { bytes.to_vec() } else { Vec::new() }).collect()
+    steps.iter().flat_map(|step| if let Step::Write(written) = step { written.bytes.to_vec() } else { Vec::new() }).collect()
 }
 
 fn sum(steps: &VecDeque<Step>) -> (u32, u32) {
     steps.iter().fold((0, 0), |(all, paid), step| match step {
-        Step::Write { events, deltas, .. } => (all + events, paid + deltas),
+        Step::Write(written) => (all + written.events, paid + written.deltas),
         _ => (all, paid),
     })
 }
@@ -50,7 +51,7 @@ proptest! {
             prop_assert_eq!(written(&steps), expected.clone());
             prop_assert_eq!(sum(&steps), (count as u32, count as u32 - 2));
             for step in &steps {
-                if let (Chunking::Sliced(size), Step::Write { bytes, .. }) = (chunking, step) {
+                if let (Chunking::Sliced(size), Step::Write(Written { bytes, .. })) = (chunking, step) {
                     prop_assert!(bytes.len() <= size);
                 }
             }
@@ -71,7 +72,7 @@ proptest! {
 fn random_chunking_splits_and_merges_frames() {
     let steps = stream_steps(events(60), &faults(vec![]), None, Chunking::Random, &mut draw::stream(2, "steps", 0)).unwrap();
     let counts: Vec<u32> =
-        steps.iter().filter_map(|step| if let Step::Write { events, .. } = step { Some(*events) } else { None }).collect();
+        steps.iter().filter_map(|step| if let Step::Write(written) = step { Some(written.events) } else { None }).collect();
     assert!(counts.contains(&0) && counts.contains(&1) && counts.iter().any(|events| *events > 1), "{counts:?}");
 }
 

@@ -3,9 +3,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Asked;
-use crate::brain::Turn;
+use crate::{
+    brain::Turn,
+    draw::Stream,
+    faults::{FaultKind, Position},
+    pace::Latency,
+    wire::{WireCut, WirePlan},
+};
 
 /// Stands for the number of the call in the texts of errors: a client's error can then be traced to its call.
 const CALL: &str = "{call}";
@@ -121,7 +128,8 @@ pub enum CutManner {
 }
 
 /// The part of an event that is damaged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CorruptField {
     /// Checksum of the prelude.
     PreludeCrc,
@@ -166,6 +174,22 @@ impl ScriptedError {
         Self::new(503, "ServiceUnavailableException", "Bedrock is unable to process your request.")
     }
 
+    /// The status of an error of the Converse service model. Source: service model `bedrock-runtime/2023-09-30`.
+    #[must_use]
+    pub fn modeled_status(code: &str) -> Option<u16> {
+        Some(match code {
+            "ValidationException" | "ServiceQuotaExceededException" => 400,
+            "AccessDeniedException" => 403,
+            "ResourceNotFoundException" => 404,
+            "ModelTimeoutException" => 408,
+            "ModelErrorException" | "ModelStreamErrorException" => 424,
+            "ThrottlingException" | "ModelNotReadyException" => 429,
+            "InternalServerException" => 500,
+            "ServiceUnavailableException" => 503,
+            _ => return None,
+        })
+    }
+
     /// Adds advice on when to retry.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
@@ -174,14 +198,18 @@ impl ScriptedError {
     }
 }
 
+/// A text with the number of the call where it asks for it.
+pub(crate) fn numbered(text: &str, call: u64) -> String {
+    text.replace(CALL, &call.to_string())
+}
+
 impl Action {
     /// Writes the number of the call where a text asks for it.
     fn numbered(mut self, call: u64) -> Self {
         if let Self::Error(ScriptedError { message, .. }) | Self::ExceptionFrame { message, .. } | Self::ErrorFrame { message, .. } =
             &mut self
-            && message.contains(CALL)
         {
-            *message = message.replace(CALL, &call.to_string());
+            *message = numbered(message, call);
         }
         self
     }
@@ -238,7 +266,46 @@ pub(crate) struct Orders {
     pub(crate) answer: AnswerOrder,
     pub(crate) delay_head: Duration,
     pub(crate) cut_after_bytes: Option<(usize, CutManner)>,
+    pub(crate) stall_bytes: Option<ByteStall>,
+    /// In place of the pace of the place.
+    pub(crate) first_token: Option<Latency>,
+    /// In place of the pace of the place.
+    pub(crate) inter_token: Option<Latency>,
+    pub(crate) wire: Option<WireOrder>,
     pub(crate) stream: StreamFaults,
+}
+
+/// A silence after so many bytes of the body.
+#[derive(Debug, Clone)]
+pub(crate) struct ByteStall {
+    pub(crate) at: Position,
+    pub(crate) pause: Duration,
+    pub(crate) stream: Stream,
+}
+
+/// What happens to the bytes of a response below HTTP; places are open until its length is known.
+#[derive(Debug, Clone)]
+pub(crate) struct WireOrder {
+    pub(crate) cut: Option<(Position, WireCut)>,
+    pub(crate) slice: Option<usize>,
+    pub(crate) bytes_per_s: Option<u64>,
+    pub(crate) delay: Option<Latency>,
+    pub(crate) stream: Stream,
+}
+
+/// Shorter than any response head, so that a place drawn over body and this much of the head lies within the response.
+const SURE_HEAD: u64 = 100;
+
+impl WireOrder {
+    /// The plan for a response whose body has so many bytes before framing.
+    pub(crate) fn plan(mut self, body_bytes: u64) -> WirePlan {
+        let cut = self.cut.map(|(position, cut)| match position {
+            Position::At(byte) => (byte, cut),
+            Position::Random => (self.stream.below(SURE_HEAD + body_bytes), cut),
+        });
+        let delay = self.delay.map(|latency| (latency, self.stream));
+        WirePlan { cut, slice: self.slice, bytes_per_s: self.bytes_per_s, delay, ..WirePlan::default() }
+    }
 }
 
 /// What happens to the connection instead of an answer.
@@ -282,6 +349,8 @@ impl fmt::Debug for AnswerOrder {
 pub(crate) struct StreamFaults {
     pub(crate) between: Option<Duration>,
     pub(crate) list: Vec<Action>,
+    /// A fault whose place in the stream is not known yet, and its random numbers.
+    pub(crate) drawn: Option<(FaultKind, Stream)>,
 }
 
 impl Orders {

@@ -13,9 +13,9 @@ use std::{
 use bytes::Bytes;
 
 pub use action::{Action, AnswerFn, CorruptField, CutManner, ScriptedError};
-pub(crate) use action::{AnswerOrder, Orders, PlaceFault, StreamFaults};
+pub(crate) use action::{AnswerOrder, ByteStall, Orders, PlaceFault, StreamFaults, WireOrder, numbered};
 
-use crate::{lock::held, route::Operation};
+use crate::{lock::held, quota::ProfileClass, route::Operation};
 use selector::Selector;
 
 /// A call as rules and answer functions see it.
@@ -31,6 +31,8 @@ pub struct Asked {
     pub label: Option<String>,
     /// Id of the foundation model the label stands for, where it stands for one.
     pub model: Option<String>,
+    /// How the label reaches that model.
+    pub profile: Option<ProfileClass>,
     /// The request body.
     pub body: Bytes,
     /// When the call arrived, since the start of the simulator.

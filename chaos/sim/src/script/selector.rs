@@ -45,6 +45,6 @@ impl Selector {
 
     /// Draws whether item `number` belongs to the rule's share.
     pub(super) fn drawn(&self, seed: u64, rule: u64, number: u64) -> bool {
-        self.share >= 1.0 || draw::stream(seed ^ rule.rotate_left(32), "share", number).f64() < self.share
+        self.share >= 1.0 || draw::stream(seed, &format!("rule/{rule}"), number).f64() < self.share
     }
 }

@@ -7,6 +7,7 @@ fn asked(call: u64, operation: Operation) -> Asked {
         operation,
         label: Some("us.sim.model".to_owned()),
         model: Some("sim.model".to_owned()),
+        profile: Some(ProfileClass::Geographic),
         body: Bytes::from_static(b"{\"messages\":[\"needle\"]}"),
         at: Duration::from_secs(call),
     }

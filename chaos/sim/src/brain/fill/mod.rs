@@ -26,6 +26,11 @@ pub(super) fn value(schema: &Value, hints: &Hints) -> Value {
     Filler { root: schema, hints }.make(schema, Place { name: "", depth: 0, variant: 0 })
 }
 
+/// Whether `value` satisfies the schema object, formats apart.
+pub(super) fn conforms(schema: &Map<String, Value>, value: &Value, root: &Value) -> bool {
+    check::conforms(schema, value, root)
+}
+
 /// Where a value stands: the name it goes by, how deep, and which of several different values is wanted.
 #[derive(Clone, Copy)]
 struct Place<'n> {
