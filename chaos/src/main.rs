@@ -1,8 +1,9 @@
-//! `outcrop-chaos`: benchmarks (and, as they come, chaos scenarios) against a gateway in front of the simulator.
+//! `outcrop-chaos`: chaos scenarios and benchmarks against a gateway in front of the simulator.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use outcrop_chaos::cli;
 
 // The same allocator as the gateway's, so that the baselines differ from it in nothing else.
 #[global_allocator]
@@ -17,6 +18,12 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Lists the scenarios.
+    List(cli::ScenarioArgs),
+    /// Runs scenarios, prints a table and writes JSON and an HTML page for each. Exit code 1 unless all of them passed.
+    Run(cli::RunArgs),
+    /// Judges stored runs again and writes their pages anew.
+    Report(cli::ReportArgs),
     /// Compares the gateway with a bare SDK handler and a plain proxy, in one run. Takes under five minutes; run it alone.
     Bench {
         /// The gateway's binary; built in release.
@@ -58,15 +65,19 @@ enum BaselineKind {
     Proxy,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let command = CommandLine::parse().command;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
+            Command::List(arguments) => return cli::list(&arguments),
+            Command::Run(arguments) => return cli::run(arguments).await,
+            Command::Report(arguments) => return cli::report(&arguments),
             Command::Bench { gateway, json, quick } => outcrop_chaos::bench::run(&gateway, &json, quick).await,
             Command::Baseline { kind: BaselineKind::Sdk, upstream, bind } => outcrop_chaos::baseline::sdk::serve(bind, upstream).await,
             Command::Baseline { kind: BaselineKind::Proxy, upstream, bind } => outcrop_chaos::baseline::proxy::serve(bind, upstream).await,
             Command::Upstream { pace_ms } => outcrop_chaos::bench::upstream::serve(pace_ms).await,
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     })
 }

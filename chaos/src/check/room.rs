@@ -1,0 +1,164 @@
+//! I6: no client-visible throttle while there was room.
+
+use std::collections::BTreeMap;
+
+use super::Verdict;
+use crate::history::{BucketKey, Buckets, History, Joined, Micros, Request};
+
+/// Judges each throttled request by the true buckets of the second before it.
+pub(super) fn check(history: &History) -> Verdict {
+    let seen = Seen::of(history);
+    let mut verdict = Verdict::default();
+    for request in history.requests.iter().filter(|request| request.throttled()) {
+        // A key's own limit is a throttle of another kind.
+        if history.about.rules.key_limits.contains_key(&request.key) {
+            continue;
+        }
+        let Some(ended) = request.ended else { continue };
+        let Some(wanted) = seen.wanted(request) else { continue };
+        verdict.look();
+        if let Some(region) = seen.room(request, ended, wanted) {
+            let words = format!("throttled at {ended}, though {region} had room for its {wanted:.0} tokens for all of the second before");
+            verdict.fail(ended, Some(request.id), None, words);
+        }
+    }
+    verdict
+}
+
+/// What the books know about room.
+pub(crate) struct Seen<'h> {
+    history: &'h History,
+    joined: Joined<'h>,
+    pub(crate) buckets: Buckets,
+    /// Largest reservation seen, by kind of request and turn of its conversation.
+    sizes: BTreeMap<(&'h str, u32), u64>,
+}
+
+impl<'h> Seen<'h> {
+    pub(crate) fn of(history: &'h History) -> Self {
+        let joined = Joined::of(history);
+        let mut sizes: BTreeMap<(&str, u32), u64> = BTreeMap::new();
+        for request in &history.requests {
+            for wanted in joined.calls_of(request).iter().filter_map(|call| call.wanted()) {
+                let size = sizes.entry((request.kind.as_str(), turn(request))).or_default();
+                *size = wanted.max(*size);
+            }
+        }
+        Self { history, joined, buckets: Buckets::of(history), sizes }
+    }
+
+    /// Tokens that a request would have reserved: of its own calls, else the most that one of its kind did.
+    #[allow(clippy::cast_precision_loss, reason = "reservations lie far below 2^52")]
+    pub(crate) fn wanted(&self, request: &Request) -> Option<f64> {
+        let own = self.joined.calls_of(request).iter().filter_map(|call| call.wanted()).max();
+        let of_kind = || {
+            let exact = self.sizes.get(&(request.kind.as_str(), turn(request)));
+            exact.or_else(|| self.sizes.iter().filter(|((kind, _), _)| *kind == request.kind).map(|(_, size)| size).max()).copied()
+        };
+        // Where nothing is limited no reservation matters.
+        own.or_else(of_kind).or_else(|| self.regions(request).next().is_none().then_some(0)).map(|wanted| wanted as f64)
+    }
+
+    /// A region that had room for the request during all of the window before `at`.
+    pub(crate) fn room(&self, request: &Request, at: Micros, wanted: f64) -> Option<&'h str> {
+        let from = at.minus(self.history.about.rules.room_window);
+        self.healthy(request, at).find(|region| self.fits(region, request, from, at, wanted))
+    }
+
+    /// Allowed regions without trouble before `at`.
+    pub(crate) fn healthy<'a>(&'a self, request: &'a Request, at: Micros) -> impl Iterator<Item = &'h str> + 'a {
+        let rules = &self.history.about.rules;
+        let allowed = |region: &str| request.fence.is_empty() || request.fence.iter().any(|fenced| fenced == region);
+        let regions = self.history.about.regions.iter().map(String::as_str);
+        regions.filter(move |region| allowed(region) && !self.trouble(region, at.minus(rules.recovery), at))
+    }
+
+    fn trouble(&self, region: &str, from: Micros, until: Micros) -> bool {
+        let faults = self.history.faults.iter().filter(|fault| fault.layer != crate::history::Layer::Client && !fault.is_quota());
+        faults.into_iter().any(|fault| fault.touches(region) && fault.overlaps(from, until))
+    }
+
+    fn fits(&self, region: &str, request: &Request, from: Micros, until: Micros, wanted: f64) -> bool {
+        let mut keys = self.regions(request).filter(|key| key.region == region).peekable();
+        // A region without a bucket of the model is not limited.
+        keys.peek().is_none() || keys.any(|key| self.buckets.fits_throughout(key, from, until, wanted))
+    }
+
+    pub(crate) fn regions<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = &'a BucketKey> {
+        self.buckets.of_model(&request.model_id)
+    }
+}
+
+fn turn(request: &Request) -> u32 {
+    request.conversation.map_or(0, |(_, turn)| turn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::kit::{EAST, WEST, answered, call, empty, fault, limited, refused, rejected, seconds};
+
+    /// A request throttled at second 30 that wanted 2,000 tokens.
+    fn history(east: i64, west: i64) -> History {
+        let mut history = empty();
+        limited(&mut history, EAST, 29, east);
+        limited(&mut history, WEST, 29, west);
+        let request = refused(1, 30, 429);
+        history.calls.push(rejected(1, &request, 429, "Too many tokens"));
+        history.requests.push(request);
+        history
+    }
+
+    #[test]
+    fn a_throttle_without_room_anywhere_is_good() {
+        let verdict = check(&history(0, 500));
+        assert_eq!((verdict.checked, verdict.found), (1, 0), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_throttle_with_room_in_one_region_is_a_violation() {
+        let verdict = check(&history(0, 20_000));
+        assert_eq!(verdict.found, 1);
+        assert!(verdict.violations[0].words.contains(WEST), "{verdict:?}");
+    }
+
+    #[test]
+    fn room_that_came_within_the_second_does_not_count() {
+        // 1,000 tokens a second: 1,500 at second 29 are 2,500 at second 30, but not for all of the second.
+        assert_eq!(check(&history(0, 1_500)).found, 0);
+    }
+
+    #[test]
+    fn a_region_in_trouble_or_outside_the_fence_has_no_room() {
+        let mut troubled = history(20_000, 0);
+        troubled.faults.push(fault("error", 10, 25));
+        assert_eq!(check(&troubled).found, 0, "its last fault is five seconds old");
+        let mut fenced = history(0, 20_000);
+        fenced.requests[0].fence = vec![EAST.to_owned()];
+        assert_eq!(check(&fenced).found, 0);
+        let mut changed = history(0, 20_000);
+        changed.faults.push(crate::history::FaultSpan { region: None, ..fault("quota_scale", 10, 60) });
+        assert_eq!(check(&changed).found, 1, "a changed quota is no trouble");
+    }
+
+    #[test]
+    fn a_request_that_was_never_tried_is_judged_by_the_largest_of_its_kind() {
+        let mut history = history(0, 20_000);
+        history.calls.clear();
+        assert_eq!(check(&history).checked, 0, "nobody knows what it would have reserved");
+        let other = answered(2, 20, 2);
+        history.calls.push(call(2, &other));
+        history.requests.push(other);
+        assert_eq!(check(&history).found, 1);
+    }
+
+    #[test]
+    fn without_any_quota_no_throttle_is_good() {
+        let mut history = empty();
+        history.requests.push(refused(1, 30, 429));
+        assert_eq!(check(&history).found, 1);
+        history.faults.push(crate::history::FaultSpan { region: None, ..fault("throttle", 10, 60) });
+        assert_eq!(check(&history).found, 0, "every region is in trouble");
+        assert_eq!(seconds(1), history.about.rules.room_window);
+    }
+}

@@ -1,0 +1,244 @@
+//! The commands about scenarios.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    plan::resolve,
+    report::{RunReport, RunVerdict, Store, table},
+    run::{RunOptions, run_scenario},
+    scenario::{Scenario, find, load_file},
+};
+
+/// Where scenarios are.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArgs {
+    /// Folder of scenario files.
+    #[arg(long, default_value = "chaos/scenarios", value_name = "FOLDER")]
+    scenarios: PathBuf,
+}
+
+/// What to run, and how.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    place: ScenarioArgs,
+    /// Scenarios by name.
+    names: Vec<String>,
+    /// All scenarios, in their short form.
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// The two-minute set for continuous integration.
+    #[arg(long, conflicts_with_all = ["names", "all"])]
+    smoke: bool,
+    /// The gateway's binary.
+    #[arg(long, default_value = "target/release/outcrop", value_name = "FILE")]
+    gateway: PathBuf,
+    /// A gateway that already runs in front of the simulator: its base URL (its key in OUTCROP_CHAOS_KEY).
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Factor on all times. Without it 1, and each scenario's own with --all and --smoke.
+    #[arg(long)]
+    scale: Option<f64>,
+    /// Seed instead of the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Routing strategies instead of the scenario's; all of them are judged.
+    #[arg(long = "strategy", value_delimiter = ',')]
+    strategies: Option<Vec<String>>,
+    /// Run the strategies that are only shown for comparison too.
+    #[arg(long)]
+    compare: bool,
+    /// Scenarios at the same time; those that need the machine for themselves get it.
+    #[arg(long, default_value_t = 4)]
+    jobs: usize,
+    /// Where runs are stored.
+    #[arg(long, default_value = "target/chaos", value_name = "FOLDER")]
+    store: PathBuf,
+    /// File of the harness's own prices.
+    #[arg(long, default_value = "chaos/prices.toml", value_name = "FILE")]
+    prices: PathBuf,
+    /// No progress display.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Which runs to judge again.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Scenarios by name; without any, all that are stored.
+    names: Vec<String>,
+    /// Where runs are stored.
+    #[arg(long, default_value = "target/chaos", value_name = "FOLDER")]
+    store: PathBuf,
+}
+
+/// Prints the scenarios.
+///
+/// # Errors
+/// A folder or file that cannot be read.
+pub fn list(arguments: &ScenarioArgs) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let mut total = std::time::Duration::ZERO;
+    for scenario in load_all(&arguments.scenarios)? {
+        let quick = scenario.lasting().mul_f64(scenario.quick);
+        total += quick;
+        let flags = match (scenario.smoke, scenario.alone) {
+            (true, _) => "smoke",
+            (_, true) => "alone",
+            _ => "",
+        };
+        writeln!(
+            out,
+            "{:28} {:>5.0} s {:>5.0} s  {flags:5}  {}",
+            scenario.name,
+            scenario.lasting().as_secs_f64(),
+            quick.as_secs_f64(),
+            scenario.hypothesis
+        )?;
+    }
+    writeln!(out, "{:28} {:7} {:>5.0} s  in the short form, one after the other", "", "", total.as_secs_f64())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs scenarios.
+///
+/// # Errors
+/// Scenarios that do not load, or what keeps the harness itself from working.
+pub async fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
+    let scenarios = chosen(&arguments)?;
+    if arguments.url.is_none() && !arguments.gateway.exists() {
+        bail!(
+            "there is no {}: build the gateway first (cargo build --release -p outcrop), or name it with --gateway",
+            arguments.gateway.display()
+        );
+    }
+    raise_file_limit();
+    let jobs = arguments.jobs.max(1);
+    let places = Arc::new(Semaphore::new(jobs));
+    let all_places = u32::try_from(jobs).unwrap_or(u32::MAX);
+    let short = arguments.all || arguments.smoke;
+    let shown = scenarios.len() == 1 && !arguments.quiet;
+    let mut running = JoinSet::new();
+    for scenario in scenarios {
+        let options = RunOptions {
+            gateway: arguments.gateway.clone(),
+            store: Store::at(&arguments.store),
+            scale: arguments.scale.unwrap_or(if short { scenario.quick } else { 1.0 }),
+            seed: arguments.seed,
+            strategies: arguments.strategies.clone(),
+            compare: arguments.compare,
+            url: arguments.url.clone(),
+            progress: shown,
+            prices: arguments.prices.clone(),
+        };
+        // Fair: a scenario that needs all places is not overtaken for ever.
+        let wanted = if scenario.alone { all_places } else { 1 };
+        let places = Arc::clone(&places);
+        running.spawn(async move {
+            let _place = places.acquire_many_owned(wanted).await;
+            let name = scenario.name.clone();
+            say(&format!("{name}: {} at {:.0} s", resolve(&scenario), scenario.lasting().mul_f64(options.scale).as_secs_f64()));
+            (name, run_scenario(&scenario, &options).await)
+        });
+    }
+    let mut reports = Vec::new();
+    let mut broken = false;
+    while let Some(done) = running.join_next().await {
+        match done.context("a scenario died")? {
+            (name, Ok((runs, page))) => {
+                for (report, _) in runs {
+                    tell(&name, &report, &page);
+                    reports.push(report);
+                }
+            }
+            (name, Err(error)) => {
+                broken = true;
+                say(&format!("{name}: {error:#}"));
+            }
+        }
+    }
+    finish(reports, broken, &arguments.store)
+}
+
+/// Judges stored runs again.
+///
+/// # Errors
+/// Histories that cannot be read.
+pub fn report(arguments: &ReportArgs) -> anyhow::Result<ExitCode> {
+    let store = Store::at(&arguments.store);
+    let stored = store.list()?;
+    let wanted = |name: &String| arguments.names.is_empty() || arguments.names.contains(name);
+    let mut names: Vec<String> = stored.iter().map(|run| run.scenario.clone()).filter(wanted).collect();
+    names.dedup();
+    let mut reports = Vec::new();
+    for name in names {
+        let runs = stored.iter().filter(|run| run.scenario == name).map(Store::judge).collect::<anyhow::Result<Vec<_>>>()?;
+        let page = store.write(&name, &runs)?;
+        for (report, _) in runs {
+            tell(&name, &report, &page);
+            reports.push(report);
+        }
+    }
+    if reports.is_empty() {
+        bail!("nothing is stored in {}", arguments.store.display());
+    }
+    finish(reports, false, &arguments.store)
+}
+
+fn finish(mut reports: Vec<RunReport>, broken: bool, store: &Path) -> anyhow::Result<ExitCode> {
+    reports.sort_by(|one, other| (&one.about.scenario, !one.about.judged).cmp(&(&other.about.scenario, !other.about.judged)));
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", table(&reports))?;
+    let file = store.join("summary.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(&reports)?).with_context(|| format!("writing {}", file.display()))?;
+    let judged = || reports.iter().filter(|report| report.about.judged);
+    let passed = judged().filter(|report| report.verdict == RunVerdict::Passed).count();
+    writeln!(out, "{passed} of {} passed", judged().count())?;
+    Ok(if broken || passed < judged().count() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn tell(name: &str, report: &RunReport, page: &Path) {
+    say(&format!("{name} ({}): {}. {} {}", report.about.strategy, report.verdict.as_str(), report.sentence, page.display()));
+    for complaint in report.complaints().iter().take(8) {
+        say(&format!("    {}", complaint.chars().take(300).collect::<String>()));
+    }
+}
+
+fn say(words: &str) {
+    // Progress is for people; nobody is told when standard error is closed.
+    let _unheard = writeln!(std::io::stderr().lock(), "{words}");
+}
+
+fn chosen(arguments: &RunArgs) -> anyhow::Result<Vec<Scenario>> {
+    let folder = &arguments.place.scenarios;
+    if arguments.all || arguments.smoke {
+        let all = load_all(folder)?;
+        return Ok(all.into_iter().filter(|scenario| !arguments.smoke || scenario.smoke).collect());
+    }
+    if arguments.names.is_empty() {
+        bail!("name a scenario, or --all or --smoke; `outcrop-chaos list` shows them");
+    }
+    let file = |name: &String| folder.join(format!("{name}.toml"));
+    arguments.names.iter().map(|name| load_file(&file(name)).map_err(anyhow::Error::from)).collect()
+}
+
+fn load_all(folder: &Path) -> anyhow::Result<Vec<Scenario>> {
+    let files = find(folder).with_context(|| format!("reading {}", folder.display()))?;
+    files.iter().map(|file| load_file(file).map_err(anyhow::Error::from)).collect()
+}
+
+/// Thousands of connections need thousands of descriptors.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "could not raise the limit of open files");
+    }
+}
