@@ -240,7 +240,7 @@ async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::R
     let (_, check) = checks(contestant, upstream::paced_text());
     load::volley(&stream, plan.streams / 10, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
-    let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
+    let streams = load::volley(&stream, plan.streams / 2, PACED_CONNECTIONS, check).await?.answers;
     Ok(per_thousand(server.cpu()? - before, streams))
 }
 
