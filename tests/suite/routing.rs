@@ -69,10 +69,14 @@ async fn a_real_quota_that_runs_out_moves_the_load_on() {
 async fn when_all_regions_throttle_the_client_is_told_when_to_come_back() {
     let gateway = TestGateway::builder().set("routing.max_wait=0s").start().await;
     gateway.simulator.script(Rule::always(throttled()));
-    for streaming in [false, true] {
+    // Upstream's words to the one whose call it refused; the next is held back by us, in our words.
+    for (streaming, expected) in [
+        (false, "Too many requests, please wait before trying again."),
+        (true, "this model is held back in every region after failures of earlier calls (throttled)"),
+    ] {
         let answer = if streaming { gateway.open(&says("hello")).await.answer().await } else { gateway.chat(&says("hello")).await };
         let message = answer.refusal(429, "rate_limit_error", Some("rate_limit_exceeded"));
-        assert_eq!(message, "Too many requests, please wait before trying again.");
+        assert_eq!(message, expected);
         let seconds: u64 = answer.header("retry-after").expect("a time to come back").parse().unwrap();
         assert!((1..=5).contains(&seconds), "{seconds}");
     }

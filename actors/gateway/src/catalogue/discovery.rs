@@ -8,7 +8,7 @@ use outcrop_upstream::ports::ControlPlane;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use serde::Serialize;
 
-use super::CatalogueKeeperMsg;
+use super::{CatalogueKeeperMsg, errand::Errand};
 
 /// What a [`Discovery`] is told.
 #[derive(Debug)]
@@ -136,8 +136,13 @@ async fn on_ask(myself: &ActorRef<DiscoveryMsg>, state: &mut DiscoveryState) -> 
         return Ok(());
     }
     state.asking = true;
-    let question = Question { control: Arc::clone(&state.args.control), asker: myself.clone() };
-    Actor::spawn_linked(None, Asking, question, myself.get_cell()).await?;
+    let (control, asker) = (Arc::clone(&state.args.control), myself.clone());
+    let question = async move {
+        let result = control.discover().await;
+        asker.cast(DiscoveryMsg::Answered(Box::new(result)))?;
+        Ok(())
+    };
+    Errand::send(myself, question).await?;
     Ok(())
 }
 
@@ -187,37 +192,5 @@ impl DiscoveryState {
             failures_in_a_row: self.failures_in_a_row,
             last_failure: self.last_failure.clone(),
         }
-    }
-}
-
-/// The child that waits for the network, so that [`Discovery`] itself never does.
-///
-/// * Owns: one question to a control plane.
-/// * Told by: itself, once.
-/// * Tells: its [`Discovery`], which it is linked to.
-/// * On restart: it is not restarted; the next question gets a new child.
-/// * Bounded by: the time limits of the control plane's client.
-struct Asking;
-
-struct Question {
-    control: Arc<dyn ControlPlane>,
-    asker: ActorRef<DiscoveryMsg>,
-}
-
-impl Actor for Asking {
-    type Msg = ();
-    type State = Question;
-    type Arguments = Question;
-
-    async fn pre_start(&self, myself: ActorRef<()>, question: Question) -> Result<Question, ActorProcessingErr> {
-        myself.cast(())?;
-        Ok(question)
-    }
-
-    async fn handle(&self, myself: ActorRef<()>, (): (), question: &mut Question) -> Result<(), ActorProcessingErr> {
-        let result = question.control.discover().await;
-        question.asker.cast(DiscoveryMsg::Answered(Box::new(result)))?;
-        myself.stop(None);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Which models there are, and what each region offers.
 
 mod discovery;
+mod errand;
 mod keeper;
 mod profile_finder;
 

@@ -18,7 +18,7 @@ use outcrop_upstream::ports::ControlPlane;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use serde::Serialize;
 
-use super::CatalogueKeeperMsg;
+use super::{CatalogueKeeperMsg, errand::Errand};
 
 /// A profile that somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -197,11 +197,16 @@ async fn on_find(
         keeper: state.args.keeper.clone(),
         catalogue: Arc::clone(&state.args.catalogue),
         wanted: wanted.clone(),
-        asker: myself.clone(),
     };
-    let (child, _join) = Actor::spawn_linked(None, LookingUp, question, myself.get_cell()).await?;
+    let asker = myself.clone();
+    let work = async move {
+        let result = Box::new(question.look_up().await);
+        asker.cast(ProfileFinderMsg::Answered { wanted: question.wanted, result })?;
+        Ok(())
+    };
+    let child = Errand::send(myself, work).await?;
     state.asked += 1;
-    state.under_way.insert(wanted, UnderWay { child: child.get_id(), waiting: vec![reply] });
+    state.under_way.insert(wanted, UnderWay { child, waiting: vec![reply] });
     Ok(())
 }
 
@@ -269,39 +274,12 @@ impl InVain {
     }
 }
 
-/// The child that waits for the network, so that [`ProfileFinder`] itself never does.
-///
-/// * Owns: one question to a control plane.
-/// * Told by: itself, once.
-/// * Tells: the `CatalogueKeeper` what it found, and its [`ProfileFinder`], which it is linked to, how it went.
-/// * On restart: it is not restarted; the next request for the profile gets a new child.
-/// * Bounded by: the time limits of the control plane's client.
-struct LookingUp;
-
+/// What a look-up needs of the rest of the gateway.
 struct Question {
     control: Arc<dyn ControlPlane>,
     keeper: Slot<CatalogueKeeperMsg>,
     catalogue: Arc<ArcSwap<Catalogue>>,
     wanted: Wanted,
-    asker: ActorRef<ProfileFinderMsg>,
-}
-
-impl Actor for LookingUp {
-    type Msg = ();
-    type State = Question;
-    type Arguments = Question;
-
-    async fn pre_start(&self, myself: ActorRef<()>, question: Question) -> Result<Question, ActorProcessingErr> {
-        myself.cast(())?;
-        Ok(question)
-    }
-
-    async fn handle(&self, myself: ActorRef<()>, (): (), question: &mut Question) -> Result<(), ActorProcessingErr> {
-        let result = Box::new(question.look_up().await);
-        question.asker.cast(ProfileFinderMsg::Answered { wanted: question.wanted.clone(), result })?;
-        myself.stop(None);
-        Ok(())
-    }
 }
 
 impl Question {

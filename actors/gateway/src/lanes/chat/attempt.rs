@@ -214,8 +214,10 @@ impl<'a> Attempts<'a> {
         match known {
             Some(mut failure) => {
                 if self.last.is_none() {
-                    // Learned from another request: its id is not this caller's.
+                    // Learned from another request: its id and upstream's words about it are not this caller's.
                     failure.request_id = None;
+                    failure.message =
+                        format!("this model is held back in every region after failures of earlier calls ({})", failure.cause.as_str());
                 }
                 let ours = reopens.unwrap_or(MIN_RETRY_AFTER).max(MIN_RETRY_AFTER);
                 failure.retry_after = Some(failure.retry_after.map_or(ours, |theirs| theirs.max(ours)));
