@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use outcrop_domain::clock::Ports;
 use outcrop_gateway::{
     foundation::BackgroundJob,
+    targets::RoutingMemory,
     tree::{Gateway, GatewayParts, RegionParts, start_gateway},
 };
 use outcrop_supervision::IntakeLimits;
@@ -51,6 +52,7 @@ pub async fn start(settings: &Settings, world: &Ports, recorder: Option<Promethe
         drain: settings.server.shutdown_grace,
         fetcher: Arc::new(fetcher),
         sniff,
+        memory: RoutingMemory::default(),
         background,
         ports: world.clone(),
     };

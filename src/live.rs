@@ -2,13 +2,14 @@
 
 use outcrop_domain::{
     clock::Ports,
-    ids::ModelAlias,
+    ids::{ModelAlias, ModelId, Region},
     model::{AliasTarget, CataloguePolicy, ConfiguredProfile, ProfileUse},
+    routing::{quota::Priors, strategy::Strategy},
 };
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot},
     ports::Reload,
-    settings::{AliasOptions, ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+    settings::{AliasOptions, ChatPolicy, LiveSettings, RegionQuotas, RoutingPolicy, Timeouts},
 };
 use outcrop_upstream::fetch::FetchLimits;
 
@@ -58,6 +59,8 @@ pub fn settings(settings: &Settings) -> LiveSettings {
         },
         routing: RoutingPolicy {
             strategy: settings.routing.strategy,
+            quotas_elsewhere: quotas_elsewhere(settings),
+            quotas: settings.routing.quotas.iter().map(|(region, quotas)| (Region::from(region.as_str()), region_quotas(quotas))).collect(),
             breaker: settings.routing.backoff,
             max_attempts: settings.routing.max_attempts,
             max_wait: settings.routing.max_wait,
@@ -78,6 +81,28 @@ fn alias_options(alias: &crate::settings::Alias) -> AliasOptions {
         guardrail: alias.guardrail.clone(),
         metadata: alias.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         extra: alias.extra_params.clone(),
+        strategy: alias.strategy,
+    }
+}
+
+/// Does some alias or key choose by quotas?
+fn quotas_elsewhere(settings: &Settings) -> bool {
+    let aliases = settings.models.aliases.values().map(|alias| alias.strategy);
+    aliases.chain(settings.keys.list.iter().map(|key| key.strategy)).flatten().any(Strategy::minds_quotas)
+}
+
+fn region_quotas(quotas: &crate::settings::RegionQuotas) -> RegionQuotas {
+    let models = quotas.models.iter().map(|(model, quotas)| (ModelId::from(model.as_str()), priors(quotas))).collect();
+    RegionQuotas { each: priors(&quotas.each), models }
+}
+
+fn priors(quotas: &crate::settings::Quotas) -> Priors {
+    // Exact below 2^53, which no quota reaches.
+    let amount = |told: Option<i64>| told.map(|told| told as f64);
+    Priors {
+        requests_per_minute: amount(quotas.requests_per_minute),
+        tokens_per_minute: amount(quotas.tokens_per_minute),
+        tokens_per_day: amount(quotas.tokens_per_day),
     }
 }
 
@@ -88,7 +113,7 @@ pub fn keys(settings: &Settings, world: &Ports) -> KeySnapshot {
         .keys
         .list
         .iter()
-        .map(|key| KeyEntry { id: key.id.clone(), secret: key.secret.clone(), models: key.models.clone() })
+        .map(|key| KeyEntry { id: key.id.clone(), secret: key.secret.clone(), models: key.models.clone(), strategy: key.strategy })
         .collect();
     KeySnapshot::new(&entries, settings.keys.required, world.entropy.as_ref())
 }

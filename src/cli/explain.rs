@@ -41,7 +41,7 @@ pub(super) async fn run(arguments: ExplainArgs) -> anyhow::Result<()> {
     let world = world::real();
     let job = ChatJob {
         record: RequestRecord::open(RequestId::from("explain"), Arc::clone(&world.clock), Arc::new(NoLog)),
-        principal: Arc::new(Principal { key: KeyId::from("command-line"), models: Vec::new() }),
+        principal: Arc::new(Principal { key: KeyId::from("command-line"), models: Vec::new(), strategy: None }),
         request: Box::new(request),
         body_bytes: body.len(),
         overrides: RequestOverrides::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{Path, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -53,6 +53,8 @@ pub fn router(admin: Admin, metrics_path: &str) -> Router {
         .route("/reload", post(reload))
         .route("/models/refresh", post(refresh))
         .route("/explain/chat/completions", post(explain))
+        .route("/routing/regions/{region}/drain", post(drain))
+        .route("/routing/regions/{region}/restore", post(restore))
         .with_state(admin)
 }
 
@@ -77,6 +79,30 @@ async fn reload(_route: Routed, State(admin): State<Admin>) -> Response {
 async fn refresh(_route: Routed, State(admin): State<Admin>) -> StatusCode {
     admin.gateway.tree.refresh_models();
     StatusCode::ACCEPTED
+}
+
+/// What became of a region.
+#[derive(Debug, Serialize)]
+struct Drained {
+    region: String,
+    drained: bool,
+    /// It was not so before.
+    changed: bool,
+}
+
+async fn drain(_route: Routed, State(admin): State<Admin>, Path(region): Path<String>) -> Response {
+    set_drained(&admin, region, true)
+}
+
+async fn restore(_route: Routed, State(admin): State<Admin>, Path(region): Path<String>) -> Response {
+    set_drained(&admin, region, false)
+}
+
+fn set_drained(admin: &Admin, region: String, drained: bool) -> Response {
+    match admin.gateway.tree.drain_region(&region.as_str().into(), drained) {
+        Some(changed) => Json(Drained { region, drained, changed }).into_response(),
+        None => (StatusCode::NOT_FOUND, "this gateway has no such region").into_response(),
+    }
 }
 
 async fn explain(_route: Routed, State(admin): State<Admin>, request: Request) -> Result<Response, OpenAiFailure> {

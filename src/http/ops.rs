@@ -1,12 +1,17 @@
 //! Health for load balancers and people.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use outcrop_gateway::targets::{RegionHealth, RegionStatus};
 use serde::Serialize;
 
 use super::{Edge, route::Probed};
 
 pub(super) fn routes() -> Router<Edge> {
-    Router::new().route("/health", get(live)).route("/health/live", get(live)).route("/health/ready", get(ready))
+    Router::new()
+        .route("/health", get(live))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/health/regions", get(regions))
 }
 
 /// What a health route answers.
@@ -30,4 +35,26 @@ async fn ready(_probe: Probed, State(edge): State<Edge>) -> (StatusCode, Json<He
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "not ready", waiting_for }))
     }
+}
+
+/// What the route of regions answers.
+#[derive(Debug, Serialize)]
+struct Regions {
+    status: RegionStatus,
+    regions: Vec<RegionHealth>,
+}
+
+/// How the regions are. 503 only when none can be called.
+async fn regions(_probe: Probed, State(edge): State<Edge>) -> (StatusCode, Json<Regions>) {
+    let regions = edge.gateway().tree.region_health();
+    let usable = |region: &RegionHealth| matches!(region.status, RegionStatus::Healthy | RegionStatus::Degraded);
+    let status = if regions.iter().all(|region| region.status == RegionStatus::Healthy) {
+        RegionStatus::Healthy
+    } else if regions.iter().any(usable) {
+        RegionStatus::Degraded
+    } else {
+        RegionStatus::Closed
+    };
+    let code = if status == RegionStatus::Closed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (code, Json(Regions { status, regions }))
 }

@@ -6,7 +6,7 @@ use super::{Entry, Settings, read::lies_within};
 
 /// Settings that are read once at start: sockets, connection pools, actors that are started by them. Everything else is
 /// read from the snapshot that a reload replaces.
-const NEEDS_RESTART: [&str; 20] = [
+const NEEDS_RESTART: [&str; 22] = [
     "server.bind",
     "server.port",
     "server.openai_prefix",
@@ -20,6 +20,8 @@ const NEEDS_RESTART: [&str; 20] = [
     "timeouts.connect",
     "models.discovery_interval",
     "models.check_availability",
+    "routing.state_file",
+    "routing.quotas",
     "fetch.max_redirects",
     "fetch.allow_http",
     "fetch.allowed_hosts",

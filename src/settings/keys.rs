@@ -4,7 +4,7 @@ mod source;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use outcrop_domain::{ids::KeyId, secret::SecretString};
+use outcrop_domain::{ids::KeyId, routing::strategy::Strategy, secret::SecretString};
 
 use self::source::{KEY, KEY_FILE, SECRETS};
 use super::read::{List, Origin, SWITCH, Section};
@@ -29,6 +29,8 @@ pub struct Key {
     pub secret: SecretString,
     /// Models it may use: names, or beginnings followed by `*`; empty = all.
     pub models: Vec<String>,
+    /// How targets are chosen for its requests.
+    pub strategy: Option<Strategy>,
     /// Where it was found.
     pub origin: Origin,
 }

@@ -45,7 +45,7 @@ pub use log::{Level, Log, LogFormat};
 pub use metrics::Metrics;
 pub use models::{Alias, Models};
 pub use read::{Entry, Origin, Problem, SettingsError};
-pub use routing::Routing;
+pub use routing::{Quotas, RegionQuotas, Routing};
 pub use server::Server;
 pub use show::Origins;
 pub use timeouts::Timeouts;

@@ -1,10 +1,11 @@
-//! `[routing]`: the order of regions, and how long one that failed is left alone.
+//! `[routing]`: how targets are chosen, what is known of their quotas, and how long one that failed is left alone.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use outcrop_domain::routing::{BackoffPolicy, BreakerPolicy, Strategy};
+use outcrop_domain::routing::{BackoffPolicy, BreakerPolicy, strategy::Strategy};
+use serde::Serialize;
 
-use super::read::{Integer, Section, Span, Words};
+use super::read::{Integer, Map, Parsed, Record, Section, Span, Words, shown};
 
 /// More than there are regions in most set-ups: every target gets its chance.
 const MAX_ATTEMPTS: u32 = 10;
@@ -15,19 +16,66 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Nothing stays closed for longer: an hour is also where quotas by the hour refill.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 
-const STRATEGY: Words<Strategy> = Words(&[("ordered", Strategy::Ordered), ("disabled", Strategy::Disabled)]);
+/// Ways to choose a target.
+pub(super) const STRATEGY: Words<Strategy> = Words(&[
+    ("ordered", Strategy::Ordered),
+    ("disabled", Strategy::Disabled),
+    ("round_robin", Strategy::RoundRobin),
+    ("lowest_latency", Strategy::LowestLatency),
+    ("adaptive", Strategy::Adaptive),
+]);
+
+/// No account has more tokens a minute; a day has 1,440 of them.
+const MOST_A_MINUTE: i64 = 1_000_000_000_000;
+
+const AMOUNT: Integer<i64> = Integer::between(1, MOST_A_MINUTE * 1_440);
+
+const STATE_FILE: Parsed<PathBuf> = Parsed {
+    expected: "the path of a file",
+    parse: |text| (!text.trim().is_empty() && !text.ends_with('/')).then(|| PathBuf::from(text)),
+    show: |path| path.display().to_string(),
+};
 
 /// How targets are chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Routing {
-    /// Order of targets.
+    /// How targets are chosen, where neither key nor alias says otherwise.
     pub strategy: Strategy,
     /// Most upstream calls of one request. 1 to 100.
     pub max_attempts: u32,
-    /// Longest wait for a closed target to open when no other is left. 0 s to 10 min.
+    /// Longest wait for room, or for a closed target to open, when no other is left. 0 s to 10 min.
     pub max_wait: Duration,
+    /// Where what was learned of the targets is kept for the next start.
+    pub state_file: Option<PathBuf>,
+    /// Quotas that are known ahead, by region.
+    pub quotas: BTreeMap<String, RegionQuotas>,
     /// How long failed targets are left alone.
     pub backoff: BreakerPolicy,
+}
+
+/// Quotas that are known ahead. A starting value, never a cap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Quotas {
+    /// Calls per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<i64>,
+    /// Tokens per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<i64>,
+    /// Tokens per day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_day: Option<i64>,
+}
+
+/// Quotas of one region.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RegionQuotas {
+    /// Of each model there.
+    #[serde(flatten)]
+    pub each: Quotas,
+    /// Of single models, in place of those.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Quotas>,
 }
 
 impl Routing {
@@ -36,9 +84,33 @@ impl Routing {
             strategy: section.get("strategy", STRATEGY, Strategy::default()),
             max_attempts: section.get("max_attempts", Integer::between(1, 100), MAX_ATTEMPTS),
             max_wait: section.get("max_wait", Span::between(Duration::ZERO, Duration::from_secs(600)), MAX_WAIT),
+            state_file: section.find("state_file", STATE_FILE),
+            quotas: section.get("quotas", Map { check_name, item: REGION_QUOTAS }, BTreeMap::new()),
             backoff: section.table("backoff", read_backoffs),
         }
     }
+}
+
+const REGION_QUOTAS: Record<RegionQuotas> = Record::open(read_region_quotas, shown);
+
+const QUOTAS: Record<Quotas> = Record::open(|section| Some(read_quotas(section)), shown);
+
+fn read_region_quotas(section: &mut Section<'_>) -> Option<RegionQuotas> {
+    let models = section.get("models", Map { check_name, item: QUOTAS }, BTreeMap::new());
+    Some(RegionQuotas { each: read_quotas(section), models })
+}
+
+fn read_quotas(section: &mut Section<'_>) -> Quotas {
+    Quotas {
+        requests_per_minute: section.find("requests_per_minute", AMOUNT),
+        tokens_per_minute: section.find("tokens_per_minute", AMOUNT),
+        tokens_per_day: section.find("tokens_per_day", AMOUNT),
+    }
+}
+
+/// What is wrong with the name of a region or a model.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if !name.is_empty() && name.chars().all(|letter| letter.is_ascii_graphic()) { Ok(()) } else { Err("is not a name without spaces") }
 }
 
 /// The defaults and their reasons stand at [`BreakerPolicy`].

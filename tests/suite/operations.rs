@@ -330,3 +330,49 @@ async fn explain_tells_the_exact_request_and_sends_nothing() {
         .refusal(404, "invalid_request_error", Some("model_not_found"));
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn a_region_is_drained_and_restored_by_its_operator() {
+    let gateway = TestGateway::start().await;
+    let admin = admin::Admin {
+        gateway: gateway.edge.gateway().clone(),
+        edge: gateway.edge.clone(),
+        metrics: None,
+        reload: Arc::new(|| Err("not here".to_owned())),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let operator = Client { address: listener.local_addr().unwrap(), key: None };
+    let serving = serve(listener, admin::router(admin, "/metrics"), gateway.edge.clone(), ServerOptions::default(), Connections::default());
+    let serving = tokio::spawn(serving);
+
+    let region = |action: &str, name: &str| format!("/routing/regions/{name}/{action}");
+    let told = operator.method(Method::POST, &region("drain", EAST)).await;
+    assert_eq!(told.ok(), json!({"region": EAST, "drained": true, "changed": true}));
+    assert_eq!(operator.method(Method::POST, &region("drain", EAST)).await.ok()["changed"], false);
+    assert_eq!(operator.method(Method::POST, &region("drain", "mars-1")).await.status, 404);
+    assert_eq!(gateway.chat(&says("hello")).await.header("x-outcrop-region"), Some(WEST));
+    let health = gateway.get("/health/regions").await.ok();
+    assert_eq!((&health["status"], &health["regions"][0]["status"]), (&json!("degraded"), &json!("drained")));
+    operator.method(Method::POST, &region("restore", EAST)).await.ok();
+    assert_eq!(gateway.chat(&says("hello")).await.header("x-outcrop-region"), Some(EAST));
+    assert_eq!(gateway.get("/health/regions").await.ok()["status"], "healthy");
+    serving.abort();
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn regions_that_cannot_be_called_are_told_with_their_cause() {
+    let gateway = TestGateway::start().await;
+    gateway.simulator.script(Rule::always(Action::Error(ScriptedError::unavailable())).region(EAST));
+    gateway.chat(&says("hello")).await.ok();
+    let health = gateway.get("/health/regions").await.ok();
+    let east = &health["regions"][0];
+    assert_eq!((&health["status"], &east["status"], &east["models"]), (&json!("degraded"), &json!("closed"), &json!(1)));
+    assert_eq!((&east["closed"][0]["model"], &east["closed"][0]["cause"]), (&json!("anthropic.claude-sonnet-4-6"), &json!("unavailable")));
+    for region in [WEST, EUROPE] {
+        gateway.simulator.script(Rule::always(Action::Error(ScriptedError::unavailable())).region(region));
+    }
+    gateway.chat(&says("hello")).await;
+    assert_eq!(gateway.get("/health/regions").await.status, 503);
+    gateway.end().await;
+}

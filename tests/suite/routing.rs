@@ -72,7 +72,7 @@ async fn when_all_regions_throttle_the_client_is_told_when_to_come_back() {
     // Upstream's words to the one whose call it refused; the next is held back by us, in our words.
     for (streaming, expected) in [
         (false, "Too many requests, please wait before trying again."),
-        (true, "this model is held back in every region after failures of earlier calls (throttled)"),
+        (true, "this model is held back in every region this request may use after failures of earlier calls (throttled)"),
     ] {
         let answer = if streaming { gateway.open(&says("hello")).await.answer().await } else { gateway.chat(&says("hello")).await };
         let message = answer.refusal(429, "rate_limit_error", Some("rate_limit_exceeded"));

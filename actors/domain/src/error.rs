@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::ids::Region;
+use crate::{ids::Region, routing::quota::Refused};
 
 /// Why an upstream call failed, as far as routing cares: causes, not codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A per-minute quota or service-wide throttle. Next target, with backoff.
@@ -87,6 +87,24 @@ pub struct UpstreamFailure {
     pub retry_after: Option<Duration>,
     /// Where it happened.
     pub region: Option<Region>,
+}
+
+impl UpstreamFailure {
+    /// Which quota refused the call, as far as upstream's words tell. They name the resource and nothing else does: "Too
+    /// many requests", "Too many tokens", "Too many tokens per day". Source: error messages of the Bedrock runtime.
+    #[must_use]
+    pub fn refused_by(&self) -> Refused {
+        let words = self.message.to_ascii_lowercase();
+        if self.cause == Cause::QuotaExhausted || words.contains("per day") {
+            Refused::Daily
+        } else if words.contains("token") {
+            Refused::Tokens
+        } else if words.contains("too many requests") {
+            Refused::Requests
+        } else {
+            Refused::Unnamed
+        }
+    }
 }
 
 /// Why a request could not be served.

@@ -91,6 +91,7 @@ fn a_plan_takes_less_than_a_microsecond() {
         measure("eight views from their cells, and a chat plan", 200_000, || planned(&chat, &views(black_box(&cells)), None)),
     ];
     measure("one debit", 200_000, || cells[7].debit_probe(&Demand::of_tokens(1.0), NOW));
+    measure("one settlement without the owner", 200_000, || cells[7].settle(&Demand::of_tokens(1.0), 0.5, NOW));
     others();
     assert!(costs.iter().all(|cost| *cost < 1_000.0), "{costs:?}");
 }
@@ -116,6 +117,7 @@ fn others() {
     measure("sweep of 512 waiting turns, everything full", 200, || {
         let mut targets = full;
         let mut sweep = Sweep::new(Strategy::Adaptive, &mut targets, NOW);
-        assert_eq!(waiting.next_to_wake(&mut sweep, |key| table.home(key, NOW), Spill::Allowed), None);
+        assert_eq!(waiting.next_to_wake(&mut sweep, |key| table.home(key, NOW), Spill::Allowed, |_, _| true), None);
     });
+    measure("timer of 512 waiting turns", 2_000, || waiting.next_timer(&full, NOW));
 }

@@ -85,6 +85,8 @@ pub struct RequestOverrides {
     pub latency: Option<Latency>,
     /// `anthropic-beta` flags.
     pub beta_flags: Vec<String>,
+    /// The session that the request belongs to, in the client's words: its requests are kept where their prompt cache is.
+    pub session: Option<String>,
 }
 
 /// How a chat request was answered.

@@ -4,8 +4,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use outcrop_domain::{
     chat::{CachePolicy, Guardrail, ServiceTier},
+    ids::{ModelId, Region},
     json::JsonObject,
-    routing::{BreakerPolicy, Strategy},
+    routing::{BreakerPolicy, quota::Priors, strategy::Strategy},
 };
 use outcrop_upstream::fetch::FetchLimits;
 
@@ -48,10 +49,14 @@ impl Default for Timeouts {
 }
 
 /// How targets are chosen.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RoutingPolicy {
-    /// Order of targets.
+    /// How targets are chosen where neither key nor alias says otherwise.
     pub strategy: Strategy,
+    /// Some key or alias may choose by quotas though the default does not.
+    pub quotas_elsewhere: bool,
+    /// Quotas that are known ahead.
+    pub quotas: HashMap<Region, RegionQuotas>,
     /// Backoffs.
     pub breaker: BreakerPolicy,
     /// Most upstream calls of one request (of each choice, when `n` is more than 1).
@@ -62,8 +67,39 @@ pub struct RoutingPolicy {
 
 impl Default for RoutingPolicy {
     fn default() -> Self {
-        Self { strategy: Strategy::Ordered, breaker: BreakerPolicy::default(), max_attempts: 10, max_wait: Duration::from_secs(10) }
+        Self {
+            strategy: Strategy::Ordered,
+            quotas_elsewhere: false,
+            quotas: HashMap::new(),
+            breaker: BreakerPolicy::default(),
+            max_attempts: 10,
+            max_wait: Duration::from_secs(10),
+        }
     }
+}
+
+impl RoutingPolicy {
+    /// Must every call be counted against its target's quotas, because somebody chooses by them?
+    #[must_use]
+    pub fn keeps_quotas(&self) -> bool {
+        self.quotas_elsewhere || self.strategy.minds_quotas()
+    }
+
+    /// What is known ahead of a target's quotas.
+    #[must_use]
+    pub fn priors(&self, model: &ModelId, region: &Region) -> Priors {
+        let Some(quotas) = self.quotas.get(region) else { return Priors::default() };
+        quotas.models.get(model).copied().unwrap_or(quotas.each)
+    }
+}
+
+/// Quotas of one region that are known ahead.
+#[derive(Debug, Clone, Default)]
+pub struct RegionQuotas {
+    /// Of each model.
+    pub each: Priors,
+    /// Of single models, in place of `each`.
+    pub models: HashMap<ModelId, Priors>,
 }
 
 /// Defaults and limits of chat requests.
@@ -122,6 +158,8 @@ pub struct AliasOptions {
     pub metadata: Vec<(String, String)>,
     /// Model parameters.
     pub extra: JsonObject,
+    /// How targets are chosen.
+    pub strategy: Option<Strategy>,
 }
 
 /// The current snapshot: one atomic load to read.

@@ -5,7 +5,7 @@
 //! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
 //! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, one Discovery per region
-//! |- Targets    [one_for_one 20/60]  one Target per region
+//! |- Targets    [one_for_one 20/60]  WaitingRoom, one Target per region
 //! `- Lanes      [one_for_one 10/10]  chat
 //! ```
 //!
@@ -16,7 +16,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use outcrop_domain::{
-    clock::Ports,
+    clock::{Clock, Ports},
     ids::Region,
     model::{Catalogue, CataloguePolicy, ModelBook, RegionOffer},
 };
@@ -44,7 +44,10 @@ use crate::{
     lanes::{ChatContext, ChatPort, ChatWork, LaneMetrics, Sniff},
     ports::{GatewayPorts, Reload},
     settings::{LiveSettings, SettingsCell},
-    targets::{HealthBoard, RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport},
+    targets::{
+        HealthBoard, RegionHandle, RegionHealth, RegionTargets, RoutingMemory, Target, TargetArgs, TargetMsg, TargetReport, WaitingReport,
+        WaitingRoom, WaitingRoomArgs, WaitingRoomMsg, region_health,
+    },
 };
 
 /// Everything a gateway is built from.
@@ -69,6 +72,8 @@ pub struct GatewayParts {
     pub fetcher: Arc<Fetcher>,
     /// Tells a media format from its first bytes.
     pub sniff: Sniff,
+    /// What the last run knew of its targets.
+    pub memory: RoutingMemory,
     /// Work that runs beside the tree.
     pub background: Vec<BackgroundJob>,
     /// Time, randomness, blocking work.
@@ -146,11 +151,13 @@ struct TreeParts {
     catalogue_keeper: Slot<CatalogueKeeperMsg>,
     profile_finder: Slot<ProfileFinderMsg>,
     discoveries: Vec<Slot<DiscoveryMsg>>,
+    waiting: Slot<WaitingRoomMsg>,
     targets: HashMap<Region, Slot<TargetMsg>>,
     regions: Vec<Region>,
     branches: [Slot<SupervisorMsg>; 5],
     lane: LaneHandle<ChatWork>,
     readiness: Readiness,
+    clock: Arc<dyn Clock>,
     view: arc_swap::ArcSwapOption<outcrop_supervision::SupervisorView>,
 }
 
@@ -167,23 +174,27 @@ impl TreeHandle {
     fn new(parts: &GatewayParts) -> Self {
         let regions: Vec<Region> = parts.regions.iter().map(|part| part.region.clone()).collect();
         let lane = LaneSpec::new("chat", parts.chat_limits).observer(LaneMetrics::new("chat")).drain(parts.drain);
+        let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(parts.settings.clone()));
+        let board = HealthBoard::new(Arc::clone(&settings), Arc::clone(&parts.ports.clock), parts.memory.clone());
         Self(Arc::new(TreeParts {
-            settings: Arc::new(ArcSwap::from_pointee(parts.settings.clone())),
+            settings,
             keys: Arc::new(ArcSwap::from_pointee(parts.keys.clone())),
             catalogue: Arc::new(ArcSwap::from_pointee(Catalogue::build(&parts.book, &[], &parts.policy))),
             offers: Arc::default(),
-            board: Arc::default(),
+            board: Arc::new(board),
             settings_keeper: Slot::new("settings-keeper"),
             ledger: Slot::new("ledger-writer"),
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
             profile_finder: Slot::new("profile-finder"),
             discoveries: regions.iter().map(|region| Slot::new(format!("discovery-{region}"))).collect(),
+            waiting: Slot::new("waiting-room"),
             targets: regions.iter().map(|region| (region.clone(), Slot::new(format!("target-{region}")))).collect(),
             regions,
             branches: BRANCHES.map(Slot::new),
             lane: LaneHandle::new(lane),
             readiness: Readiness::new(),
+            clock: Arc::clone(&parts.ports.clock),
             view: arc_swap::ArcSwapOption::empty(),
         }))
     }
@@ -220,6 +231,20 @@ impl TreeHandle {
         self.0.lane.set_limits(limits);
     }
 
+    /// Takes a region out, so that no new call goes there, or puts it back. `None`: it is not one of ours; else whether that
+    /// is a change.
+    #[must_use]
+    pub fn drain_region(&self, region: &Region, drained: bool) -> Option<bool> {
+        self.0.regions.contains(region).then(|| self.0.board.drain(region, drained))
+    }
+
+    /// The state of every region in a few words, in their order.
+    #[must_use]
+    pub fn region_health(&self) -> Vec<RegionHealth> {
+        let now = self.0.clock.now();
+        self.0.regions.iter().map(|region| region_health(&self.0.board, region, now)).collect()
+    }
+
     /// Asks every region again what it offers.
     pub fn refresh_models(&self) {
         for discovery in &self.0.discoveries {
@@ -250,6 +275,7 @@ impl TreeHandle {
             catalogue: parts.catalogue_keeper.call(|reply| CatalogueKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             profiles: parts.profile_finder.call(|reply| ProfileFinderMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             discovery,
+            waiting: parts.waiting.call(|reply| WaitingRoomMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             targets,
             chat_lane: parts.lane.describe(DESCRIBE_WITHIN).await.ok(),
             calls_in_flight: parts.board.in_flight(),
@@ -270,6 +296,7 @@ impl TreeHandle {
         for slot in &parts.discoveries {
             add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
+        add(parts.waiting.name(), parts.waiting.get().ok().map(|actor| actor.get_cell()));
         for region in &parts.regions {
             if let Some(slot) = parts.targets.get(region) {
                 add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
@@ -305,6 +332,8 @@ pub struct GatewayReport {
     pub profiles: Option<ProfileReport>,
     /// Discovery, by region.
     pub discovery: Vec<DiscoveryReport>,
+    /// Requests that wait for room.
+    pub waiting: Option<WaitingReport>,
     /// Health, by region.
     pub targets: Vec<TargetReport>,
     /// The chat lane.
@@ -328,6 +357,7 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
         profiles: handle.0.profile_finder.clone(),
         board: Arc::clone(&handle.0.board),
         regions: RegionTargets(regions),
+        waiting: handle.0.waiting.clone(),
         ledger: handle.0.ledger.clone(),
         fetcher: Arc::clone(&parts.fetcher),
         sniff: parts.sniff,
@@ -416,13 +446,17 @@ fn catalogue(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
 }
 
 fn targets(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
-    let mut spec = SupervisorSpec::new("targets", Strategy::OneForOne, Intensity::new(20, 60)).readiness(&handle.0.readiness);
+    let room_args = WaitingRoomArgs { board: Arc::clone(&handle.0.board), owners: handle.0.targets.clone(), ports: parts.ports.clone() };
+    let mut spec = SupervisorSpec::new("targets", Strategy::OneForOne, Intensity::new(20, 60))
+        .readiness(&handle.0.readiness)
+        .child(ChildSpec::actor(&handle.0.waiting, move || (WaitingRoom, room_args.clone())));
     for part in &parts.regions {
         if let Some(slot) = handle.0.targets.get(&part.region) {
             let args = TargetArgs {
                 region: part.region.clone(),
                 board: Arc::clone(&handle.0.board),
                 settings: Arc::clone(&handle.0.settings),
+                waiting: handle.0.waiting.clone(),
                 ports: parts.ports.clone(),
             };
             spec = spec.child(ChildSpec::actor(slot, move || (Target, args.clone())));

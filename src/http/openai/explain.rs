@@ -25,7 +25,7 @@ pub(in crate::http) async fn chat(State(edge): State<Edge>, caller: Caller, requ
 
 /// The same on the admin port, where nothing is hidden. An operator may use every model.
 pub(in crate::http) async fn for_operator(edge: &Edge, request: Request) -> Result<Response, OpenAiFailure> {
-    let operator = Caller(Arc::new(Principal { key: KeyId::from("operator"), models: Vec::new() }));
+    let operator = Caller(Arc::new(Principal { key: KeyId::from("operator"), models: Vec::new(), strategy: None }));
     explain(edge, operator, request, Disclosure::Operator).await
 }
 

@@ -49,8 +49,12 @@ pub(super) fn overrides(headers: &HeaderMap) -> Result<RequestOverrides, Gateway
         service_tier: word::<ServiceTier>(headers, "x-amzn-bedrock-service-tier")?,
         latency: word::<Latency>(headers, "x-amzn-bedrock-performanceconfig-latency")?,
         beta_flags: beta_flags(headers),
+        session: SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned),
     })
 }
+
+/// Headers that agents and their proxies name a session in, the most particular first.
+const SESSIONS: [&str; 5] = ["x-outcrop-session", "x-session-id", "x-session-affinity", "session_id", "x-conversation-id"];
 
 /// `anthropic-beta`: comma lists, repeated headers, or both.
 fn beta_flags(headers: &HeaderMap) -> Vec<String> {

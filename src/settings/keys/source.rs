@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use outcrop_domain::{ids::KeyId, secret::SecretString};
 
 use super::Key;
-use crate::settings::read::{At, Echo, ExistingFile, Kind, List, Node, Origin, Parsed, Record, Secret, Section, Value, is_header_value};
+use crate::settings::{
+    read::{At, Echo, ExistingFile, Kind, List, Node, Origin, Parsed, Record, Secret, Section, Value, is_header_value},
+    routing::STRATEGY,
+};
 
 /// Ids of keys that came without one, in order: `env-1`, `env-2`.
 const UNNAMED: &str = "env";
@@ -46,6 +49,7 @@ pub(super) const KEY: Record<Key> = Record {
 fn read_key(section: &mut Section<'_>) -> Option<Key> {
     let id = section.require("id", ID);
     let models = section.get("models", List::unique(PATTERN), Vec::new());
+    let strategy = section.find("strategy", STRATEGY);
     let secret = section.find("secret", Secret);
     let variable = section.find("secret_env", VARIABLE);
     let given = usize::from(section.is_set("secret")) + usize::from(section.is_set("secret_env"));
@@ -53,7 +57,7 @@ fn read_key(section: &mut Section<'_>) -> Option<Key> {
         section.own_problem("expected exactly one of `secret` and `secret_env`".to_owned());
     }
     let origin = section.own_origin();
-    Some(Key { id: id?, secret: secret.or(variable)?, models, origin })
+    Some(Key { id: id?, secret: secret.or(variable)?, models, strategy, origin })
 }
 
 fn show_key(key: &Key) -> toml::Value {
@@ -62,6 +66,9 @@ fn show_key(key: &Key) -> toml::Value {
     table.insert("secret".to_owned(), toml::Value::from(key.secret.to_string()));
     if !key.models.is_empty() {
         table.insert("models".to_owned(), toml::Value::from(key.models.clone()));
+    }
+    if let Some(strategy) = &key.strategy {
+        table.insert("strategy".to_owned(), STRATEGY.show(strategy));
     }
     toml::Value::Table(table)
 }
@@ -120,6 +127,7 @@ impl Kind for Secrets {
                     id: KeyId::from(format!("{UNNAMED}-{}", position + 1)),
                     secret: line.clone(),
                     models: Vec::new(),
+                    strategy: None,
                     origin: node.origin.clone(),
                 }),
             };
@@ -206,5 +214,5 @@ fn named(at: &At<'_>, id: &str, secret: &str) -> Option<Key> {
     if secret.is_none() {
         at.problem("expected a secret of visible ASCII characters without spaces after the colon".to_owned());
     }
-    Some(Key { id: id?, secret: SecretString::new(secret?.to_owned()), models: Vec::new(), origin: at.node.origin.clone() })
+    Some(Key { id: id?, secret: SecretString::new(secret?.to_owned()), models: Vec::new(), strategy: None, origin: at.node.origin.clone() })
 }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use outcrop_domain::{
     chat::{Guardrail, ServiceTier},
     json::JsonObject,
+    routing::strategy::Strategy,
 };
 use serde::Serialize;
 
 use crate::settings::{
     guardrail::GUARDRAIL,
     read::{At, Json, Kind, Map, NAME, Parsed, Reader, Record, Section, Words, shown},
+    routing::STRATEGY,
 };
 
 /// Bedrock takes no more labels. Source: `requestMetadata` of the Converse API.
@@ -47,6 +49,9 @@ pub struct Alias {
     /// Further model parameters.
     #[serde(skip_serializing_if = "JsonObject::is_empty")]
     pub extra_params: JsonObject,
+    /// How targets are chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
 }
 
 /// An alias: the name of a model, or a table.
@@ -85,7 +90,8 @@ fn read(section: &mut Section<'_>) -> Option<Alias> {
         section.problem("metadata", format!("expected at most {MAX_METADATA} labels, found {}", metadata.len()));
     }
     let extra_params = section.get("extra_params", Json, JsonObject::new());
-    Some(Alias { model: model?, service_tier, guardrail, metadata, extra_params })
+    let strategy = section.find("strategy", STRATEGY);
+    Some(Alias { model: model?, service_tier, guardrail, metadata, extra_params, strategy })
 }
 
 /// What is wrong with the name of an alias.

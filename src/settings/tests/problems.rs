@@ -119,19 +119,23 @@ fn words_that_nearly_fit_get_a_suggestion() {
     assert_eq!(
         source.problems(),
         [
-            "outcrop.toml:2:12: routing.strategy: expected one of \"ordered\", \"disabled\", found \"orderd\"; did you mean \"ordered\"?",
+            "outcrop.toml:2:12: routing.strategy: expected one of \"ordered\", \"disabled\", \"round_robin\", \"lowest_latency\", \"adaptive\", found \"orderd\"; did you mean \"ordered\"?",
             "outcrop.toml:4:10: log.format: expected one of \"json\", \"text\", found \"xml\"",
         ]
     );
 }
 
 #[test]
-fn strategies_that_do_not_exist_are_refused() {
-    for strategy in ["round_robin", "lowest_latency", "adaptive"] {
-        let problems = Source::file(&format!("[routing]\nstrategy = \"{strategy}\"\n")).problems();
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains("expected one of \"ordered\", \"disabled\""), "{problems:?}");
-    }
+fn quotas_are_positive_and_named() {
+    let source = Source::file(
+        "[routing.quotas.us-east-1]\ntokens_per_minute = 0\ntoken_per_minute = 5\n\
+         [routing.quotas.us-east-1.models.\"a model\"]\nrequests_per_minute = 1\n",
+    );
+    let problems = source.problems();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("tokens_per_minute: expected an integer between 1 and")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("token_per_minute") && problem.contains("did you mean")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("\"a model\" is not a name without spaces")), "{problems:?}");
 }
 
 #[test]

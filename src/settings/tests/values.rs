@@ -6,7 +6,7 @@ use outcrop_domain::{
     chat::{CacheTtl, Effort, GuardrailStreamMode, GuardrailTrace, ServiceTier},
     ids::Region,
     model::{LegacyModels, PrefixedNames, ProfilePreference},
-    routing::{BreakerPolicy, Strategy},
+    routing::{BreakerPolicy, strategy::Strategy},
 };
 
 use super::Source;

@@ -93,6 +93,12 @@ struct Trip {
 }
 
 impl Breaker {
+    /// A target that was out of order when it was last heard of: one call finds out.
+    #[must_use]
+    pub fn half_open(cause: Cause, now: Moment) -> Self {
+        Self { trip: Some(Trip { cause, since: Moment::default(), until: now, windows: 1 }) }
+    }
+
     /// Whether the target may be called at `now`.
     #[must_use]
     pub fn gate(&self, now: Moment) -> Gate {

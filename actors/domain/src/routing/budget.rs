@@ -48,6 +48,18 @@ impl RetryBudget {
         self.0.refill(now, Self::PER_SECOND, Self::MOST).amount() / TOKEN
     }
 
+    /// How long until one retry may be taken, if nobody else takes it and no request comes in before; zero when one is left.
+    #[must_use]
+    pub fn wait(self, now: Moment) -> Duration {
+        let refilled = self.0.refill(now, Self::PER_SECOND, Self::MOST);
+        let missing = u64::from(TOKEN.saturating_sub(refilled.amount()));
+        if missing == 0 {
+            return Duration::ZERO;
+        }
+        // At a token per second a thousandth is a millisecond; a clock that went back must first catch up.
+        Duration::from_millis((refilled.at() - milliseconds(now.0)).saturating_add(missing * u64::from(TOKEN / Self::PER_SECOND)))
+    }
+
     /// For an `AtomicU64`.
     #[must_use]
     pub fn to_bits(self) -> u64 {
@@ -111,13 +123,17 @@ impl Default for HedgeBudget {
 ///
 /// A moved conversation is read anew, which costs as much quota as twenty of its turns; those push others out, which move
 /// in their turn, and the collapse outlives the overload that began it. One number: when the debt of all moves is paid off.
+///
+/// Only moves that somebody chose are booked ([`spilled`](super::strategy::spilled)): a conversation whose home is closed,
+/// drained, tried or too small has no choice, and a region that goes down must not use up what an overload needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SpillBudget(u64);
 
 impl SpillBudget {
     /// Share of the quotas that moves may burn. Simulated at 105 % load: 2 % refuse 19 to 28 of 1,000 requests, 8 % refuse 55.
     const SHARE: f64 = 0.02;
-    /// So much of it is saved up: a lull is worth a few moves.
+    /// So much of it is saved up: a lull is worth a few moves. And no debt is longer: several that move at once must not keep
+    /// all others at home for hours, and beside a small quota one long prefix is worth more than its share of a minute.
     const SAVED: Duration = Duration::from_secs(60);
 
     /// May a conversation move now?
@@ -126,13 +142,14 @@ impl SpillBudget {
         if self.0 <= nanoseconds(now.0) { Spill::Allowed } else { Spill::Spent }
     }
 
-    /// A conversation with `prefix` tokens left its warm home, in a model whose targets refill at `rate` tokens per second
-    /// together.
+    /// A conversation with `prefix` tokens left its warm home, though it could have stayed, in a model whose targets refill at
+    /// `rate` tokens per second together. A rate that is no positive number has no share to pay with: the longest debt.
     #[must_use]
     pub fn moved(self, prefix: f64, rate: f64, now: Moment) -> Self {
         let since = self.0.max(nanoseconds(now.0.saturating_sub(Self::SAVED)));
-        let paid = super::view::seconds(prefix / (Self::SHARE * rate));
-        Self(since.saturating_add(nanoseconds(paid)))
+        let paid = if rate > 0.0 { super::view::seconds(prefix / (Self::SHARE * rate)) } else { Duration::MAX };
+        let longest = nanoseconds(now.after(Self::SAVED).0);
+        Self(since.saturating_add(nanoseconds(paid)).min(longest))
     }
 
     /// For an `AtomicU64`.
@@ -168,8 +185,13 @@ impl Tokens {
         u32::try_from(self.0 & AMOUNT_MASK).unwrap_or(0)
     }
 
+    /// Milliseconds up to which the refill is counted.
+    fn at(self) -> u64 {
+        self.0 >> AMOUNT_BITS
+    }
+
     fn refill(self, now: Moment, per_second: u32, most: u32) -> Self {
-        let (at, now) = (self.0 >> AMOUNT_BITS, milliseconds(now.0));
+        let (at, now) = (self.at(), milliseconds(now.0));
         // Tokens are thousandths and time is milliseconds: whole numbers as long as the rate is whole tokens a second.
         let earned = now.saturating_sub(at).saturating_mul(u64::from(per_second / TOKEN));
         let amount = u64::from(self.amount()).saturating_add(earned).min(u64::from(most));
@@ -177,11 +199,11 @@ impl Tokens {
     }
 
     fn add(self, amount: u32, most: u32) -> Self {
-        Self::pack(self.amount().saturating_add(amount).min(most), self.0 >> AMOUNT_BITS)
+        Self::pack(self.amount().saturating_add(amount).min(most), self.at())
     }
 
     fn take(self, amount: u32) -> Option<Self> {
-        Some(Self::pack(self.amount().checked_sub(amount)?, self.0 >> AMOUNT_BITS))
+        Some(Self::pack(self.amount().checked_sub(amount)?, self.at()))
     }
 }
 
@@ -235,6 +257,45 @@ mod tests {
     fn time_that_goes_backwards_earns_nothing() {
         let (budget, _) = drain(RetryBudget::new(at(9_000)), at(9_000));
         assert_eq!(budget.request(at(0)).left(at(9_100)), 0);
+    }
+
+    #[test]
+    fn the_wait_for_a_retry_is_exactly_as_long_as_it_takes() {
+        let full = RetryBudget::new(at(0));
+        assert_eq!(full.wait(at(0)), Duration::ZERO);
+        let (spent, _) = drain(full, at(0));
+        assert_eq!(spent.wait(at(0)), Duration::from_secs(1));
+        let earned = spent.request(at(300));
+        assert_eq!(earned.wait(at(300)), Duration::from_millis(600), "a tenth for the request, three for the time");
+        assert_eq!((earned.take(at(899)), earned.take(at(900)).is_some()), (None, true));
+        let ahead = drain(RetryBudget::new(at(9_000)), at(9_000)).0;
+        assert_eq!(ahead.wait(at(8_000)), Duration::from_secs(2), "the clock went back");
+        assert!(ahead.take(at(9_999)).is_none() && ahead.take(at(10_000)).is_some());
+    }
+
+    #[test]
+    fn moves_are_paid_from_a_share_of_the_quotas_and_from_what_was_saved() {
+        // 20 tokens a second: a prefix of 400 is worth twenty seconds.
+        let moved = |budget: SpillBudget, now| budget.moved(400.0, 1_000.0, at(now));
+        let mut budget = SpillBudget::default();
+        for _ in 0..3 {
+            assert_eq!(budget.allows(at(600_000)), Spill::Allowed);
+            budget = moved(budget, 600_000);
+        }
+        assert_eq!(budget.allows(at(600_000)), Spill::Allowed, "a minute was saved up, to the last second");
+        budget = moved(budget, 600_000);
+        assert_eq!((budget.allows(at(619_999)), budget.allows(at(620_000))), (Spill::Spent, Spill::Allowed));
+        assert_eq!(SpillBudget::from_bits(budget.to_bits()), budget);
+    }
+
+    #[test]
+    fn no_debt_of_moves_is_longer_than_a_minute() {
+        let together = (0..50).fold(SpillBudget::default(), |budget, _| budget.moved(60_000.0, 12_500.0, at(600_000)));
+        assert_eq!((together.allows(at(659_999)), together.allows(at(660_000))), (Spill::Spent, Spill::Allowed));
+        for rate in [0.0, -1.0, f64::NAN, 1e-9] {
+            let odd = SpillBudget::default().moved(60_000.0, rate, at(600_000));
+            assert_eq!((odd.allows(at(659_999)), odd.allows(at(660_000))), (Spill::Spent, Spill::Allowed), "{rate}");
+        }
     }
 
     #[test]

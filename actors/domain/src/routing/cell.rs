@@ -11,8 +11,10 @@
 //! owner    cell.update(&mut quota, now, |quota| quota.settle(now, &demand, used))
 //! ```
 //!
-//! Between the writes of one update a reader may see a new rate with an old level: off by the change of the rate, a few
-//! percent of what is missing, for nanoseconds. A lost race costs a margin.
+//! What that time means depends on rate, depth and the rest, which the owner changes. There are two sets of them, and the
+//! word that holds the time says in its lowest bits which *edition* of them it was written with: the owner fills the set
+//! that nobody uses and moves on to it with the same compare-exchange that rewrites the time. A sender whose edition has
+//! gone fails its compare-exchange and reads again, a reader sees it and reads again. Nobody ever waits for anybody.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -79,6 +81,22 @@ impl QuotaCell {
         Ok(sent)
     }
 
+    /// Gives the debit of a call back that AWS never counted, when the owner cannot be told
+    /// ([`TargetQuota::give_back`] otherwise, not both): for guards that are dropped.
+    pub fn give_back(&self, demand: &Demand, now: Moment) {
+        for (cell, amount) in self.resources.iter().zip(demand.0) {
+            cell.give_back(amount, now);
+        }
+    }
+
+    /// Gives back what a call did not use of its tokens, when the owner cannot be told ([`TargetQuota::settle`] otherwise, not
+    /// both). `used_tokens` as [`settled`](super::reserve::settled) says; its request stays used up. Nothing is learned from
+    /// the call, and the daily quota does not hear of it.
+    pub fn settle(&self, demand: &Demand, used_tokens: f64, now: Moment) {
+        let [_, tokens] = &self.resources;
+        tokens.give_back(demand.tokens() - used_tokens, now);
+    }
+
     /// Changes the owner's quotas with the cell's levels and publishes the result. Only the owner calls this.
     pub fn update<T>(&self, quota: &mut TargetQuota, now: Moment, change: impl FnOnce(&mut TargetQuota) -> T) -> T {
         let mut before = [ResourceView::unknown(Resource::Tokens); RESOURCES];
@@ -94,13 +112,21 @@ impl QuotaCell {
     }
 }
 
-/// One resource. Times are seconds of the clock: as `f64` they are exact to nanoseconds for months.
+/// One resource. Times are seconds of the clock: as `f64` they are exact to microseconds for months, without the bits of the
+/// edition.
 #[derive(Debug)]
 struct ResourceCell {
-    /// When the bucket is full again.
-    full_at: Number,
+    /// When the bucket is full again, and the edition that says what that means.
+    full_at: AtomicU64,
+    /// The parameters of the present edition and of the one before or after it.
+    editions: [Parameters; 2],
     /// Debits since the owner last looked.
     used: Sum,
+}
+
+/// What of a bucket only its owner changes.
+#[derive(Debug, Default)]
+struct Parameters {
     rate: Number,
     depth: Number,
     margin: Number,
@@ -109,27 +135,116 @@ struct ResourceCell {
     minute: Number,
 }
 
+/// A time with the edition of the parameters that it was written with. The lowest bits of the `f64` are the edition's: 256
+/// editions would have to pass, and the time come back to the same bits, between a sender's two looks to deceive it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp(u64);
+
+impl Stamp {
+    const EDITION: u64 = 0xff;
+
+    fn new(full_at: f64, edition: u64) -> Self {
+        // The bits of infinity with an edition would be no number any more.
+        let full_at = full_at.clamp(-FAR, FAR);
+        Self((full_at.to_bits() & !Self::EDITION) | (edition & Self::EDITION))
+    }
+
+    fn edition(self) -> u64 {
+        self.0 & Self::EDITION
+    }
+
+    fn full_at(self) -> f64 {
+        f64::from_bits(self.0 & !Self::EDITION)
+    }
+}
+
+/// Later than any bucket is full, seconds.
+const FAR: f64 = 1e300;
+
 impl ResourceCell {
     fn new(view: &ResourceView, minute: Option<Moment>, now: Moment) -> Self {
-        let cell = Self {
-            full_at: Number::default(),
-            used: Sum::default(),
-            rate: Number::default(),
-            depth: Number::default(),
-            margin: Number::default(),
-            known: AtomicBool::default(),
-            minute: Number::default(),
-        };
-        cell.parameters(view, minute);
-        cell.full_at.store(encode(view, seconds_of(now)));
+        let cell = Self { full_at: AtomicU64::default(), editions: Default::default(), used: Sum::default() };
+        cell.edition(0).store(view, minute);
+        cell.full_at.store(Stamp::new(encode(view, seconds_of(now)), 0).0, Ordering::Release);
         cell
     }
 
-    fn view(&self, now: Moment) -> ResourceView {
-        self.view_at(self.full_at.load(), seconds_of(now))
+    fn edition(&self, edition: u64) -> &Parameters {
+        let [even, odd] = &self.editions;
+        if edition & 1 == 0 { even } else { odd }
     }
 
-    fn view_at(&self, full_at: f64, now: f64) -> ResourceView {
+    fn view(&self, now: Moment) -> ResourceView {
+        self.read(seconds_of(now)).1
+    }
+
+    /// The stamp, and what it says at `now` with the parameters of its own edition.
+    fn read(&self, now: f64) -> (Stamp, ResourceView) {
+        let mut stamp = Stamp(self.full_at.load(Ordering::Acquire));
+        loop {
+            let view = self.edition(stamp.edition()).view(stamp.full_at(), now);
+            let again = Stamp(self.full_at.load(Ordering::Acquire));
+            if again.edition() == stamp.edition() {
+                return (stamp, view);
+            }
+            // The set may have been rewritten while it was read.
+            stamp = again;
+        }
+    }
+
+    /// Debits if `fits` says so of the view it debits. Returns the view before.
+    fn take(&self, amount: f64, now: Moment, fits: impl Fn(&ResourceView) -> bool) -> Option<ResourceView> {
+        let before = self.replace(now, |stamp, before, now| {
+            let after = ResourceView { level: before.level - amount, ..*before };
+            fits(before).then(|| Stamp::new(encode(&after, now), stamp.edition()))
+        })?;
+        self.used.add(amount);
+        Some(before)
+    }
+
+    fn give_back(&self, amount: f64, now: Moment) {
+        self.replace(now, |stamp, before, now| {
+            let after = ResourceView { level: before.level + amount, ..*before };
+            Some(Stamp::new(encode(&after, now), stamp.edition()))
+        });
+        self.used.add(-amount);
+    }
+
+    /// Publishes what the owner made of `before`: the new parameters, and the difference of the levels. Only the owner moves
+    /// editions on, so that the set it fills stays unused until then.
+    fn publish(&self, before: &ResourceView, after: &ResourceView, minute: Option<Moment>, now: Moment) {
+        let edition = Stamp(self.full_at.load(Ordering::Acquire)).edition().wrapping_add(1);
+        self.edition(edition).store(after, minute);
+        self.replace(now, |_, present, now| {
+            let level = present.level + after.level - before.level;
+            Some(Stamp::new(encode(&ResourceView { level, ..*after }, now), edition))
+        });
+    }
+
+    /// Replaces the stamp by what `change` makes of it, of what it says, and of the time. Returns the view before; `None` when
+    /// `change` declines.
+    fn replace(&self, now: Moment, change: impl Fn(Stamp, &ResourceView, f64) -> Option<Stamp>) -> Option<ResourceView> {
+        let now = seconds_of(now);
+        loop {
+            let (stamp, before) = self.read(now);
+            let new = change(stamp, &before, now)?;
+            if self.full_at.compare_exchange_weak(stamp.0, new.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return Some(before);
+            }
+        }
+    }
+}
+
+impl Parameters {
+    fn store(&self, view: &ResourceView, minute: Option<Moment>) {
+        self.rate.store(view.rate);
+        self.depth.store(view.depth);
+        self.margin.store(view.margin);
+        self.known.store(view.known, Ordering::Release);
+        self.minute.store(minute.map_or(f64::INFINITY, seconds_of));
+    }
+
+    fn view(&self, full_at: f64, now: f64) -> ResourceView {
         let (rate, depth, minute) = (self.rate.load(), self.depth.load(), self.minute.load());
         // A bucket that refills with the minute stands still in between: its clock is the minute's begin.
         let into_minute = minute.is_finite().then(|| (now - minute).rem_euclid(MINUTE));
@@ -142,59 +257,6 @@ impl ResourceCell {
             known: self.known.load(Ordering::Acquire),
             refills_after: into_minute.map(|into| MINUTE - into),
         }
-    }
-
-    /// Debits if `fits` says so of the view it debits. Returns the view before.
-    fn take(&self, amount: f64, now: Moment, fits: impl Fn(&ResourceView) -> bool) -> Option<ResourceView> {
-        let now = seconds_of(now);
-        let mut full_at = self.full_at.load();
-        loop {
-            let before = self.view_at(full_at, now);
-            if !fits(&before) {
-                return None;
-            }
-            let after = ResourceView { level: before.level - amount, ..before };
-            match self.full_at.replace(full_at, encode(&after, now)) {
-                Ok(()) => {
-                    self.used.add(amount);
-                    return Some(before);
-                }
-                Err(newer) => full_at = newer,
-            }
-        }
-    }
-
-    fn give_back(&self, amount: f64, now: Moment) {
-        self.shift(now, amount, |view| *view);
-        self.used.add(-amount);
-    }
-
-    /// Publishes what the owner made of `before`: the new parameters, and the difference of the levels.
-    fn publish(&self, before: &ResourceView, after: &ResourceView, minute: Option<Moment>, now: Moment) {
-        self.shift(now, after.level - before.level, |view| ResourceView { level: view.level, ..*after });
-        self.parameters(after, minute);
-    }
-
-    /// Moves the level by `difference`, and writes it down with the parameters that `new` gives it.
-    fn shift(&self, now: Moment, difference: f64, new: impl Fn(&ResourceView) -> ResourceView) {
-        let now = seconds_of(now);
-        let mut full_at = self.full_at.load();
-        loop {
-            let mut view = new(&self.view_at(full_at, now));
-            view.level += difference;
-            match self.full_at.replace(full_at, encode(&view, now)) {
-                Ok(()) => return,
-                Err(newer) => full_at = newer,
-            }
-        }
-    }
-
-    fn parameters(&self, view: &ResourceView, minute: Option<Moment>) {
-        self.rate.store(view.rate);
-        self.depth.store(view.depth);
-        self.margin.store(view.margin);
-        self.known.store(view.known, Ordering::Release);
-        self.minute.store(minute.map_or(f64::INFINITY, seconds_of));
     }
 }
 
@@ -222,15 +284,6 @@ impl Number {
 
     fn store(&self, value: f64) {
         self.0.store(value.to_bits(), Ordering::Release);
-    }
-
-    /// Replaces `seen` by `new`.
-    ///
-    /// # Errors
-    /// What it is now, when it is no longer `seen` (or sometimes when it is).
-    fn replace(&self, seen: f64, new: f64) -> Result<(), f64> {
-        let replaced = self.0.compare_exchange_weak(seen.to_bits(), new.to_bits(), Ordering::AcqRel, Ordering::Acquire);
-        replaced.map(drop).map_err(f64::from_bits)
     }
 }
 

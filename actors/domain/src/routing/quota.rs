@@ -72,6 +72,7 @@ pub struct Priors {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Rest {
     windows: u32,
+    /// When the last window began, and the rest with it, if there is one.
     last: Option<Moment>,
     until: Option<Moment>,
 }
@@ -137,7 +138,7 @@ impl TargetQuota {
     /// Whether the quotas let calls through: closed by a spent day, or resting after refusals that nothing explains.
     #[must_use]
     pub fn gate(&self, now: Moment) -> Gate {
-        let resting = self.rest.until.filter(|until| now < *until).map_or(Gate::Closed, |until| Gate::Open { until });
+        let resting = self.rest.ends(now).map_or(Gate::Closed, |until| Gate::Open { until });
         strictest(self.daily.gate(now), resting)
     }
 
@@ -174,12 +175,16 @@ impl TargetQuota {
             }
         }
         self.daily.granted(sent.at);
-        self.rest = Rest::default();
+        self.rest.granted(sent.at);
     }
 
-    /// A call has ended that used `used` tokens of what it had reserved. Requests are used up by one.
+    /// A call was answered and has ended; it used `used` tokens of what it had reserved. Requests are used up by one.
     pub fn settle(&mut self, now: Moment, demand: &Demand, used: f64) -> Pace {
         self.shadow_mut(Resource::Tokens).settle(now, demand.tokens(), used);
+        for (shadow, amount) in self.shadows.iter_mut().zip(demand.0) {
+            shadow.held(amount);
+        }
+        self.rest.settled(now);
         self.daily.settle(now, used)
     }
 
@@ -237,8 +242,28 @@ impl TargetQuota {
 }
 
 impl Rest {
+    /// When it ends, if it lasts at `now`.
+    fn ends(&self, now: Moment) -> Option<Moment> {
+        self.until.filter(|until| now < *until)
+    }
+
+    /// A call was answered that was sent at `sent`. Calls from before the last refusals say nothing of the time since.
+    fn granted(&mut self, sent: Moment) {
+        if self.last.is_none_or(|last| sent > last) {
+            *self = Self::default();
+        }
+    }
+
+    /// A call has ended well: the row is broken. A rest is not: nothing is sent during one, so that was a call from before.
+    fn settled(&mut self, now: Moment) {
+        if self.ends(now).is_none() {
+            self.windows = 0;
+        }
+    }
+
     fn learn(&mut self, now: Moment, unexplained: bool, unit: f64) {
-        if self.last.is_some_and(|last| now.since(last) < WINDOW) {
+        // What is refused during a rest was sent before it, and belongs to the window that began it.
+        if self.ends(now).is_some() || self.last.is_some_and(|last| now.since(last) < WINDOW) {
             return;
         }
         if self.last.is_some_and(|last| now.since(last) > FORGET) {

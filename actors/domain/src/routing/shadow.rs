@@ -102,7 +102,7 @@ impl Shadow {
     /// the wall clock begins, in case the quota is counted by minutes.
     #[must_use]
     pub fn unknown(resource: Resource, now: Moment, minute: Moment) -> Self {
-        Self { known: false, ..Self::with_rate(resource.guess() / 60.0, 0, now, minute) }
+        Self { known: false, ..Self::with_rate(resource, resource.guess() / 60.0, 0, now, minute) }
     }
 
     /// Starts from a quota in units per minute, e.g. of Service Quotas or of the settings. A starting value, never a cap.
@@ -110,15 +110,18 @@ impl Shadow {
     #[must_use]
     pub fn prior(resource: Resource, per_minute: f64, now: Moment, minute: Moment) -> Self {
         if per_minute.is_finite() && per_minute > 0.0 {
-            Self::with_rate(per_minute / 60.0, 0, now, minute)
+            Self::with_rate(resource, per_minute / 60.0, 0, now, minute)
         } else {
             Self::unknown(resource, now, minute)
         }
     }
 
-    fn with_rate(rate: f64, model: usize, now: Moment, minute: Moment) -> Self {
+    fn with_rate(resource: Resource, rate: f64, model: usize, now: Moment, minute: Moment) -> Self {
+        let mut models = Models::new(model, rate, now, minute);
+        // Whatever was refused, a quota admits one call at least.
+        models.granted(resource.smallest());
         Self {
-            models: Models::new(model, rate, now, minute),
+            models,
             margin: MARGIN_MIN,
             known: true,
             at: now,
@@ -141,10 +144,10 @@ impl Shadow {
             return Self::unknown(resource, now, minute);
         }
         let level = if age > STALE_LEVEL { snapshot.depth / 2.0 } else { snapshot.level + snapshot.rate * age.as_secs_f64() };
-        let mut shadow = Self::with_rate(snapshot.rate, snapshot.model, now, minute);
+        let mut shadow = Self::with_rate(resource, snapshot.rate, snapshot.model, now, minute);
         shadow.margin = snapshot.margin.clamp(MARGIN_MIN, MARGIN_MAX);
         if snapshot.depth > shadow.models.depth() {
-            shadow.models.granted(snapshot.depth);
+            shadow.models.assume(snapshot.depth);
         }
         shadow.models.shift(level - shadow.models.level());
         shadow
@@ -250,7 +253,7 @@ impl Shadow {
         before
     }
 
-    /// A call got through for which there was room: the bucket is at least as deep as it is large.
+    /// A call of this size got through: the bucket is at least so deep. To be told of every call that was answered.
     pub fn held(&mut self, amount: f64) {
         self.models.granted(amount);
     }

@@ -3,6 +3,9 @@
 //! A refused connection is seen at once; a region that swallows requests is only seen by its silence. When no first byte
 //! came from a target for three times its usual one while a request waits there, the target is benched and every request
 //! that has no first byte yet moves on, long before the first-byte timeout.
+//!
+//! Answers that come whole have their first byte at their end, which says less of the target than a stream's: they are given
+//! [`PATIENCE_WHOLE`] at least, and streams [`PATIENCE_STREAM`].
 
 use std::time::Duration;
 
@@ -10,8 +13,10 @@ use crate::clock::Moment;
 
 /// So many times the usual first byte is no longer an accident.
 const PATIENCE: f64 = 3.0;
-/// Never call a target silent sooner: fast models have short usual times and ordinary hiccups.
-const PATIENCE_MIN: Duration = Duration::from_secs(2);
+/// Never call a target silent sooner that streams: fast models have short usual times and ordinary hiccups.
+pub const PATIENCE_STREAM: Duration = Duration::from_secs(2);
+/// Never call a target silent sooner that answers at once and whole: how long that takes depends on the answer's length.
+pub const PATIENCE_WHOLE: Duration = Duration::from_secs(30);
 /// Weight of a new measurement: about the last 20 calls count.
 const NEWEST: f64 = 0.05;
 
@@ -29,7 +34,7 @@ pub enum PromptSize {
 }
 
 /// How many [`PromptSize`]s there are.
-const SIZES: usize = 4;
+pub const SIZES: usize = 4;
 
 impl PromptSize {
     /// The class of so many uncached input tokens.
@@ -43,7 +48,9 @@ impl PromptSize {
         }
     }
 
-    fn place(self) -> usize {
+    /// Its place in every array by size, from 0 for the smallest; less than [`SIZES`].
+    #[must_use]
+    pub fn place(self) -> usize {
         match self {
             Self::Small => 0,
             Self::Medium => 1,
@@ -62,6 +69,19 @@ pub struct FirstBytes {
 }
 
 impl FirstBytes {
+    /// From numbers that the owner published: the usual first byte by [`PromptSize::place`], seconds ([`FirstBytes::measured`]),
+    /// and when the last one came ([`FirstBytes::last`]). A negative number, or none, counts as never measured.
+    #[must_use]
+    pub fn of(usual: [Option<f64>; SIZES], last: Option<Moment>) -> Self {
+        Self { usual: usual.map(|seconds| seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0)), last }
+    }
+
+    /// The usual times as they were measured, seconds, by [`PromptSize::place`]: to be published.
+    #[must_use]
+    pub fn measured(&self) -> [Option<f64>; SIZES] {
+        self.usual
+    }
+
     /// A first byte came after `waited`.
     pub fn learn(&mut self, size: PromptSize, waited: Duration, now: Moment) {
         self.last = self.last.max(Some(now));
@@ -85,25 +105,25 @@ impl FirstBytes {
         self.last
     }
 
-    /// How long a request of this size waits before the target counts as silent; at most the first-byte timeout, which is
-    /// also the answer while nothing is known.
+    /// How long a request of this size waits before the target counts as silent: at least `least` ([`PATIENCE_STREAM`] or
+    /// [`PATIENCE_WHOLE`]), at most the first-byte timeout, which is also the answer while nothing is known.
     #[must_use]
-    pub fn patience(&self, size: PromptSize, first_byte_timeout: Duration) -> Duration {
+    pub fn patience(&self, size: PromptSize, least: Duration, first_byte_timeout: Duration) -> Duration {
         let usual = self.usual(size).map_or(Duration::MAX, |usual| super::view::seconds(PATIENCE * usual));
-        usual.max(PATIENCE_MIN).min(first_byte_timeout)
+        usual.max(least).min(first_byte_timeout)
     }
 
     /// Is the target silent, as a request sees it that waits since `sent`: nothing for it, and nothing for anybody else?
     #[must_use]
-    pub fn silent(&self, size: PromptSize, sent: Moment, first_byte_timeout: Duration, now: Moment) -> bool {
-        let patience = self.patience(size, first_byte_timeout);
+    pub fn silent(&self, size: PromptSize, sent: Moment, least: Duration, first_byte_timeout: Duration, now: Moment) -> bool {
+        let patience = self.patience(size, least, first_byte_timeout);
         now.since(sent) > patience && self.last.is_none_or(|last| now.since(last) > patience)
     }
 
     /// When to look again: the first moment at which [`FirstBytes::silent`] can be true.
     #[must_use]
-    pub fn look_again(&self, size: PromptSize, sent: Moment, first_byte_timeout: Duration) -> Moment {
-        self.last.map_or(sent, |last| last.max(sent)).after(self.patience(size, first_byte_timeout))
+    pub fn look_again(&self, size: PromptSize, sent: Moment, least: Duration, first_byte_timeout: Duration) -> Moment {
+        self.last.map_or(sent, |last| last.max(sent)).after(self.patience(size, least, first_byte_timeout))
     }
 }
 
@@ -158,24 +178,50 @@ mod tests {
     #[test]
     fn three_times_the_usual_first_byte_without_any_is_silence() {
         let bytes = usually(1_000);
-        assert!(!bytes.silent(PromptSize::Small, at(500), TIMEOUT, at(3_500)));
-        assert!(bytes.silent(PromptSize::Small, at(500), TIMEOUT, at(3_501)));
-        assert_eq!(bytes.look_again(PromptSize::Small, at(500), TIMEOUT), at(3_500));
+        assert!(!bytes.silent(PromptSize::Small, at(500), PATIENCE_STREAM, TIMEOUT, at(3_500)));
+        assert!(bytes.silent(PromptSize::Small, at(500), PATIENCE_STREAM, TIMEOUT, at(3_501)));
+        assert_eq!(bytes.look_again(PromptSize::Small, at(500), PATIENCE_STREAM, TIMEOUT), at(3_500));
     }
 
     #[test]
     fn a_first_byte_for_somebody_else_breaks_the_silence() {
         let mut bytes = usually(1_000);
         bytes.learn(PromptSize::Small, Duration::from_millis(1_000), at(3_000));
-        assert!(!bytes.silent(PromptSize::Small, at(500), TIMEOUT, at(5_000)));
-        assert_eq!(bytes.look_again(PromptSize::Small, at(500), TIMEOUT), at(6_000));
+        assert!(!bytes.silent(PromptSize::Small, at(500), PATIENCE_STREAM, TIMEOUT, at(5_000)));
+        assert_eq!(bytes.look_again(PromptSize::Small, at(500), PATIENCE_STREAM, TIMEOUT), at(6_000));
     }
 
     #[test]
     fn patience_has_a_floor_and_ends_with_the_timeout() {
-        assert_eq!(usually(100).patience(PromptSize::Small, TIMEOUT), PATIENCE_MIN);
-        assert_eq!(usually(30_000).patience(PromptSize::Small, TIMEOUT), TIMEOUT);
-        assert_eq!(FirstBytes::default().patience(PromptSize::Small, TIMEOUT), TIMEOUT);
+        let patience = |bytes: FirstBytes, least| bytes.patience(PromptSize::Small, least, TIMEOUT);
+        assert_eq!(patience(usually(100), PATIENCE_STREAM), Duration::from_secs(2));
+        assert_eq!(patience(usually(100), PATIENCE_WHOLE), Duration::from_secs(30), "a whole answer takes its time");
+        assert_eq!(patience(usually(15_000), PATIENCE_WHOLE), Duration::from_secs(45));
+        assert_eq!(patience(usually(30_000), PATIENCE_STREAM), TIMEOUT);
+        assert_eq!(patience(FirstBytes::default(), PATIENCE_STREAM), TIMEOUT);
+        assert_eq!(usually(100).patience(PromptSize::Small, PATIENCE_WHOLE, Duration::from_secs(5)), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_whole_answer_is_not_called_silent_as_soon_as_a_stream() {
+        let bytes = usually(1_000);
+        let silent = |least| bytes.silent(PromptSize::Small, at(500), least, TIMEOUT, at(30_500));
+        assert!(silent(PATIENCE_STREAM) && !silent(PATIENCE_WHOLE));
+        assert_eq!(bytes.look_again(PromptSize::Small, at(500), PATIENCE_WHOLE, TIMEOUT), at(30_500));
+    }
+
+    #[test]
+    fn what_was_published_judges_as_the_owner_does() {
+        let mut bytes = usually(1_000);
+        bytes.learn(PromptSize::Large, Duration::from_secs(8), at(3_000));
+        let copy = FirstBytes::of(bytes.measured(), bytes.last());
+        assert_eq!(copy, bytes);
+        assert_eq!(bytes.measured()[PromptSize::Large.place()], Some(8.0));
+        assert_eq!(bytes.measured()[PromptSize::Medium.place()], None, "not what stands in for it");
+        let odd = FirstBytes::of([Some(f64::NAN), Some(-1.0), None, Some(f64::INFINITY)], None);
+        assert_eq!(odd, FirstBytes::default());
+        let places = [PromptSize::Small, PromptSize::Medium, PromptSize::Large, PromptSize::Huge].map(PromptSize::place);
+        assert_eq!(places, [0, 1, 2, 3]);
     }
 
     #[test]

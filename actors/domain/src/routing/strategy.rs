@@ -15,7 +15,7 @@ pub enum Strategy {
     /// The configured order of regions; later ones only when earlier ones are closed or were tried. Looks at no quota.
     #[default]
     Ordered,
-    /// The first target only: no failover. Looks at no quota.
+    /// The first allowed target only: no failover. Looks at no quota.
     Disabled,
     /// Each request begins at the next target.
     RoundRobin,
@@ -49,8 +49,8 @@ impl From<super::Strategy> for Strategy {
 #[must_use]
 pub fn plan(strategy: Strategy, request: &RouteRequest, targets: &[TargetView], sticky: Option<Home>, now: Moment) -> Decision {
     match strategy {
-        Strategy::Ordered => in_order(super::Strategy::Ordered, request, targets, now),
-        Strategy::Disabled => in_order(super::Strategy::Disabled, request, targets, now),
+        Strategy::Ordered => in_order(request.allowed, request, targets, now),
+        Strategy::Disabled => in_order(request.allowed.first(), request, targets, now),
         Strategy::RoundRobin => round_robin::plan(request, targets, now),
         Strategy::LowestLatency => lowest_latency::plan(request, targets, now),
         Strategy::Adaptive => adaptive::plan(request, targets, sticky, now),
@@ -66,7 +66,8 @@ pub fn limited(decision: &Decision, request: &RouteRequest, targets: &[TargetVie
     let mut sets = [TargetSet::EMPTY; RESOURCES];
     let of = match decision {
         Decision::Wait { index, .. } => TargetSet::only(*index),
-        Decision::Full { .. } => adaptive::candidates(request, targets),
+        // A bucket that can never hold it is not what it waits for, and no larger rate would help.
+        Decision::Full { .. } => adaptive::subset(targets, adaptive::candidates(request, targets), |target| target.holds(&request.demand)),
         Decision::Send(_) | Decision::None { .. } => return sets,
     };
     for (index, target) in adaptive::members(targets, of) {
@@ -78,16 +79,25 @@ pub fn limited(decision: &Decision, request: &RouteRequest, targets: &[TargetVie
     sets
 }
 
-/// The planner that knows order and health alone.
-fn in_order(strategy: super::Strategy, request: &RouteRequest, targets: &[TargetView], now: Moment) -> Decision {
+/// Does a request that is sent to the target at `index` leave its warm home by choice: a home that it may use, that is open
+/// and untried, and deep enough, but has no room now? Such moves, and no others, are booked on the
+/// [`SpillBudget`](super::budget::SpillBudget). `targets` and `sticky` as they were planned with.
+#[must_use]
+pub fn spilled(request: &RouteRequest, targets: &[TargetView], sticky: Option<Home>, index: usize, now: Moment) -> bool {
+    let home = adaptive::warm_home(request, targets, adaptive::candidates(request, targets), sticky, now);
+    home.is_some_and(|(home, _)| home != index)
+}
+
+/// The planner that knows order and health alone, over the targets in `considered`.
+fn in_order(considered: TargetSet, request: &RouteRequest, targets: &[TargetView], now: Moment) -> Decision {
     let unusable = Candidate { gate: Gate::Closed, probing: false, tried: true };
     let mut candidates = [unusable; MAX_TARGETS];
     for (index, (candidate, target)) in candidates.iter_mut().zip(targets).enumerate() {
-        let usable = request.allowed.contains(index) && !target.drained;
+        let usable = considered.contains(index) && !target.drained;
         *candidate = Candidate { gate: target.gate, probing: target.probing, tried: !usable || request.tried.contains(index) };
     }
-    let considered = candidates.get(..targets.len().min(MAX_TARGETS)).unwrap_or_default();
-    match super::plan(strategy, considered, now) {
+    let candidates = candidates.get(..targets.len().min(MAX_TARGETS)).unwrap_or_default();
+    match super::plan(super::Strategy::Ordered, candidates, now) {
         Plan::Call(index) => Decision::Send(index),
         Plan::WaitUntil(until) => Decision::None { reopens: Some(until) },
         Plan::Exhausted => Decision::None { reopens: None },

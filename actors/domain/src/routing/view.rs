@@ -25,6 +25,14 @@ impl Resource {
     /// All of them, in the order of every array of resources.
     pub const ALL: [Self; RESOURCES] = [Self::Requests, Self::Tokens];
 
+    /// What the smallest call takes, units: no bucket is shallower.
+    #[must_use]
+    pub const fn smallest(self) -> f64 {
+        match self {
+            Self::Requests | Self::Tokens => 1.0,
+        }
+    }
+
     /// The bucket that is assumed of a target nobody knows anything about, in units per minute: it never refuses, it only
     /// gives "how full" a scale on which unknown targets are compared. The order of the common account quotas.
     #[must_use]
@@ -129,6 +137,17 @@ impl ResourceView {
     #[must_use]
     pub fn certain_level(&self) -> f64 {
         if self.known { self.level } else { f64::INFINITY }
+    }
+
+    /// What is left beside `amount`, as a share of the depth.
+    fn room_beyond(&self, amount: f64) -> f64 {
+        (self.level - amount) / self.depth
+    }
+
+    /// The highest level, but for a millionth of the depth, at which there is no room for `amount`.
+    fn too_little(&self, amount: f64) -> f64 {
+        let giant = if self.is_giant(amount) { NEARLY_FULL * self.depth } else { f64::INFINITY };
+        (amount + self.margin * self.depth).min(giant) - 1e-6 * self.depth
     }
 
     /// So large that the margin would keep it out for ever: it gets a full bucket instead.
@@ -249,6 +268,18 @@ impl TargetView {
         if !requests.fits(calls) && requests.eta(calls) > tokens.eta(amount) { Resource::Requests } else { Resource::Tokens }
     }
 
+    /// The real target had no room for `demand`, though this copy has: somebody was faster. Nothing of its size fits any more,
+    /// and one that was half open is being probed. What was taken and of which resource is not known: of the tightest.
+    pub fn overtaken(&mut self, demand: &Demand) {
+        self.probing = self.probing || self.gate == Gate::HalfOpen;
+        let wanted = Demand([0.0, self.held]).0.into_iter().zip(demand.0).map(|(held, amount)| held + amount);
+        let limits = self.resources.iter_mut().zip(wanted).filter(|(resource, _)| resource.known);
+        let tightest = limits.min_by(|(a, wanted), (b, other)| a.room_beyond(*wanted).total_cmp(&b.room_beyond(*other)));
+        if let Some((resource, amount)) = tightest {
+            resource.level = resource.level.min(resource.too_little(amount));
+        }
+    }
+
     /// Takes `demand` out of this copy, as the real debit will.
     pub fn debit(&mut self, demand: &Demand) {
         for (resource, amount) in self.resources.iter_mut().zip(demand.0) {
@@ -301,6 +332,12 @@ impl TargetSet {
     /// Takes `index` out.
     pub fn remove(&mut self, index: usize) {
         self.0 &= !Self::bit(index);
+    }
+
+    /// Its first target alone; empty when it is.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Self(self.0 & self.0.wrapping_neg())
     }
 
     /// Number of targets in it.

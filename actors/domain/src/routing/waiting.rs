@@ -8,7 +8,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::{
-    strategy::{Strategy, limited, plan},
+    Gate,
+    strategy::{Strategy, limited, plan, spilled},
     view::{Decision, Demand, Home, MAX_TARGETS, RESOURCES, RouteRequest, Spill, TargetSet, TargetView, seconds},
 };
 use crate::clock::Moment;
@@ -23,6 +24,8 @@ const HOLD_HOME_ETA: f64 = 5.0;
 const HOLD_SHARE: f64 = 0.9;
 /// No timer is set shorter: settlements wake the queue anyway.
 const TIMER_MIN: Duration = Duration::from_millis(50);
+/// So many of the oldest are looked at for the timer: whoever comes after them will find room only when they have.
+const TIMER_LOOKS: usize = 64;
 
 /// Names a waiting request. Later ones are larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +89,8 @@ fn class(demand: &Demand) -> usize {
 struct Waiter {
     ticket: Ticket,
     request: RouteRequest,
+    /// The target at which the last sweep held room for it.
+    holds: Option<usize>,
 }
 
 /// The queue is full: refuse the newcomer at once. Older ones are never put out for newer ones.
@@ -99,20 +104,22 @@ pub struct Sweep<'t> {
     strategy: Strategy,
     now: Moment,
     targets: &'t mut [TargetView],
-    position: usize,
+    /// The next ticket to look at: a place would move when somebody comes or goes.
+    next: Ticket,
     limited: [TargetSet; RESOURCES],
 }
 
 /// A request that leaves the queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Woken {
-    /// There is room for it: call the target. Its demand has been taken out of the sweep's copy; whoever sweeps debits the
-    /// target itself before it tells the request, so that no newcomer takes the room in between.
+    /// There was room for it, and the target has been debited: call it.
     Send {
         /// The request.
         ticket: Ticket,
         /// The target.
         index: usize,
+        /// It leaves its warm home by choice: to be booked on the [`SpillBudget`](super::budget::SpillBudget).
+        spilled: bool,
     },
     /// Its deadline has come and nothing fits: one paid probe, else it is refused.
     Overdue {
@@ -128,7 +135,7 @@ impl<'t> Sweep<'t> {
     #[must_use]
     pub fn new(strategy: Strategy, targets: &'t mut [TargetView], now: Moment) -> Self {
         targets.iter_mut().for_each(|target| target.held = 0.0);
-        Self { strategy, now, targets, position: 0, limited: [TargetSet::EMPTY; RESOURCES] }
+        Self { strategy, now, targets, next: Ticket(0), limited: [TargetSet::EMPTY; RESOURCES] }
     }
 
     /// The targets as the walk has left them. After its end their `held` is what must be published for newcomers.
@@ -178,8 +185,22 @@ impl Waiting {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.count(&request.demand, 1);
-        self.waiters.push_back(Waiter { ticket, request });
+        self.waiters.push_back(Waiter { ticket, request, holds: None });
         Ok(ticket)
+    }
+
+    /// Lets a request wait again that was woken, under its old ticket and at its old place: its call was refused, or never
+    /// made. It is not counted against [`QUEUE_LIMIT`], having been let in once. One that is still there is only replaced.
+    pub fn put_back(&mut self, ticket: Ticket, request: RouteRequest) {
+        let waiter = Waiter { ticket, request, holds: None };
+        match self.find(ticket) {
+            Ok(place) => {
+                let older = self.waiters.get_mut(place).map(|older| std::mem::replace(older, waiter));
+                older.iter().for_each(|older| self.count(&older.request.demand, -1));
+            }
+            Err(place) => self.waiters.insert(place, waiter),
+        }
+        self.count(&request.demand, 1);
     }
 
     /// The size classes of which somebody waits: published for newcomers, with the sweep's holds.
@@ -202,33 +223,45 @@ impl Waiting {
 
     /// Takes a request out whose client has left. False when it is not there any more.
     pub fn remove(&mut self, ticket: Ticket) -> bool {
-        let found = self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket);
-        found.is_ok_and(|place| self.take_out(place).is_some())
+        self.find(ticket).is_ok_and(|place| self.take_out(place).is_some())
     }
 
-    /// The next request that leaves the queue, and what becomes of it; `None` when the walk is over. `home` says where a
-    /// conversation lives, `spill` whether one may leave its warm home now.
-    pub fn next_to_wake(&mut self, sweep: &mut Sweep<'_>, home: impl Fn(u64) -> Option<Home>, spill: Spill) -> Option<Woken> {
-        while let Some(waiter) = self.waiters.get_mut(sweep.position) {
+    /// The place of a ticket, or where it would be.
+    fn find(&self, ticket: Ticket) -> Result<usize, usize> {
+        self.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket)
+    }
+
+    /// The next request that leaves the queue, and what becomes of it; `None` when the walk is over.
+    ///
+    /// `home` says where a conversation lives, `spill` whether one may leave its warm home now. `debit` debits the real target
+    /// of this index for the request; when it says no, because somebody took the room since the sweep's copy was made, the
+    /// request is planned again, at most once per target and once more, and else keeps its place.
+    pub fn next_to_wake(
+        &mut self,
+        sweep: &mut Sweep<'_>,
+        home: impl Fn(u64) -> Option<Home>,
+        spill: Spill,
+        mut debit: impl FnMut(usize, &RouteRequest) -> bool,
+    ) -> Option<Woken> {
+        loop {
+            let place = self.find(sweep.next).unwrap_or_else(|next| next);
+            let waiter = self.waiters.get_mut(place)?;
+            sweep.next = Ticket(waiter.ticket.0 + 1);
+            waiter.holds = None;
             let (ticket, request) = (waiter.ticket, &mut waiter.request);
             request.spill = spill;
             let sticky = home(request.affinity);
-            let decision = if hopeless(sweep.strategy, request, sweep.targets) {
-                Decision::Full { eta: None }
-            } else {
-                plan(sweep.strategy, request, sweep.targets, sticky, sweep.now)
-            };
-            if let Decision::Send(index) = decision {
-                if let Some(target) = sweep.targets.get_mut(index) {
-                    target.debit(&request.demand);
+            let decision = match sweep.place(request, sticky, &mut debit) {
+                Placed::Sent { index, spilled } => {
+                    self.take_out(place);
+                    return Some(Woken::Send { ticket, index, spilled });
                 }
-                self.take_out(sweep.position);
-                return Some(Woken::Send { ticket, index });
-            }
+                Placed::Stays(decision) => decision,
+            };
             sweep.note_limits(&decision, request);
             if sweep.now >= request.deadline {
-                let eta = eta(request, sweep.targets);
-                self.take_out(sweep.position);
+                let eta = eta(request, sweep.targets, None);
+                self.take_out(place);
                 return Some(Woken::Overdue { ticket, eta });
             }
             if decision == (Decision::None { reopens: None }) {
@@ -236,11 +269,9 @@ impl Waiting {
                 request.tried = TargetSet::EMPTY;
             }
             if sweep.now.since(request.arrived) > HEAD_AFTER {
-                hold(request, sweep.targets, sticky, sweep.now);
+                waiter.holds = hold(request, sweep.targets, sticky, sweep.now);
             }
-            sweep.position += 1;
         }
-        None
     }
 
     /// Takes out the oldest request whose deadline has come, without looking at targets: while there are none.
@@ -249,17 +280,67 @@ impl Waiting {
         self.take_out(place).map(|waiter| waiter.ticket)
     }
 
-    /// When to sweep again if nothing is settled before: the first deadline, the first hold, the first room for the smallest
-    /// request. `targets` as the last sweep has left them.
+    /// When to sweep again if nothing is settled before: the first deadline, the first hold, the first room for somebody, the
+    /// first target that reopens. `targets` with the holds that the last sweep has left; nobody is kept waiting by its own.
     #[must_use]
     pub fn next_timer(&self, targets: &[TargetView], now: Moment) -> Option<Moment> {
         let deadline = self.waiters.iter().map(|waiter| waiter.request.deadline).min()?;
-        let smallest = self.waiters.iter().min_by(|a, b| a.request.demand.tokens().total_cmp(&b.request.demand.tokens()))?;
-        let room = eta(&smallest.request, targets).map_or(deadline, |eta| now.after(eta));
+        // Besides the oldest the smallest, which may slip in.
+        let smallest = self.waiters.iter().min_by(|a, b| a.request.demand.tokens().total_cmp(&b.request.demand.tokens()));
+        let looked_at = self.waiters.iter().take(TIMER_LOOKS).chain(smallest);
+        let room = looked_at.filter_map(|waiter| waiter.may_go(targets, now)).min().unwrap_or(deadline);
         // Waiters are in order of age: the first that does not hold yet is the next that will.
         let held_from = self.waiters.iter().map(|waiter| waiter.request.arrived.after(HEAD_AFTER));
         let hold = held_from.into_iter().find(|from| *from >= now).unwrap_or(deadline);
         Some(deadline.min(room).min(hold).max(now.after(TIMER_MIN)))
+    }
+}
+
+/// What became of a waiter in a sweep.
+enum Placed {
+    /// Its target has been debited.
+    Sent { index: usize, spilled: bool },
+    /// It keeps waiting.
+    Stays(Decision),
+}
+
+impl Sweep<'_> {
+    /// Plans a waiter, and debits the target that it is sent to.
+    fn place(&mut self, request: &RouteRequest, sticky: Option<Home>, debit: &mut impl FnMut(usize, &RouteRequest) -> bool) -> Placed {
+        let mut decision = self.plan(request, sticky);
+        for _ in 0..=self.targets.len() {
+            let Decision::Send(index) = decision else { break };
+            if debit(index, request) {
+                let spilled = spilled(request, self.targets, sticky, index, self.now);
+                self.targets.iter_mut().skip(index).take(1).for_each(|target| target.debit(&request.demand));
+                return Placed::Sent { index, spilled };
+            }
+            self.targets.iter_mut().skip(index).take(1).for_each(|target| target.overtaken(&request.demand));
+            decision = self.plan(request, sticky);
+        }
+        Placed::Stays(decision)
+    }
+
+    fn plan(&self, request: &RouteRequest, sticky: Option<Home>) -> Decision {
+        if hopeless(self.strategy, request, self.targets) {
+            Decision::Full { eta: None }
+        } else {
+            plan(self.strategy, request, self.targets, sticky, self.now)
+        }
+    }
+}
+
+impl Waiter {
+    /// When there is room for it, or a target reopens; `None` when neither is foreseen.
+    fn may_go(&self, targets: &[TargetView], now: Moment) -> Option<Moment> {
+        let room = eta(&self.request, targets, self.holds).map(|eta| now.after(eta));
+        let allowed = targets.iter().enumerate().filter(|(index, target)| self.request.allowed.contains(*index) && !target.drained);
+        let reopens = allowed.filter_map(|(_, target)| match target.gate {
+            Gate::Open { until } => Some(until),
+            // A probe that is out is answered soon, which wakes the queue.
+            Gate::HalfOpen | Gate::Closed => None,
+        });
+        reopens.chain(room).min()
     }
 }
 
@@ -279,17 +360,23 @@ fn hopeless(strategy: Strategy, request: &RouteRequest, targets: &[TargetView]) 
         && !none
 }
 
-/// When the first target has room for a request, whatever it has tried; `None` when none ever has.
-fn eta(request: &RouteRequest, targets: &[TargetView]) -> Option<Duration> {
+/// When the first target has room for a request, whatever it has tried; `None` when none ever has. `holds`: the target at
+/// which what is held is held for this request.
+fn eta(request: &RouteRequest, targets: &[TargetView], holds: Option<usize>) -> Option<Duration> {
     let usable = targets.iter().enumerate().take(MAX_TARGETS).filter(|(index, target)| request.allowed.contains(*index) && target.open());
-    let eta = usable.map(|(_, target)| target.eta(&request.demand)).fold(f64::INFINITY, f64::min);
+    let etas = usable.map(|(index, target)| {
+        let own = holds == Some(index);
+        if own { TargetView { held: 0.0, ..*target }.eta(&request.demand) } else { target.eta(&request.demand) }
+    });
+    let eta = etas.fold(f64::INFINITY, f64::min);
     eta.is_finite().then(|| seconds(eta))
 }
 
-/// Keeps room for a request on its home, or where there is room first, unless an older one holds that target already.
-fn hold(request: &RouteRequest, targets: &mut [TargetView], sticky: Option<Home>, now: Moment) {
+/// Keeps room for a request on its home, or where there is room first, unless an older one holds that target already. The
+/// target at which it does.
+fn hold(request: &RouteRequest, targets: &mut [TargetView], sticky: Option<Home>, now: Moment) -> Option<usize> {
     if targets.iter().all(|target| target.held > 0.0) {
-        return;
+        return None;
     }
     let usable = |index: usize, target: &TargetView| request.allowed.contains(index) && target.open();
     let home = sticky.filter(|home| request.prefix > 0.0 && home.warm(now)).and_then(|home| {
@@ -301,10 +388,10 @@ fn hold(request: &RouteRequest, targets: &mut [TargetView], sticky: Option<Home>
         let etas = etas.map(|(index, target)| (index, target.eta(&request.demand))).filter(|(_, eta)| eta.is_finite());
         etas.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
     };
-    let Some(target) = home.or_else(soonest).and_then(|index| targets.get_mut(index)) else { return };
-    if target.held == 0.0 {
-        target.held = request.demand.tokens().min(HOLD_SHARE * target.tokens().depth);
-    }
+    let index = home.or_else(soonest)?;
+    let target = targets.get_mut(index).filter(|target| target.held == 0.0)?;
+    target.held = request.demand.tokens().min(HOLD_SHARE * target.tokens().depth);
+    Some(index)
 }
 
 /// Least and most that a client is told to wait, seconds: a minute refills any bucket.

@@ -1,9 +1,10 @@
 //! The gateway of the simulation: the planner, cells, owners, queue and budget of the domain, wired as a gateway wires
 //! them, with virtual time and without messages.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cell::Cell, collections::HashMap, time::Duration};
 
 use outcrop_domain::{
+    clock::Moment,
     error::Cause,
     routing::{
         Breaker, BreakerPolicy, Gate, Outcome,
@@ -13,7 +14,7 @@ use outcrop_domain::{
         quota::{Priors, Refused, Sent, TargetQuota},
         reserve::{Bias, Reservation, settled},
         sticky::Sticky,
-        strategy::{Strategy, limited, plan},
+        strategy::{Strategy, limited, plan, spilled},
         view::{CacheLife, Decision, Demand, RESOURCES, Resource, ResourceView, RouteRequest, TargetSet, TargetView},
         waiting::{Sweep, Ticket, Waiting, Woken},
     },
@@ -45,6 +46,8 @@ struct Job {
     attempts: u32,
     probed: bool,
     sent: Option<Sent>,
+    /// Its place in the queue, from its first wait on.
+    ticket: Option<Ticket>,
 }
 
 pub(crate) struct Router {
@@ -153,7 +156,7 @@ impl Router {
             draw: world.chance.unit(),
             turn: self.turn,
         };
-        self.jobs.insert(request, Job { route, attempts: 0, probed: false, sent: None });
+        self.jobs.insert(request, Job { route, attempts: 0, probed: false, sent: None, ticket: None });
         if self.waiting.classes().must_queue(&route.demand) {
             self.wait(world, request, 0.0);
         } else {
@@ -167,11 +170,20 @@ impl Router {
         let views = self.views(world);
         self.job(request).route.spill = self.spills.allows(now);
         let route = self.jobs[&request].route;
-        let decision = plan(world.case.strategy, &route, &views, self.sticky.home(route.affinity, now), now);
+        let home = self.sticky.home(route.affinity, now);
+        let decision = plan(world.case.strategy, &route, &views, home, now);
         self.tell_limits(world, &limited(&decision, &route, &views));
         if let Decision::Send(index) = decision {
-            let held = views[index].held;
-            self.send(world, request, index, Some(held));
+            let sent = if world.case.minds_shadows() {
+                let room = self.targets[index].cell.debit(&route.demand, views[index].held, now);
+                room.expect("nobody else takes room in between")
+            } else {
+                self.targets[index].cell.debit_probe(&route.demand, now)
+            };
+            if spilled(&route, &views, home, index, now) {
+                self.book_move(&route, now);
+            }
+            self.call(world, request, index, sent);
             return;
         }
         if now >= route.deadline {
@@ -189,13 +201,20 @@ impl Router {
 
     /// Joins the queue, which is swept within `seconds`.
     fn wait(&mut self, world: &mut World, request: usize, seconds: f64) {
-        match self.waiting.push(self.jobs[&request].route) {
-            Ok(ticket) => {
-                self.tickets.insert(ticket, request);
-                self.arm(world, seconds);
+        let Job { route, ticket, .. } = self.jobs[&request];
+        let ticket = match ticket {
+            Some(ticket) => {
+                self.waiting.put_back(ticket, route);
+                ticket
             }
-            Err(_) => self.refuse(world, request),
-        }
+            None => match self.waiting.push(route) {
+                Ok(ticket) => ticket,
+                Err(_) => return self.refuse(world, request),
+            },
+        };
+        self.job(request).ticket = Some(ticket);
+        self.tickets.insert(ticket, request);
+        self.arm(world, seconds);
     }
 
     fn job(&mut self, request: usize) -> &mut Job {
@@ -212,25 +231,17 @@ impl Router {
         }
     }
 
-    /// `held`: room that must be left; `None` for a probe.
-    fn send(&mut self, world: &mut World, request: usize, index: usize, held: Option<f64>) {
-        let now = world.moment();
-        let demand = self.jobs[&request].route.demand;
-        let target = &mut self.targets[index];
-        let debit = match held {
-            Some(held) if world.case.prior != Prior::Oracle && world.case.strategy != Strategy::Ordered => {
-                target.cell.debit(&demand, held, now).expect("nobody else takes room in between")
-            }
-            _ => target.cell.debit_probe(&demand, now),
-        };
-        let route = self.jobs[&request].route;
-        if route.prefix > 0.0 && self.sticky.home(route.affinity, now).is_some_and(|home| home.target != index as u64 + 1) {
-            let rate = self.targets.iter().map(|target| target.quota.shadow(Resource::Tokens).view().rate).sum();
-            self.spills = self.spills.moved(route.prefix, rate, now);
-        }
+    /// A conversation leaves a home that it could have waited for.
+    fn book_move(&mut self, route: &RouteRequest, now: Moment) {
+        let rate = self.targets.iter().map(|target| target.quota.shadow(Resource::Tokens).view().rate).sum();
+        self.spills = self.spills.moved(route.prefix, rate, now);
+    }
+
+    /// Calls a target that has been debited.
+    fn call(&mut self, world: &mut World, request: usize, index: usize, sent: Sent) {
         let job = self.job(request);
         job.attempts += 1;
-        job.sent = Some(debit);
+        job.sent = Some(sent);
         world.call(request, index);
     }
 
@@ -252,7 +263,8 @@ impl Router {
         };
         self.job(request).probed = true;
         world.counts.probes.0 += u64::from(world.now >= world.case.warm_up);
-        self.send(world, request, index, None);
+        let sent = self.targets[index].cell.debit_probe(&route.demand, now);
+        self.call(world, request, index, sent);
         true
     }
 
@@ -372,12 +384,25 @@ impl Router {
         let mut views = self.views(world);
         let mut sweep = Sweep::new(world.case.strategy, &mut views, now);
         let mut overdue = Vec::new();
-        while let Some(woken) = self.waiting.next_to_wake(&mut sweep, |key| self.sticky.home(key, now), self.spills.allows(now)) {
+        let sent = Cell::new(None);
+        loop {
+            let debit = |index: usize, route: &RouteRequest| {
+                let cell = &self.targets[index].cell;
+                // The sweep has seen to holds.
+                let real = world.case.minds_shadows();
+                sent.set(if real { cell.debit(&route.demand, 0.0, now).ok() } else { Some(cell.debit_probe(&route.demand, now)) });
+                sent.get().is_some()
+            };
+            let home = |key| self.sticky.home(key, now);
+            let Some(woken) = self.waiting.next_to_wake(&mut sweep, home, self.spills.allows(now), debit) else { break };
             match woken {
-                Woken::Send { ticket, index } => {
+                Woken::Send { ticket, index, spilled } => {
                     let request = self.tickets.remove(&ticket).expect("every waiter is known");
-                    // The sweep has seen to room and holds.
-                    self.send(world, request, index, None);
+                    if spilled {
+                        let route = self.jobs[&request].route;
+                        self.book_move(&route, now);
+                    }
+                    self.call(world, request, index, sent.take().expect("it was debited"));
                 }
                 Woken::Overdue { ticket, .. } => overdue.extend(self.tickets.remove(&ticket)),
             }

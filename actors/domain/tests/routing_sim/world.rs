@@ -91,6 +91,11 @@ impl Case {
         QUOTAS.map(|(tokens, requests)| Region::new(tokens * self.scale, requests * self.scale, self.refill)).into()
     }
 
+    /// Does the router send nobody where its own shadows see no room?
+    pub(crate) fn minds_shadows(&self) -> bool {
+        self.prior != Prior::Oracle && self.strategy.minds_quotas()
+    }
+
     /// All quotas, tokens per second.
     pub(crate) fn capacity(&self) -> f64 {
         QUOTAS.iter().map(|(tokens, _)| tokens * self.scale / 60.0).sum()

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
-use outcrop_domain::{clock::Entropy, ids::KeyId, secret::SecretString};
+use outcrop_domain::{clock::Entropy, ids::KeyId, routing::strategy::Strategy, secret::SecretString};
 use outcrop_supervision::Reply;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
@@ -15,6 +15,8 @@ pub struct Principal {
     pub key: KeyId,
     /// Models the key may use; empty = all. Exact names or `prefix*`.
     pub models: Vec<String>,
+    /// How targets are chosen for its requests, if the key says so.
+    pub strategy: Option<Strategy>,
 }
 
 impl Principal {
@@ -38,6 +40,8 @@ pub struct KeyEntry {
     pub secret: SecretString,
     /// Models it may use; empty = all.
     pub models: Vec<String>,
+    /// How targets are chosen for its requests; `None` = as the alias or the settings say.
+    pub strategy: Option<Strategy>,
 }
 
 /// All keys, as salted hashes. The salt is drawn anew with every snapshot, so a leaked memory image is of no use.
@@ -59,7 +63,7 @@ impl KeySnapshot {
         let keys = entries
             .iter()
             .map(|entry| {
-                let principal = Principal { key: entry.id.clone(), models: entry.models.clone() };
+                let principal = Principal { key: entry.id.clone(), models: entry.models.clone(), strategy: entry.strategy };
                 (digest(&salt, entry.secret.expose()), Arc::new(principal))
             })
             .collect();
@@ -76,7 +80,7 @@ impl KeySnapshot {
     /// The principal of requests without a key, where those are allowed.
     #[must_use]
     pub fn anonymous(&self) -> Option<Arc<Principal>> {
-        (!self.required).then(|| Arc::new(Principal { key: KeyId::from("anonymous"), models: Vec::new() }))
+        (!self.required).then(|| Arc::new(Principal { key: KeyId::from("anonymous"), models: Vec::new(), strategy: None }))
     }
 
     /// How many keys there are.
@@ -175,7 +179,8 @@ mod tests {
     }
 
     fn snapshot(required: bool) -> KeySnapshot {
-        let entry = KeyEntry { id: "team-a".into(), secret: SecretString::new("sk-right".into()), models: vec!["claude-*".into()] };
+        let entry =
+            KeyEntry { id: "team-a".into(), secret: SecretString::new("sk-right".into()), models: vec!["claude-*".into()], strategy: None };
         KeySnapshot::new(&[entry], required, &Fixed)
     }
 

@@ -1,57 +1,82 @@
-//! The live health of every target, read by all jobs and decided by the region's `Target` actor.
+//! The live state of every target, read by all jobs and decided by the regions' `Target` actors.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use outcrop_domain::{
-    clock::Moment,
-    error::UpstreamFailure,
+    clock::Clock,
     ids::{ModelId, Region},
-    routing::{Breaker, Candidate, Gate},
+    routing::{Breaker, daily::until_midnight, quota::TargetQuota},
 };
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::{
-    TargetMeters,
-    pace::{Answering, Pace},
-    probe::ProbeFlag,
-};
+use super::{ModelPool, SharedRouting, TargetCell, cell::Beginning, memory::RoutingMemory};
+use crate::settings::SettingsCell;
 
-/// Health of all targets. Cells are made on first sight and never removed: there are models x regions of them.
+/// All targets. Cells are made on first sight and never removed: there are models x regions of them.
 #[derive(Debug)]
 pub struct HealthBoard {
-    cells: DashMap<(ModelId, Region), Arc<TargetCell>>,
+    pools: DashMap<ModelId, Arc<ModelPool>>,
+    shared: SharedRouting,
+    settings: SettingsCell,
+    clock: Arc<dyn Clock>,
+    /// What the last run knew.
+    memory: RoutingMemory,
     changed: Arc<watch::Sender<u64>>,
 }
 
-impl Default for HealthBoard {
-    fn default() -> Self {
-        Self { cells: DashMap::new(), changed: Arc::new(watch::Sender::new(0)) }
-    }
-}
-
 impl HealthBoard {
+    /// An empty board. Targets begin with what `memory` has of them, else with what the settings say of their quotas.
+    #[must_use]
+    pub fn new(settings: SettingsCell, clock: Arc<dyn Clock>, memory: RoutingMemory) -> Self {
+        Self { pools: DashMap::new(), shared: SharedRouting::default(), settings, clock, memory, changed: Arc::new(watch::Sender::new(0)) }
+    }
+
+    /// The targets of a model.
+    #[must_use]
+    pub fn pool(&self, model: &ModelId) -> Arc<ModelPool> {
+        if let Some(pool) = self.pools.get(model) {
+            return Arc::clone(&pool);
+        }
+        Arc::clone(&self.pools.entry(model.clone()).or_insert_with(|| Arc::new(ModelPool::new(model))))
+    }
+
+    /// The target of `pool` in a region, with its place.
+    #[must_use]
+    pub fn target(&self, pool: &ModelPool, region: &Region) -> (usize, Arc<TargetCell>) {
+        pool.find_or_add(region, || TargetCell::new(pool.model(), region, self.beginning(pool.model(), region), Arc::clone(&self.changed)))
+    }
+
     /// The cell of a target.
     #[must_use]
     pub fn cell(&self, model: &ModelId, region: &Region) -> Arc<TargetCell> {
-        let key = (model.clone(), region.clone());
-        if let Some(cell) = self.cells.get(&key) {
-            return Arc::clone(&cell);
-        }
-        Arc::clone(&self.cells.entry(key).or_insert_with(|| Arc::new(TargetCell::new(model, region, Arc::clone(&self.changed)))))
+        self.target(&self.pool(model), region).1
+    }
+
+    /// What all targets share.
+    #[must_use]
+    pub fn shared(&self) -> &SharedRouting {
+        &self.shared
     }
 
     /// The cells of one region, for its actor.
     #[must_use]
     pub fn of_region(&self, region: &Region) -> Vec<Arc<TargetCell>> {
-        let mut cells: Vec<_> = self.cells.iter().filter(|entry| entry.key().1 == *region).map(|entry| Arc::clone(entry.value())).collect();
+        let mut cells: Vec<_> = self.pools.iter().filter_map(|pool| pool.find(region)).map(|(_, cell)| cell).collect();
         cells.sort_by(|a, b| a.model.cmp(&b.model));
         cells
+    }
+
+    /// The targets of every model that was asked for, in no order.
+    #[must_use]
+    pub fn pools(&self) -> Vec<Arc<ModelPool>> {
+        self.pools.iter().map(|pool| Arc::clone(&pool)).collect()
+    }
+
+    /// All cells, in no order.
+    #[must_use]
+    pub fn cells(&self) -> Vec<Arc<TargetCell>> {
+        self.pools.iter().flat_map(|pool| Vec::clone(&pool.cells())).collect()
     }
 
     /// Resolves at the next change of any breaker.
@@ -60,124 +85,30 @@ impl HealthBoard {
         self.changed.subscribe()
     }
 
+    /// Takes a region out, or puts it back. True when that is a change.
+    pub fn drain(&self, region: &Region, drained: bool) -> bool {
+        let changed = self.shared.drain(region, drained);
+        if changed {
+            self.changed.send_modify(|version| *version = version.wrapping_add(1));
+        }
+        changed
+    }
+
     /// Calls under way, over all targets.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        self.cells.iter().map(|entry| u64::from(entry.in_flight.load(Ordering::Relaxed))).sum()
-    }
-}
-
-/// Health of one target. The breaker and the last failure are written by the region's actor; the counters and the pace
-/// by leases, which also claim the probe.
-#[derive(Debug)]
-pub struct TargetCell {
-    pub(super) model: ModelId,
-    pub(super) region: Region,
-    pub(super) breaker: ArcSwap<Breaker>,
-    pub(super) probe: ProbeFlag,
-    pub(super) pace: Pace,
-    pub(super) in_flight: AtomicU32,
-    pub(super) answered: AtomicU64,
-    pub(super) failed: AtomicU64,
-    pub(super) last_failure: ArcSwapOption<UpstreamFailure>,
-    pub(super) meters: TargetMeters,
-    changed: Arc<watch::Sender<u64>>,
-}
-
-impl TargetCell {
-    fn new(model: &ModelId, region: &Region, changed: Arc<watch::Sender<u64>>) -> Self {
-        Self {
-            changed,
-            model: model.clone(),
-            region: region.clone(),
-            breaker: ArcSwap::default(),
-            probe: ProbeFlag::default(),
-            pace: Pace::default(),
-            in_flight: AtomicU32::new(0),
-            answered: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            last_failure: ArcSwapOption::empty(),
-            meters: TargetMeters::new(model, region),
-        }
+        let of_pool = |pool: &ModelPool| pool.cells().iter().map(|cell| u64::from(cell.in_flight.load(Ordering::Relaxed))).sum::<u64>();
+        self.pools.iter().map(|pool| of_pool(&pool)).sum()
     }
 
-    /// The target as the planner sees it.
-    #[must_use]
-    pub fn candidate(&self, now: Moment, tried: bool) -> Candidate {
-        Candidate { gate: self.breaker.load().gate(now), probing: self.probe.is_taken(), tried }
+    fn beginning(&self, model: &ModelId, region: &Region) -> Beginning {
+        let now = self.clock.now();
+        let remembered = self.memory.of(model, region);
+        let priors = self.settings.load().routing.priors(model, region);
+        let until_midnight = until_midnight(self.clock.wall());
+        let last_run = remembered.map(|target| (&target.quota, self.memory.age()));
+        let quota = TargetQuota::new(&priors, last_run, now, until_midnight);
+        let breaker = remembered.map_or_else(Breaker::default, |target| target.breaker(now));
+        Beginning { breaker, quota, now }
     }
-
-    /// Frees the probe whoever has it, and wakes jobs that wait for it.
-    pub(super) fn free_probe(&self) {
-        self.probe.clear();
-        self.announce();
-    }
-
-    /// Wakes jobs that wait for a target to open.
-    pub(super) fn announce(&self) {
-        self.changed.send_modify(|version| *version = version.wrapping_add(1));
-    }
-
-    /// Its metrics.
-    #[must_use]
-    pub fn meters(&self) -> &TargetMeters {
-        &self.meters
-    }
-
-    /// What last tripped it, while it is not closed.
-    #[must_use]
-    pub fn last_failure(&self) -> Option<Arc<UpstreamFailure>> {
-        self.last_failure.load_full()
-    }
-
-    /// A serialisable view.
-    #[must_use]
-    pub fn describe(&self, now: Moment) -> TargetHealth {
-        let breaker = self.breaker.load();
-        let gate = breaker.gate(now);
-        TargetHealth {
-            model: self.model.clone(),
-            region: self.region.clone(),
-            gate,
-            cause: breaker.cause().map(outcrop_domain::error::Cause::as_str),
-            opens_in_ms: match gate {
-                Gate::Open { until } => u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX),
-                Gate::Closed | Gate::HalfOpen => 0,
-            },
-            failure_windows: breaker.windows(),
-            in_flight: self.in_flight.load(Ordering::Relaxed),
-            answered: self.answered.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
-            usual_first_event_ms: self.pace.usual_ms(Answering::Streamed),
-            usual_answer_ms: self.pace.usual_ms(Answering::Whole),
-        }
-    }
-}
-
-/// Health of a target, for consoles and tests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TargetHealth {
-    /// The model.
-    pub model: ModelId,
-    /// The region.
-    pub region: Region,
-    /// Open to calls or not.
-    #[serde(flatten)]
-    pub gate: Gate,
-    /// What tripped it.
-    pub cause: Option<&'static str>,
-    /// Milliseconds until it half-opens; 0 when it is not open.
-    pub opens_in_ms: u64,
-    /// Failure windows in a row.
-    pub failure_windows: u32,
-    /// Calls under way.
-    pub in_flight: u32,
-    /// Calls answered since start.
-    pub answered: u64,
-    /// Calls failed since start, those among them that were given up after too long a silence.
-    pub failed: u64,
-    /// Usual time to the first event of a stream, once known.
-    pub usual_first_event_ms: Option<u64>,
-    /// Usual time to a whole answer, once known.
-    pub usual_answer_ms: Option<u64>,
 }

@@ -4,6 +4,7 @@ use metrics::{Counter, Gauge, Histogram};
 use outcrop_domain::{
     ids::{ModelId, Region},
     money::MicroUsd,
+    routing::view::{RESOURCES, ResourceView},
     usage::{Metering, Usage},
 };
 
@@ -42,6 +43,31 @@ impl TargetMeters {
             model,
             region,
         }
+    }
+
+    /// Tells how full the quotas are, as far as they are known.
+    pub(super) fn quota_levels(&self, views: &[ResourceView; RESOURCES]) {
+        for (view, resource) in views.iter().zip(["requests", "tokens"]).filter(|(view, _)| view.known) {
+            let gauge = |name| {
+                let (model, region) = (self.model.clone(), self.region.clone());
+                metrics::gauge!(name, "model" => model, "region" => region, "resource" => resource)
+            };
+            gauge("outcrop_target_level_ratio").set(view.level / view.depth);
+            gauge("outcrop_target_rate_per_minute").set(view.rate * 60.0);
+        }
+    }
+
+    /// Counts a call that was sent although there seemed to be no room.
+    pub(super) fn quota_probe(&self, granted: bool) {
+        let (model, region) = (self.model.clone(), self.region.clone());
+        let outcome = if granted { "granted" } else { "refused" };
+        metrics::counter!("outcrop_target_probes_total", "model" => model, "region" => region, "outcome" => outcome).increment(1);
+    }
+
+    /// Counts a conversation that was answered elsewhere before and is answered here now.
+    pub(crate) fn moved_here(&self) {
+        let (model, region) = (self.model.clone(), self.region.clone());
+        metrics::counter!("outcrop_target_moves_total", "model" => model, "region" => region).increment(1);
     }
 
     /// Counts what one call used.

@@ -4,14 +4,30 @@
 //! read the [`HealthBoard`] without a message, take a [`Lease`], and report how the call ended.
 
 mod board;
+mod cell;
+mod debit;
 mod lease;
+mod memory;
 mod meters;
 mod pace;
+mod pool;
 mod probe;
+mod regions;
+mod shared;
 mod target;
+mod tell;
+mod waiting_room;
 
-pub use board::{HealthBoard, TargetCell, TargetHealth};
-pub use lease::Lease;
+pub use board::HealthBoard;
+pub use cell::{LearnedQuota, Sight, TargetCell, TargetHealth};
+pub use debit::Debit;
+pub use lease::{Lease, LeaseWish, not_sent};
+pub use memory::{RememberedTarget, RoutingMemory, Unusable, write as write_memory};
 pub use meters::TargetMeters;
 pub use pace::{Answering, Patience};
-pub use target::{RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport};
+pub use pool::ModelPool;
+pub(crate) use regions::region_health;
+pub use regions::{ClosedModel, RegionHealth, RegionStatus};
+pub use shared::SharedRouting;
+pub use target::{QuotaTold, RegionHandle, RegionTargets, Target, TargetArgs, TargetMsg, TargetReport};
+pub use waiting_room::{Place, WaitingReport, WaitingRoom, WaitingRoomArgs, WaitingRoomMsg, Wish, Woken};

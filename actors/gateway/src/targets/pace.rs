@@ -5,7 +5,13 @@ use std::{
     time::Duration,
 };
 
-use outcrop_domain::clock::Moment;
+use outcrop_domain::{
+    clock::Moment,
+    routing::{
+        silence::{FirstBytes, PromptSize, SIZES},
+        view::FirstByte,
+    },
+};
 
 /// How a call is answered: a stream begins within seconds, a whole answer is first written to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,76 +27,106 @@ pub enum Answering {
 pub struct Patience {
     /// Which of the target's usual times it is measured by.
     pub answering: Answering,
+    /// Size of its prompt: reading a long one takes seconds.
+    pub size: PromptSize,
     /// The first-byte timeout of such a call: no wait is longer, and while the usual time is not known this is it.
     pub at_most: Duration,
 }
 
-/// Silence of so many usual times is no slow answer any more. Source: the silence rule of the routing notes; at three
-/// times its mean an exponential wait is in its last 5 %.
-const USUAL_TIMES: u32 = 3;
-
-/// No shorter silence means anything: prompts differ in size, and a queue at AWS may hold a call for seconds.
-const LEAST_SILENCE_STREAMED: Duration = Duration::from_secs(5);
+/// No shorter silence of a stream means anything: fast models have ordinary hiccups.
+const LEAST_SILENCE_STREAMED: Duration = Duration::from_secs(2);
 
 /// As above for whole answers, whose time depends on their length: one of 2,000 tokens takes half a minute.
 const LEAST_SILENCE_WHOLE: Duration = Duration::from_secs(30);
 
-/// Weight of a new answer in the usual time, as a divisor: the last dozen answers or so decide.
-const WEIGHT: u64 = 8;
+impl Patience {
+    fn least(self) -> Duration {
+        match self.answering {
+            Answering::Streamed => LEAST_SILENCE_STREAMED,
+            Answering::Whole => LEAST_SILENCE_WHOLE,
+        }
+    }
+}
 
 /// Written by leases: each number stands for itself, and an update lost between two of them changes nothing that matters.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Usual time to the first event, in microseconds; 0 = not known.
-    streamed: AtomicU64,
-    /// Usual time to a whole answer, likewise.
-    whole: AtomicU64,
-    /// When upstream last answered anything, in microseconds of the clock.
+    streamed: Usual,
+    whole: Usual,
+    /// When upstream last answered anything, in microseconds of the clock; 0 = never.
     heard: AtomicU64,
+}
+
+/// Usual times to the first byte by size of the prompt, bits of seconds; 0 = not known.
+#[derive(Debug, Default)]
+struct Usual([AtomicU64; SIZES]);
+
+impl Usual {
+    fn load(&self) -> [Option<f64>; SIZES] {
+        self.0.each_ref().map(|bits| match bits.load(Ordering::Relaxed) {
+            0 => None,
+            bits => Some(f64::from_bits(bits)),
+        })
+    }
 }
 
 impl Pace {
     /// A call was answered at `now` that began at `began`.
-    pub(super) fn answered(&self, answering: Answering, began: Moment, now: Moment) {
-        let took = micros(now.since(began)).max(1);
-        let usual = self.usual(answering);
-        let known = usual.load(Ordering::Relaxed);
-        let next = if known == 0 { took } else { known - known / WEIGHT + took / WEIGHT };
-        usual.store(next.max(1), Ordering::Relaxed);
+    pub(super) fn answered(&self, patience: Patience, began: Moment, now: Moment) {
+        let mut first_bytes = self.first_bytes(patience.answering);
+        // Never 0, which means "not known".
+        first_bytes.learn(patience.size, now.since(began).max(Duration::from_micros(1)), now);
+        let usual = self.usual(patience.answering).0.get(patience.size.place());
+        if let (Some(usual), Some(seconds)) = (usual, first_bytes.usual(patience.size)) {
+            usual.store(seconds.to_bits(), Ordering::Relaxed);
+        }
         self.heard(now);
     }
 
     /// Upstream said something, if only that it refuses.
     pub(super) fn heard(&self, now: Moment) {
-        self.heard.fetch_max(micros(now.0), Ordering::Relaxed);
+        self.heard.fetch_max(micros(now.0).max(1), Ordering::Relaxed);
+    }
+
+    /// Has the target said nothing at all for longer than its pace explains, to a call that began at `began`?
+    pub(super) fn silent(&self, patience: Patience, began: Moment, now: Moment) -> bool {
+        self.first_bytes(patience.answering).silent(patience.size, began, patience.least(), patience.at_most, now)
+    }
+
+    /// When it can be silent at the earliest.
+    pub(super) fn look_again(&self, patience: Patience, began: Moment) -> Moment {
+        self.first_bytes(patience.answering).look_again(patience.size, began, patience.least(), patience.at_most)
     }
 
     /// How long the target has said nothing at all to a call that began at `began`.
     pub(super) fn silence(&self, began: Moment, now: Moment) -> Duration {
-        let heard = Moment(Duration::from_micros(self.heard.load(Ordering::Relaxed)));
-        now.since(began.max(heard))
+        now.since(began.max(self.last_heard().unwrap_or_default()))
     }
 
-    /// How long it may.
-    pub(super) fn bound(&self, patience: Patience) -> Duration {
-        let usual = Duration::from_micros(self.usual(patience.answering).load(Ordering::Relaxed));
-        if usual.is_zero() {
-            return patience.at_most;
-        }
-        let least = match patience.answering {
-            Answering::Streamed => LEAST_SILENCE_STREAMED,
-            Answering::Whole => LEAST_SILENCE_WHOLE,
-        };
-        usual.saturating_mul(USUAL_TIMES).max(least).min(patience.at_most)
+    /// The usual time to the first event of a stream, and when it was last measured.
+    pub(super) fn first_byte(&self, size: PromptSize) -> Option<FirstByte> {
+        let seconds = self.first_bytes(Answering::Streamed).usual(size)?;
+        Some(FirstByte { seconds, measured: self.last_heard().unwrap_or_default() })
     }
 
-    /// The usual time, for consoles; `None` while it is not known.
+    /// The usual time of short prompts, for consoles; `None` while it is not known.
     pub(super) fn usual_ms(&self, answering: Answering) -> Option<u64> {
-        let micros = self.usual(answering).load(Ordering::Relaxed);
-        (micros > 0).then_some(micros / 1_000)
+        let seconds = self.first_bytes(answering).usual(PromptSize::Small)?;
+        u64::try_from(Duration::try_from_secs_f64(seconds).ok()?.as_millis()).ok()
     }
 
-    fn usual(&self, answering: Answering) -> &AtomicU64 {
+    fn first_bytes(&self, answering: Answering) -> FirstBytes {
+        FirstBytes::of(self.usual(answering).load(), self.last_heard())
+    }
+
+    fn last_heard(&self) -> Option<Moment> {
+        match self.heard.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Moment(Duration::from_micros(micros))),
+        }
+    }
+
+    fn usual(&self, answering: Answering) -> &Usual {
         match answering {
             Answering::Streamed => &self.streamed,
             Answering::Whole => &self.whole,
@@ -107,7 +143,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const STREAMED: Patience = Patience { answering: Answering::Streamed, at_most: Duration::from_secs(120) };
+    const STREAMED: Patience = Patience { answering: Answering::Streamed, size: PromptSize::Small, at_most: Duration::from_secs(120) };
 
     fn at(seconds: u64) -> Moment {
         Moment(Duration::from_secs(seconds))
@@ -115,30 +151,43 @@ mod tests {
 
     #[test]
     fn before_the_first_answer_the_timeout_is_the_bound() {
-        assert_eq!(Pace::default().bound(STREAMED), STREAMED.at_most);
+        let pace = Pace::default();
+        assert_eq!(pace.look_again(STREAMED, at(7)), at(127));
+        assert!(!pace.silent(STREAMED, at(7), at(127)) && pace.silent(STREAMED, at(7), at(128)));
     }
 
     #[test]
     fn the_bound_follows_the_usual_time_between_its_limits() {
         let pace = Pace::default();
-        pace.answered(Answering::Streamed, at(0), at(1));
-        assert_eq!(pace.bound(STREAMED), LEAST_SILENCE_STREAMED);
+        pace.answered(STREAMED, Moment(Duration::from_millis(500)), at(1));
+        assert_eq!(pace.look_again(STREAMED, at(10)), at(10).after(LEAST_SILENCE_STREAMED));
         for _ in 0..200 {
-            pace.answered(Answering::Streamed, at(0), at(10));
+            pace.answered(STREAMED, at(0), at(10));
         }
-        let bound = pace.bound(STREAMED);
+        let bound = pace.look_again(STREAMED, at(10)).since(at(10));
         assert!(bound > 29 * SECOND && bound <= 30 * SECOND, "{bound:?}");
-        assert_eq!(pace.bound(Patience { at_most: 7 * SECOND, ..STREAMED }), 7 * SECOND);
+        assert_eq!(pace.look_again(Patience { at_most: 7 * SECOND, ..STREAMED }, at(10)), at(17));
+    }
+
+    #[test]
+    fn long_prompts_have_a_usual_time_of_their_own() {
+        let pace = Pace::default();
+        let huge = Patience { size: PromptSize::Huge, ..STREAMED };
+        pace.answered(STREAMED, at(0), at(1));
+        pace.answered(huge, at(0), at(20));
+        assert_eq!(pace.look_again(STREAMED, at(20)), at(23));
+        assert_eq!(pace.look_again(huge, at(20)), at(80));
+        assert_eq!(pace.first_byte(PromptSize::Huge), Some(FirstByte { seconds: 20.0, measured: at(20) }));
     }
 
     #[test]
     fn whole_answers_are_measured_by_whole_answers() {
         let pace = Pace::default();
-        pace.answered(Answering::Streamed, at(0), at(1));
-        let whole = Patience { answering: Answering::Whole, at_most: 900 * SECOND };
-        assert_eq!(pace.bound(whole), whole.at_most);
-        pace.answered(Answering::Whole, at(0), at(20));
-        assert_eq!(pace.bound(whole), 60 * SECOND);
+        pace.answered(STREAMED, at(0), at(1));
+        let whole = Patience { answering: Answering::Whole, at_most: 900 * SECOND, ..STREAMED };
+        assert_eq!(pace.look_again(whole, at(1)), at(901));
+        pace.answered(whole, at(0), at(20));
+        assert_eq!(pace.look_again(whole, at(20)), at(80));
         assert_eq!((pace.usual_ms(Answering::Streamed), pace.usual_ms(Answering::Whole)), (Some(1_000), Some(20_000)));
     }
 

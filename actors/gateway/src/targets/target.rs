@@ -1,19 +1,34 @@
 //! The actor that decides about one region's targets.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use outcrop_domain::{
     clock::{Moment, Ports},
     error::{Cause, UpstreamFailure},
     ids::Region,
-    routing::Outcome,
+    routing::{
+        Breaker, Gate, Outcome,
+        daily::Pace,
+        quota::{Refused, Sent, TargetQuota},
+        silence::RegionTrips,
+        view::{Demand, Resource},
+    },
+    usage::Usage,
 };
 use outcrop_supervision::{Reply, Slot};
 use outcrop_upstream::ports::RuntimeClient;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 
-use super::{HealthBoard, TargetCell, TargetHealth, probe::ProbeClaim};
+use super::{
+    Debit, HealthBoard, Sight, TargetCell, TargetHealth, WaitingRoomMsg,
+    cell::probing,
+    probe::ProbeClaim,
+    tell::{tell_of_quota, tell_operators},
+};
 use crate::settings::SettingsCell;
 
 /// What a [`Target`] is told.
@@ -21,6 +36,10 @@ use crate::settings::SettingsCell;
 pub enum TargetMsg {
     /// A call ended in a way that may move a breaker.
     AttemptEnded(AttemptEnded),
+    /// Something is to be learned of a target's quotas.
+    QuotaTold(Box<QuotaTold>),
+    /// A second has passed in which quotas moved.
+    Tick,
     /// Asks for the region's state.
     Describe {
         /// The answer.
@@ -34,10 +53,42 @@ pub struct AttemptEnded {
     pub(super) cell: Arc<TargetCell>,
     pub(super) outcome: Outcome,
     pub(super) failure: Option<UpstreamFailure>,
+    /// Whether whoever called sees quotas.
+    pub(super) sight: Sight,
     pub(super) began: Moment,
     pub(super) ended: Moment,
     /// Held until the actor has learned.
     pub(super) probe: Option<ProbeClaim>,
+}
+
+/// News of a target's quotas.
+#[derive(Debug)]
+pub struct QuotaTold {
+    pub(super) cell: Arc<TargetCell>,
+    pub(super) news: QuotaNews,
+}
+
+/// What may be learned of a target's quotas.
+#[derive(Debug)]
+pub(super) enum QuotaNews {
+    /// A call got through that there seemed to be no room for, or that was sent while the quotas were closed.
+    Granted { demand: Demand, sent: Sent },
+    /// A call has ended that took `used` of the token quota.
+    Settled { debit: Debit, used: f64, usage: Usage },
+    /// A call was refused.
+    Refused { debit: Debit, by: Refused },
+    /// A call was not made, or AWS did not count it.
+    NotCounted { debit: Debit },
+    /// Requests wait at the limit of this resource.
+    Limited(Resource),
+}
+
+impl QuotaTold {
+    /// Requests wait at the limit of a target's resource.
+    #[must_use]
+    pub fn limited(cell: &Arc<TargetCell>, resource: Resource) -> Box<Self> {
+        Box::new(Self { cell: Arc::clone(cell), news: QuotaNews::Limited(resource) })
+    }
 }
 
 /// State of a region, for consoles and tests.
@@ -45,6 +96,8 @@ pub struct AttemptEnded {
 pub struct TargetReport {
     /// The region.
     pub region: Region,
+    /// An operator took it out.
+    pub drained: bool,
     /// Its targets, by model.
     pub targets: Vec<TargetHealth>,
 }
@@ -58,96 +111,221 @@ pub struct TargetArgs {
     pub board: Arc<HealthBoard>,
     /// Backoffs.
     pub settings: SettingsCell,
+    /// Hears of new room.
+    pub waiting: Slot<WaitingRoomMsg>,
     /// Time and jitter.
     pub ports: Ports,
 }
 
 /// Decides when the models of one region may be called.
 ///
-/// * Owns: the breakers of the region's targets (published on the [`HealthBoard`]).
-/// * Told by: leases, when a call failed, was given up after too long a silence, or was answered by a target that was not
-///   healthy.
-/// * Tells: nobody; jobs read the board.
-/// * On restart: keeps the breakers from the board and frees all probes; the reports lost with the mailbox come again
-///   with the next calls.
-/// * Bounded by: one message per failed call; calls are bounded by the lanes.
+/// * Owns: the breakers and the quotas of the region's targets (published on the [`HealthBoard`]).
+/// * Told by: leases, when a call failed, was given up after too long a silence, was answered by a target that was not
+///   healthy, or ended and has a reservation to settle; jobs and the waiting room, when requests wait at a limit.
+/// * Tells: the waiting room, when there is new room for a model that somebody waits for; jobs read the board.
+/// * On restart: keeps breakers and quotas from the board and frees all probes; reservations whose reports were lost with
+///   the mailbox settle themselves, other reports come again with the next calls.
+/// * Bounded by: two messages per call that failed, one per call that ended; calls are bounded by the lanes.
 #[derive(Debug, Default)]
 pub struct Target;
 
+/// What the actor remembers beside the board.
+#[derive(Debug)]
+pub struct TargetState {
+    args: TargetArgs,
+    trips: RegionTrips,
+    /// A [`TargetMsg::Tick`] is under way.
+    ticking: bool,
+    /// Something was told since the last tick.
+    moved: bool,
+}
+
+/// Quotas are let pass time, published and measured this often while they move.
+const TICK: Duration = Duration::from_secs(1);
+
 impl Actor for Target {
     type Msg = TargetMsg;
-    type State = TargetArgs;
+    type State = TargetState;
     type Arguments = TargetArgs;
 
-    async fn pre_start(&self, _myself: ActorRef<TargetMsg>, args: TargetArgs) -> Result<TargetArgs, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<TargetMsg>, args: TargetArgs) -> Result<TargetState, ActorProcessingErr> {
         for cell in args.board.of_region(&args.region) {
             cell.free_probe();
         }
-        Ok(args)
+        let mut state = TargetState { args, trips: RegionTrips::default(), ticking: false, moved: true };
+        state.keep_ticking(&myself);
+        Ok(state)
     }
 
-    async fn handle(&self, _myself: ActorRef<TargetMsg>, message: TargetMsg, state: &mut TargetArgs) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<TargetMsg>, message: TargetMsg, state: &mut TargetState) -> Result<(), ActorProcessingErr> {
         match message {
-            TargetMsg::AttemptEnded(ended) => on_attempt_ended(state, ended),
-            TargetMsg::Describe { reply } => on_describe(state, reply),
+            TargetMsg::AttemptEnded(ended) => state.on_attempt_ended(ended),
+            TargetMsg::QuotaTold(told) => {
+                state.on_quota_told(*told);
+                state.keep_ticking(&myself);
+            }
+            TargetMsg::Tick => {
+                state.ticking = false;
+                state.on_tick();
+                state.keep_ticking(&myself);
+            }
+            TargetMsg::Describe { reply } => state.on_describe(reply),
         }
         Ok(())
     }
 }
 
-fn on_attempt_ended(state: &TargetArgs, ended: AttemptEnded) {
-    let policy = state.settings.load().routing.breaker;
-    let before = **ended.cell.breaker.load();
-    let mut breaker = before;
-    breaker.learn(ended.outcome, ended.began, ended.ended, &policy, state.ports.entropy.unit());
-    if breaker != before {
-        ended.cell.breaker.store(Arc::new(breaker));
-        ended.cell.last_failure.store(ended.failure.clone().map(Arc::new));
-        tell_operators(&ended, breaker.windows());
-        ended.cell.announce();
-    }
-    drop(ended.probe);
-}
-
-/// A trip is a warning; lost access is an alarm, since nobody repairs it by waiting.
-fn tell_operators(ended: &AttemptEnded, windows: u32) {
-    let (model, region) = (ended.cell.model.as_str(), ended.cell.region.as_str());
-    let open = metrics::gauge!("outcrop_target_open", "model" => model.to_owned(), "region" => region.to_owned());
-    let Some(failure) = &ended.failure else {
-        open.set(0.0);
-        tracing::info!(model.id = model, region, "target answers again");
-        return;
-    };
-    open.set(1.0);
-    let cause = failure.cause.as_str();
-    metrics::counter!("outcrop_target_trips_total", "model" => model.to_owned(), "region" => region.to_owned(), "cause" => cause)
-        .increment(1);
-    match failure.cause {
-        Cause::AccessDenied | Cause::ModelMissing => {
-            tracing::error!(
-                model.id = model,
-                region,
-                cause,
-                upstream.code = failure.code,
-                upstream.message = failure.message,
-                "target refused to serve the model and is skipped"
-            );
+impl TargetState {
+    fn keep_ticking(&mut self, myself: &ActorRef<TargetMsg>) {
+        if self.moved && !self.ticking {
+            self.ticking = true;
+            // The timer ends with the actor.
+            let _timer = myself.send_after(TICK, || TargetMsg::Tick);
         }
-        _ => tracing::warn!(
-            model.id = model,
-            region,
-            cause,
-            windows,
-            upstream.code = failure.code,
-            "target is closed to traffic for its backoff"
-        ),
+    }
+
+    fn on_attempt_ended(&mut self, ended: AttemptEnded) {
+        let policy = self.args.settings.load().routing.breaker;
+        let (own, other) = match (ended.outcome, ended.sight) {
+            // Whoever sees quotas leaves throttles to them.
+            (Outcome::Failed(Cause::Throttled | Cause::QuotaExhausted), Sight::Quotas) => return,
+            (Outcome::Failed(Cause::Throttled | Cause::QuotaExhausted), Sight::Health) => (&ended.cell.throttles, None),
+            // An answer heals both, a failure of any other kind is one of health.
+            (Outcome::Answered, _) => (&ended.cell.breaker, Some(&ended.cell.throttles)),
+            _ => (&ended.cell.breaker, None),
+        };
+        let mut changed = false;
+        for breaker in std::iter::once(own).chain(other) {
+            let before = **breaker.load();
+            let mut after = before;
+            after.learn(ended.outcome, ended.began, ended.ended, &policy, self.args.ports.entropy.unit());
+            if after != before {
+                breaker.store(Arc::new(after));
+                changed = true;
+            }
+        }
+        if changed {
+            ended.cell.last_failure.store(ended.failure.clone().map(Arc::new));
+            let windows = own.load().windows();
+            tell_operators(&ended.cell, ended.failure.as_ref(), windows);
+            if region_wide(ended.outcome) && self.trips.tripped(ended.cell.id, ended.ended) {
+                self.trip_region(&ended);
+            }
+            ended.cell.announce();
+        }
+        drop(ended.probe);
+    }
+
+    /// Several models of a region failed at once: the region failed, and no other model need find out by itself.
+    fn trip_region(&self, ended: &AttemptEnded) {
+        let policy = self.args.settings.load().routing.breaker;
+        tracing::warn!(region = %self.args.region, "several models failed within seconds: the whole region is left alone");
+        for cell in self.args.board.of_region(&self.args.region) {
+            let before: Breaker = **cell.breaker.load();
+            if before.gate(ended.ended) == Gate::Closed {
+                let mut after = before;
+                after.learn(ended.outcome, ended.ended, ended.ended, &policy, self.args.ports.entropy.unit());
+                cell.breaker.store(Arc::new(after));
+                cell.last_failure.store(ended.failure.clone().map(Arc::new));
+                cell.announce();
+            }
+        }
+    }
+
+    fn on_quota_told(&mut self, told: QuotaTold) {
+        self.moved = true;
+        let QuotaTold { cell, news } = told;
+        let now = self.args.ports.clock.now();
+        let unit = self.args.ports.entropy.unit();
+        let mut room = false;
+        match news {
+            QuotaNews::Granted { demand, sent } => {
+                cell.meters.quota_probe(true);
+                change(&cell, now, |quota| quota.granted(now, &demand, &sent));
+                room = true;
+            }
+            QuotaNews::Settled { debit, used, usage } => {
+                let estimate = debit.input_estimate();
+                let (demand, _) = debit.close();
+                let pace = change(&cell, now, |quota| quota.settle(now, &demand, used));
+                self.args.board.pool(&cell.model).learn_bias(estimate, &usage);
+                if pace == Pace::Warn {
+                    tracing::warn!(model.id = %cell.model, region = %cell.region, "80 % of the daily token quota are used");
+                }
+                room = true;
+            }
+            QuotaNews::Refused { debit, by } => {
+                let probed = debit.probed();
+                let (demand, sent) = debit.close();
+                change(&cell, now, |quota| quota.refused(now, &demand, &sent, by, unit));
+                if probed {
+                    cell.meters.quota_probe(false);
+                }
+                tell_of_quota(&cell, by);
+                cell.announce();
+            }
+            QuotaNews::NotCounted { debit } => {
+                let (demand, _) = debit.close();
+                change(&cell, now, |quota| quota.give_back(now, &demand));
+                room = true;
+            }
+            QuotaNews::Limited(resource) => change(&cell, now, |quota| quota.limited(now, resource)),
+        }
+        if room {
+            self.nudge(&cell);
+        }
+    }
+
+    /// Tells the waiting room that a model has more room than before, if somebody waits for it.
+    fn nudge(&self, cell: &TargetCell) {
+        let pool = self.args.board.pool(&cell.model);
+        if pool.claim_nudge() && self.args.waiting.cast(WaitingRoomMsg::Room { model: cell.model.clone() }).is_err() {
+            // It looks at everything when it is back.
+            pool.looked();
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let now = self.args.ports.clock.now();
+        let mut busy = false;
+        for cell in self.args.board.of_region(&self.args.region) {
+            change(&cell, now, |quota| quota.advance(now));
+            let views = cell.quota.view(now);
+            cell.meters.quota_levels(&views);
+            let full = views.iter().all(|view| !view.known || view.level >= view.depth);
+            busy |= !full || **cell.quota_gate.load() != Gate::Closed;
+        }
+        self.moved = busy;
+    }
+
+    fn on_describe(&self, reply: Reply<TargetReport>) {
+        let now = self.args.ports.clock.now();
+        let board = &self.args.board;
+        let targets = board.of_region(&self.args.region).iter().map(|cell| cell.describe(now)).collect();
+        reply.send(TargetReport { region: self.args.region.clone(), drained: board.shared().is_drained(&self.args.region), targets });
     }
 }
 
-fn on_describe(state: &TargetArgs, reply: Reply<TargetReport>) {
-    let now = state.ports.clock.now();
-    let targets = state.board.of_region(&state.region).iter().map(|cell| cell.describe(now)).collect();
-    reply.send(TargetReport { region: state.region.clone(), targets });
+/// Failures that say something of the region and not of the model.
+fn region_wide(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Silent | Outcome::Failed(Cause::Connection | Cause::Timeout | Cause::Unavailable))
+}
+
+/// Changes a target's quotas and publishes what came of it.
+fn change<T>(cell: &TargetCell, now: Moment, how: impl FnOnce(&mut TargetQuota) -> T) -> T {
+    // Nobody else locks it; a panic of an earlier owner left it as it was between two steps.
+    let mut book = cell.book.lock().unwrap_or_else(PoisonError::into_inner);
+    let result = cell.quota.update(&mut book, now, how);
+    let gate = book.gate(now);
+    if **cell.quota_gate.load() != gate {
+        cell.quota_gate.store(Arc::new(gate));
+        cell.announce();
+    }
+    let asked = probing(&book);
+    if **cell.probing.load() != asked {
+        cell.probing.store(Arc::new(asked));
+    }
+    result
 }
 
 /// How to reach one region: its client and its actor.

@@ -286,7 +286,8 @@ async fn an_unknown_model_and_a_forbidden_one_never_reach_aws() {
     let error = tree.ask(r#"{"model": "no-such", "messages": [{"role": "user", "content": "x"}]}"#).await.unwrap_err();
     assert_eq!(error.class(), "model_not_found");
     let mut job = tree.job(&hello(false));
-    job.principal = Arc::new(outcrop_gateway::admission::Principal { key: "narrow".into(), models: vec!["claude-*".to_owned()] });
+    job.principal =
+        Arc::new(outcrop_gateway::admission::Principal { key: "narrow".into(), models: vec!["claude-*".to_owned()], strategy: None });
     assert_eq!(tree.gateway.ports().chat.submit(job).await.unwrap_err().class(), "forbidden");
     assert_eq!(tree.regions[0].calls(), 0);
 }

@@ -18,7 +18,7 @@ async fn a_reload_replaces_settings_keys_and_model_policy_together() {
     let reload = Reload {
         settings: LiveSettings { chat: ChatPolicy { max_choices: 1, ..ChatPolicy::default() }, ..settings() },
         keys: KeySnapshot::new(
-            &[KeyEntry { id: "new".into(), secret: SecretString::new("sk-new".to_owned()), models: Vec::new() }],
+            &[KeyEntry { id: "new".into(), secret: SecretString::new("sk-new".to_owned()), models: Vec::new(), strategy: None }],
             true,
             tree.world.entropy.as_ref(),
         ),
@@ -48,7 +48,7 @@ async fn a_reload_replaces_settings_keys_and_model_policy_together() {
 async fn killing_any_actor_leaves_a_gateway_that_answers() {
     let tree = TestTree::start(&["us-east-1", "us-west-2"]).await;
     let names: Vec<String> = tree.gateway.ports().tree.killables().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 15, "{names:?}");
+    assert_eq!(names.len(), 16, "{names:?}");
     for name in names {
         tree.kill(&name).await;
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;

@@ -339,7 +339,7 @@ impl TestTree {
                 .collect(),
             settings,
             keys: KeySnapshot::new(
-                &[KeyEntry { id: "team".into(), secret: SecretString::new("sk-team".to_owned()), models: Vec::new() }],
+                &[KeyEntry { id: "team".into(), secret: SecretString::new("sk-team".to_owned()), models: Vec::new(), strategy: None }],
                 true,
                 world.entropy.as_ref(),
             ),
@@ -350,6 +350,7 @@ impl TestTree {
             drain: Duration::from_secs(5),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff,
+            memory: outcrop_gateway::targets::RoutingMemory::default(),
             background: Vec::new(),
             ports: world.clone(),
         };
@@ -378,7 +379,7 @@ impl TestTree {
         );
         ChatJob {
             record,
-            principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new() }),
+            principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new(), strategy: None }),
             request: Box::new(decode(body.as_bytes()).unwrap()),
             body_bytes: body.len(),
             overrides: RequestOverrides::default(),

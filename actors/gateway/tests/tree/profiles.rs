@@ -128,7 +128,7 @@ async fn a_key_that_may_not_use_the_name_asks_aws_for_nothing() {
     let with_key = |models: &[&str]| {
         let mut job = tree.job(&body("abc"));
         let models = models.iter().map(|&model| model.to_owned()).collect();
-        job.principal = Arc::new(Principal { key: "narrow".into(), models });
+        job.principal = Arc::new(Principal { key: "narrow".into(), models, strategy: None });
         job
     };
     let chat = &tree.gateway.ports().chat;

@@ -14,6 +14,9 @@ use super::kit::{LIMITS, Step, TestTree, hello, settings, start_event};
 
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
 
+/// With nowhere else to go, a call stays where it is however silent its target.
+const ONE: [&str; 1] = ["us-east-1"];
+
 async fn health(tree: &TestTree) -> TargetHealth {
     tree.gateway.ports().describe().await.targets[0].targets[0].clone()
 }
@@ -39,22 +42,57 @@ async fn acquainted(tree: &TestTree, stream: bool) {
 
 #[tokio::test(start_paused = true)]
 async fn a_region_that_swallows_calls_is_found_out_by_clients_that_lose_patience() {
-    for (stream, patience) in [(true, 6), (false, 31)] {
-        let tree = TestTree::start(&TWO).await;
+    for (stream, patience) in [(true, 3), (false, 31)] {
+        let tree = TestTree::start(&ONE).await;
         acquainted(&tree, stream).await;
         give_up_after(&tree, patience, stream).await;
         let first = health(&tree).await;
         assert!(matches!(first.gate, Gate::Open { .. }), "{first:?}");
         assert_eq!((first.cause, first.failure_windows, first.in_flight, first.failed), (Some("timeout"), 1, 0, 1));
-        tree.ask_text().await.unwrap();
-        assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (2, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_early_teaches_nothing() {
-    for (stream, patience) in [(true, 4), (false, 29)] {
+async fn a_call_leaves_a_silent_region_long_before_its_timeout() {
+    for (stream, patience) in [(true, 2), (false, 30)] {
         let tree = TestTree::start(&TWO).await;
+        acquainted(&tree, stream).await;
+        tree.regions[0].then(Step::Hang);
+        let began = tree.world.clock.now();
+        tree.ask(&hello(stream)).await.unwrap();
+        let took = tree.world.clock.now().since(began);
+        assert!(took >= Duration::from_secs(patience) && took < Duration::from_secs(patience + 1), "{took:?}");
+        assert_eq!((tree.regions[0].calls(), tree.regions[1].calls()), (2, 1));
+        let first = health(&tree).await;
+        assert_eq!((first.cause, first.failure_windows, first.in_flight), (Some("timeout"), 1, 0));
+        tree.ask(&hello(stream)).await.unwrap();
+        assert_eq!(tree.regions[0].calls(), 2, "nobody else finds out the same way");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_nowhere_else_to_go_waits_for_its_answer() {
+    let tree = TestTree::start(&TWO).await;
+    acquainted(&tree, true).await;
+    tree.regions[0].then(Step::Fail(Cause::Unavailable, "down"));
+    tree.regions[1].then(Step::Fail(Cause::AccessDenied, "no access"));
+    // The first region is asked again after its backoff, says nothing for a minute, and is the only one there is.
+    let (feed, chunks) = mpsc::channel(4);
+    tree.regions[0].then(Step::Feed(chunks));
+    let asking = async { tree.ask(&hello(true)).await };
+    let feeding = async {
+        tree.until(|| tree.regions[0].calls() == 3).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        feed.send(Ok(start_event())).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(asking, feeding);
+    assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_early_teaches_nothing() {
+    for (stream, patience) in [(true, 1), (false, 29)] {
+        let tree = TestTree::start(&ONE).await;
         acquainted(&tree, stream).await;
         give_up_after(&tree, patience, stream).await;
         let first = health(&tree).await;
@@ -65,7 +103,7 @@ async fn a_client_that_leaves_early_teaches_nothing() {
 #[tokio::test(start_paused = true)]
 async fn before_the_first_answer_the_first_byte_timeout_is_the_measure() {
     let settings = LiveSettings { timeouts: Timeouts { first_byte: Duration::from_secs(20), ..Timeouts::default() }, ..settings() };
-    let tree = TestTree::with(&TWO, settings, LIMITS).await;
+    let tree = TestTree::with(&ONE, settings, LIMITS).await;
     give_up_after(&tree, 19, true).await;
     assert_eq!(health(&tree).await.gate, Gate::Closed);
     give_up_after(&tree, 21, true).await;
@@ -74,14 +112,14 @@ async fn before_the_first_answer_the_first_byte_timeout_is_the_measure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_answers_others_meanwhile_is_not_silent() {
-    let tree = Arc::new(TestTree::start(&TWO).await);
+    let tree = Arc::new(TestTree::start(&ONE).await);
     acquainted(&tree, true).await;
     let hanging = tokio::spawn({
         let tree = Arc::clone(&tree);
         async move { give_up_after(&tree, 10, true).await }
     });
     tree.until(|| tree.regions[0].calls() == 2).await;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    tokio::time::sleep(Duration::from_secs(9)).await;
     acquainted(&tree, true).await;
     hanging.await.unwrap();
     assert_eq!(health(&tree).await.gate, Gate::Closed);
@@ -90,7 +128,7 @@ async fn a_target_that_answers_others_meanwhile_is_not_silent() {
 #[tokio::test(start_paused = true)]
 async fn our_own_deadline_teaches_when_the_silence_was_long() {
     let settings = LiveSettings { timeouts: Timeouts { total: Duration::from_secs(40), ..Timeouts::default() }, ..settings() };
-    let tree = TestTree::with(&TWO, settings, LIMITS).await;
+    let tree = TestTree::with(&ONE, settings, LIMITS).await;
     acquainted(&tree, false).await;
     tree.regions[0].then(Step::Hang);
     assert_eq!(tree.ask_text().await.unwrap_err().class(), "deadline_exceeded");

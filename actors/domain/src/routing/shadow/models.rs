@@ -78,6 +78,9 @@ const RISE_MAX: f64 = 1.15;
 const BELOW_REFUSED: f64 = 0.01;
 /// Share of the floor that the rate must reach: the floor counts calls whose refusal is still on its way.
 const FLOOR_TRUST: f64 = 0.97;
+/// Share of the depth from which on a bucket counts as full, for what a refusal says of the depth: just below the level at
+/// which [`ResourceView::fits`](crate::routing::view::ResourceView::fits) lets a call have a whole bucket.
+const FULL: f64 = 0.98;
 /// No rate is below this, units per second: it is divided by.
 const RATE_MIN: f64 = 1e-6;
 
@@ -99,12 +102,12 @@ impl Belief {
         self.error += (by / (MINUTE_SECONDS * self.rate)).min(ERROR_MAX);
     }
 
-    fn depth(&self, model: &Model, granted: f64) -> f64 {
-        (model.span * self.rate).max(granted)
+    fn depth(&self, model: &Model, least: f64) -> f64 {
+        (model.span * self.rate).max(least)
     }
 
-    fn add(&mut self, amount: f64, model: &Model, granted: f64) {
-        let depth = self.depth(model, granted);
+    fn add(&mut self, amount: f64, model: &Model, least: f64) {
+        let depth = self.depth(model, least);
         self.level = (self.level + amount).clamp(-depth, depth);
     }
 
@@ -117,11 +120,11 @@ impl Belief {
     }
 
     /// Measured: there was `missing` more. `drift` is what the rate is to blame for.
-    fn raise(&mut self, missing: f64, drift: f64, model: &Model, granted: f64, now: Moment) {
+    fn raise(&mut self, missing: f64, drift: f64, model: &Model, least: f64, now: Moment) {
         self.err(missing);
         let rise = 1.0 + DRIFT_SHARE * drift / self.drift_seconds(model, now) / self.rate;
         self.rate *= rise.min(RISE_MAX);
-        self.add(missing, model, granted);
+        self.add(missing, model, least);
         self.synced = now;
     }
 }
@@ -148,6 +151,9 @@ pub(super) struct Models {
     chosen: usize,
     /// Largest call that was ever granted: every bucket holds at least that.
     granted: f64,
+    /// Size of a call that every bucket is taken to hold until a bucket that should be full refuses it: the largest that was
+    /// refused when nothing was known yet. That it was refused says how full the bucket was, and nothing of its depth.
+    assumed: f64,
     /// Credits by slot, newest first.
     credits: [f64; SLOTS],
     slot: u64,
@@ -161,7 +167,8 @@ impl Models {
         let rate = rate.max(RATE_MIN);
         let beliefs = ALL.map(|model| Belief { rate, level: model.span * rate, error: 0.0, synced: now });
         let chosen = if chosen < MODELS { chosen } else { 0 };
-        Self { beliefs, chosen, granted: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute: minute.after(MINUTE_GUARD) }
+        let minute = minute.after(MINUTE_GUARD);
+        Self { beliefs, chosen, granted: 0.0, assumed: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute }
     }
 
     /// The number of the believed model, for snapshots.
@@ -189,6 +196,12 @@ impl Models {
 
     pub(super) fn depth(&self) -> f64 {
         let (belief, model) = self.believed();
+        belief.depth(&model, self.least())
+    }
+
+    /// What the believed bucket holds by its rate and by what was granted, without what is assumed.
+    fn proven_depth(&self) -> f64 {
+        let (belief, model) = self.believed();
         belief.depth(&model, self.granted)
     }
 
@@ -201,6 +214,16 @@ impl Models {
     pub(super) fn floor(&self, ring: &Ring, more: f64) -> f64 {
         let model = self.believed().1;
         ring.floor(more, model.span, model.refill)
+    }
+
+    /// The least depth of any model.
+    fn least(&self) -> f64 {
+        self.granted.max(self.assumed)
+    }
+
+    /// A depth that is believed for now: of a bucket that was learned by one refusal, or in another run.
+    pub(super) fn assume(&mut self, amount: f64) {
+        self.assumed = self.assumed.max(amount);
     }
 
     /// A call of this size was granted.
@@ -232,16 +255,18 @@ impl Models {
 
     /// Moves all levels.
     pub(super) fn shift(&mut self, difference: f64) {
-        let granted = self.granted;
-        self.each().for_each(|(belief, model)| belief.add(difference, model, granted));
+        let least = self.least();
+        self.each().for_each(|(belief, model)| belief.add(difference, model, least));
     }
 
-    /// The first refusal: what was granted up to now, and half of what was not, is all that is known.
+    /// The first refusal: what was granted up to now, and half of what was not, is all that is known of the rates and of the
+    /// levels. The depth is at least what was refused: a target that lets little through now is no small one.
     pub(super) fn learn(&mut self, ring: &Ring, amount: f64, now: Moment) {
-        let granted = self.granted;
+        self.assume(amount);
+        let least = self.least();
         for (belief, model) in self.each() {
             belief.rate = ring.floor(amount / 2.0, model.span, model.refill).max(RATE_MIN);
-            belief.level = (amount / 2.0).min(belief.depth(model, granted));
+            belief.level = (amount / 2.0).min(belief.depth(model, least));
             belief.synced = now;
         }
     }
@@ -252,10 +277,10 @@ impl Models {
         let new_minute = minute_began(self.minute, now) > from;
         let kept = (-passed / ERROR_HALF_LIFE).exp2();
         let due = self.roll(now);
-        let granted = self.granted;
+        let least = self.least();
         for ((belief, model), due) in self.each().zip(due) {
             belief.error *= kept;
-            let full = belief.depth(model, granted);
+            let full = belief.depth(model, least);
             belief.level = match model.refill {
                 Refill::Steady => (belief.level + belief.rate * passed + due).min(full),
                 Refill::Minutes if new_minute => full + belief.level.min(0.0),
@@ -269,18 +294,18 @@ impl Models {
     ///
     /// The believed model is left alone: it goes below zero by probes, which are answered one by one.
     pub(super) fn doubt(&mut self, now: Moment) {
-        let (granted, chosen) = (self.granted, self.chosen);
+        let (least, chosen) = (self.least(), self.chosen);
         for (number, (belief, model)) in self.each().enumerate() {
             if belief.level < 0.0 && number != chosen {
-                belief.raise(-belief.level, -belief.level, model, granted, now);
+                belief.raise(-belief.level, -belief.level, model, least, now);
             }
         }
     }
 
     /// Gives back what a call did not use, to each model in its time.
     pub(super) fn credit(&mut self, amount: f64) {
-        let granted = self.granted;
-        self.each().filter(|(_, model)| model.lag == 0).for_each(|(belief, model)| belief.add(amount, model, granted));
+        let least = self.least();
+        self.each().filter(|(_, model)| model.lag == 0).for_each(|(belief, model)| belief.add(amount, model, least));
         if let Some(newest) = self.credits.first_mut() {
             *newest += amount;
         }
@@ -288,7 +313,11 @@ impl Models {
 
     /// Measured: there was less than was refused.
     pub(super) fn at_most(&mut self, refusal: &Refusal, now: Moment) {
-        let (granted, believed) = (self.granted, self.level());
+        if refusal.before - refusal.credit >= FULL * self.depth() && refusal.amount > self.proven_depth() {
+            // It had a bucket that was full as far as we know, and as deep as was assumed for it: so it is not that deep.
+            self.assumed = 0.0;
+        }
+        let (least, believed) = (self.least(), self.level());
         let earlier_minute = minute_began(self.minute, now).after(MINUTE_GUARD) > refusal.sent;
         for (belief, model) in self.each() {
             if earlier_minute && model.refill == Refill::Minutes {
@@ -307,7 +336,7 @@ impl Models {
                     belief.rate = fallen.max(FALL_MAX * belief.rate).max(RATE_MIN);
                 }
             }
-            let depth = belief.depth(model, granted);
+            let depth = belief.depth(model, least);
             belief.level = (belief.level - (excess + BELOW_REFUSED * depth).max(0.0)).clamp(-depth, depth);
             belief.synced = now;
         }
@@ -317,12 +346,12 @@ impl Models {
     /// Measured: there was `amount` when the believed level was `before`, and `proven` more since the last measurement.
     /// `weight`: how much more than the measurement is concluded from it.
     pub(super) fn at_least(&mut self, amount: f64, before: f64, proven: f64, weight: f64, now: Moment) {
-        let (granted, believed) = (self.granted, self.level());
+        let (least, believed) = (self.least(), self.level());
         for (belief, model) in self.each() {
             // What happened since the call was sent has happened to all.
             let missing = (amount - (before + belief.level - believed)).max(0.0);
             if missing + proven > 0.0 {
-                belief.raise(missing, weight * missing + proven, model, granted, now);
+                belief.raise(missing, weight * missing + proven, model, least, now);
             }
         }
         self.choose();

@@ -1,20 +1,24 @@
 //! Calls the targets of a request, one after the other, until one answers.
 
+mod plan;
+mod refusal;
+mod wait;
+
 use std::{sync::Arc, time::Duration};
 
 use outcrop_domain::{
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
     model::{Resolution, Target},
-    routing::{Candidate, Gate, Plan, plan},
+    routing::view::{Demand, TargetView},
 };
 use outcrop_upstream::ports::BoxFuture;
-use tokio::sync::watch;
 
-use super::{ChatContext, tally::CallLog};
+use self::{plan::Step, wait::Waits};
+use super::{ChatContext, facts::RouteFacts, tally::CallLog};
 use crate::{
     settings::LiveSettings,
-    targets::{Answering, Lease, Patience, RegionHandle, TargetCell},
+    targets::{Answering, Debit, Lease, LeaseWish, ModelPool, Patience, RegionHandle, Sight, TargetCell},
 };
 
 /// A call that was answered, with the lease that counts it.
@@ -28,59 +32,83 @@ pub(super) struct Answered<T> {
 pub(super) struct Attempts<'a> {
     context: &'a ChatContext,
     settings: &'a LiveSettings,
+    facts: RouteFacts,
+    pool: Arc<ModelPool>,
     routes: Vec<Route>,
+    sight: Sight,
+    demand: Demand,
+    /// A number of its own for strategies that go round, and one for those that draw.
+    turn: u64,
+    draw: f64,
     deadline: Moment,
     patience: Patience,
+    waits: Waits,
     /// Learns of every call as it begins.
     log: Arc<CallLog>,
     /// Calls made, of this choice.
     made: usize,
     last: Option<UpstreamFailure>,
     credentials_retried: bool,
-    /// No call before this: the pause between two rounds over the same targets.
-    not_before: Moment,
+    /// The one probe of the quotas that a request may cost was sent.
+    probed: bool,
+    /// What the last plan saw, by route; kept for its room.
+    views: Vec<TargetView>,
 }
 
 struct Route {
     target: Target,
     handle: RegionHandle,
     cell: Arc<TargetCell>,
+    /// Its place in the pool.
+    place: usize,
     tried: bool,
 }
 
+/// What an attempt needs to know of its request.
+pub(super) struct AttemptScope<'a> {
+    pub(super) context: &'a ChatContext,
+    pub(super) settings: &'a LiveSettings,
+    pub(super) resolution: &'a Resolution,
+    pub(super) facts: RouteFacts,
+    pub(super) answering: Answering,
+    pub(super) log: Arc<CallLog>,
+    pub(super) deadline: Moment,
+}
+
 impl<'a> Attempts<'a> {
-    pub(super) fn new(
-        context: &'a ChatContext,
-        settings: &'a LiveSettings,
-        resolution: &Resolution,
-        answering: Answering,
-        log: Arc<CallLog>,
-        deadline: Moment,
-    ) -> Self {
-        let routes = resolution
-            .targets
-            .iter()
-            .filter_map(|target| {
-                let handle = context.regions.0.get(&target.region)?.clone();
-                let cell = context.board.cell(&resolution.model.id, &target.region);
-                Some(Route { target: target.clone(), handle, cell, tried: false })
-            })
-            .collect();
+    pub(super) fn new(scope: AttemptScope<'a>) -> Self {
+        let AttemptScope { context, settings, resolution, facts, answering, log, deadline } = scope;
+        let pool = context.board.pool(&resolution.model.id);
+        let route = |target: &Target| {
+            let handle = context.regions.0.get(&target.region)?.clone();
+            let (place, cell) = context.board.target(&pool, &target.region);
+            Some(Route { target: target.clone(), handle, cell, place, tried: false })
+        };
+        let routes: Vec<Route> = resolution.targets.iter().filter_map(route).collect();
         let at_most = match answering {
             Answering::Streamed => settings.timeouts.first_byte,
             Answering::Whole => settings.timeouts.whole_answer,
         };
+        let now = context.ports.clock.now();
         Self {
+            sight: if facts.strategy.minds_quotas() { Sight::Quotas } else { Sight::Health },
+            demand: pool.demand(&facts.reservation),
+            turn: context.board.shared().request(now),
+            draw: context.ports.entropy.unit(),
+            patience: Patience { answering, size: facts.size, at_most },
+            waits: Waits::new(now, deadline, settings.routing.max_wait),
+            views: Vec::with_capacity(routes.len()),
             context,
             settings,
+            facts,
+            pool,
             routes,
             deadline,
-            patience: Patience { answering, at_most },
             log,
             made: 0,
             last: None,
             credentials_retried: false,
-            not_before: Moment::default(),
+            probed: false,
         }
     }
 
@@ -89,76 +117,120 @@ impl<'a> Attempts<'a> {
     where
         F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
     {
-        let mut wait_left = self.settings.routing.max_wait;
         let mut changed = self.context.board.watch();
         loop {
             // Seen before planning: a change in between ends the next wait at once.
             changed.borrow_and_update();
-            let now = self.context.ports.clock.now();
+            let now = self.now();
             if now >= self.deadline {
                 return Err(self.give_up(now));
             }
-            let step = if now < self.not_before { Plan::WaitUntil(self.not_before) } else { self.next(now) };
-            match step {
-                Plan::Call(position) => {
-                    let Some(route) = self.routes.get_mut(position) else { return Err(self.give_up(now)) };
-                    let (owner, clock) = (route.handle.owner.clone(), Arc::clone(&self.context.ports.clock));
-                    let Some(mut lease) = Lease::take(Arc::clone(&route.cell), owner, clock, self.patience) else {
-                        // Somebody else took the probe between plan and lease: plan again.
-                        continue;
-                    };
-                    route.tried = true;
-                    self.made += 1;
-                    self.log.begun(&route.target.region);
-                    let failure = match call(&route.target, &route.handle).await {
-                        Ok(value) => {
-                            lease.answered();
-                            return Ok(Answered { value, lease, target: route.target.clone() });
-                        }
-                        Err(failure) => failure,
-                    };
-                    let spent = self.context.ports.clock.now() >= self.deadline;
-                    if spent && failure.cause == Cause::Timeout {
-                        // Our own deadline passed: whether that says anything of the target, its silence decides.
-                        return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });
+            let (position, debit) = match self.next(now) {
+                Step::Call { position, debit } => (position, debit),
+                Step::WaitUntil(at) => {
+                    if !self.wait(now, at, &mut changed).await {
+                        return Err(self.give_up(now));
                     }
-                    lease.failed(&failure);
-                    drop(lease);
-                    self.learn(position, failure)?;
+                    continue;
                 }
-                Plan::WaitUntil(at) => {
-                    let waited = self.wait(now, at, wait_left, &mut changed).await.ok_or_else(|| self.give_up(now))?;
-                    wait_left = wait_left.saturating_sub(waited);
-                }
-                Plan::Exhausted if self.may_go_round(wait_left) => {
+                Step::Queue => match self.queue().await? {
+                    Some((position, debit)) => (position, Some(debit)),
+                    None => continue,
+                },
+                Step::GoRound => {
                     self.routes.iter_mut().for_each(|route| route.tried = false);
-                    self.not_before = now.after(ROUND_PAUSE);
+                    self.waits.pause_until(now.after(ROUND_PAUSE));
+                    continue;
                 }
-                Plan::Exhausted => return Err(self.give_up(now)),
+                Step::Refuse => return Err(self.no_room(now)),
+                Step::GiveUp => return Err(self.give_up(now)),
+            };
+            let Some(lease) = self.lease(position, debit) else {
+                // Somebody else took the probe between plan and lease: plan again.
+                continue;
+            };
+            match self.attempt(position, lease, &mut call).await? {
+                Some(answered) => return Ok(answered),
+                None => continue,
             }
         }
     }
 
-    /// After every target failed: is it worth waiting for one of them, within the budgets?
-    fn may_go_round(&self, wait_left: Duration) -> bool {
-        let passes_by_itself = self
-            .last
-            .as_ref()
-            .is_some_and(|failure| matches!(failure.cause, Cause::Throttled | Cause::NotReady | Cause::Unavailable | Cause::Connection));
-        passes_by_itself && wait_left >= ROUND_PAUSE && self.made < self.settings.routing.max_attempts as usize
+    fn lease(&self, position: usize, debit: Option<Debit>) -> Option<Lease> {
+        let route = self.routes.get(position)?;
+        Lease::take(LeaseWish {
+            cell: Arc::clone(&route.cell),
+            owner: route.handle.owner.clone(),
+            clock: Arc::clone(&self.context.ports.clock),
+            patience: self.patience,
+            sight: self.sight,
+            debit,
+        })
     }
 
-    fn next(&self, now: Moment) -> Plan {
-        if self.made >= self.settings.routing.max_attempts as usize {
-            return Plan::Exhausted;
+    /// Makes one call. `None`: it failed, and another target may do better.
+    async fn attempt<T, F>(&mut self, position: usize, mut lease: Lease, call: &mut F) -> Result<Option<Answered<T>>, GatewayError>
+    where
+        F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
+    {
+        let Some(route) = self.routes.get_mut(position) else { return Ok(None) };
+        route.tried = true;
+        self.made += 1;
+        self.log.begun(&route.target.region);
+        let Some(route) = self.routes.get(position) else { return Ok(None) };
+        let ended = tokio::select! {
+            biased;
+            ended = call(&route.target, &route.handle) => Some(ended),
+            // The call is dropped, and with it its connection.
+            () = self.silence(position, lease.began()) => None,
+        };
+        let failure = match ended {
+            Some(Ok(value)) => {
+                lease.answered();
+                self.settle_home(route);
+                return Ok(Some(Answered { value, lease, target: route.target.clone() }));
+            }
+            Some(Err(failure)) => {
+                if self.now() >= self.deadline && failure.cause == Cause::Timeout {
+                    // Our own deadline passed: whether that says anything of the target, its silence decides.
+                    return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });
+                }
+                lease.failed(&failure);
+                failure
+            }
+            None => lease.silent(),
+        };
+        drop(lease);
+        self.learn(position, failure)?;
+        Ok(None)
+    }
+
+    /// Ends when the target of a call has been silent for longer than its pace explains, and another one could be asked.
+    async fn silence(&self, position: usize, began: Moment) {
+        let Some(route) = self.routes.get(position) else { return std::future::pending().await };
+        loop {
+            let now = self.now();
+            let look = route.cell.pace_look_again(self.patience, began).max(now).after(LOOK_LATE);
+            tokio::time::sleep(look.since(now)).await;
+            let now = self.now();
+            if route.cell.is_silent(self.patience, began, now) {
+                if self.another_is_open(position, now) {
+                    return;
+                }
+                tokio::time::sleep(SILENCE_AGAIN).await;
+            }
         }
-        // Regions are few: this stays on the stack up to the number that any account has.
-        let mut candidates = [Candidate { gate: Gate::Closed, probing: false, tried: true }; MAX_REGIONS];
-        for (candidate, route) in candidates.iter_mut().zip(&self.routes) {
-            *candidate = route.cell.candidate(now, route.tried);
+    }
+
+    /// The conversation lives where it was answered.
+    fn settle_home(&self, route: &Route) {
+        if self.facts.prefix <= 0.0 {
+            return;
         }
-        let considered = candidates.get(..self.routes.len().min(MAX_REGIONS)).unwrap_or_default();
-        plan(self.settings.routing.strategy, considered, now)
+        let moved = self.context.board.shared().settle_home(self.facts.affinity, route.cell.id(), self.facts.cache, self.now());
+        if moved {
+            route.cell.meters().moved_here();
+        }
     }
 
     /// Remembers a failure; `Err` when no other target would do better.
@@ -173,94 +245,26 @@ impl<'a> Attempts<'a> {
                 route.tried = false;
             }
         }
-        let telling = self.last.as_ref().is_none_or(|last| rank(failure.cause) <= rank(last.cause));
+        let telling = self.last.as_ref().is_none_or(|last| refusal::rank(failure.cause) <= refusal::rank(last.cause));
         if telling {
             self.last = Some(failure);
         }
         Ok(())
     }
 
-    /// Waits for a closed target to open, at most `budget`. `None`: it would take too long.
-    async fn wait(&self, now: Moment, at: Moment, budget: Duration, changed: &mut watch::Receiver<u64>) -> Option<Duration> {
-        let wanted = at.since(now);
-        let allowed = budget.min(self.deadline.since(now));
-        if allowed.is_zero() || wanted > allowed {
-            return None;
-        }
-        // A probe that is out (wanted = 0) ends with a change of the board; a backoff ends by itself.
-        let pause = if wanted.is_zero() { allowed } else { wanted };
-        tokio::select! {
-            biased;
-            _ = changed.changed() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
-        Some(self.context.ports.clock.now().since(now).max(MIN_WAIT))
-    }
-
-    /// The error that tells the caller most, with our own view of when to come back.
-    fn give_up(&self, now: Moment) -> GatewayError {
-        let reopens = self
-            .routes
-            .iter()
-            .filter_map(|route| match route.cell.candidate(now, false).gate {
-                Gate::Open { until } => Some(until.since(now)),
-                Gate::Closed | Gate::HalfOpen => None,
-            })
-            .min();
-        let known = self.last.clone().or_else(|| {
-            let failures = self.routes.iter().filter_map(|route| route.cell.last_failure());
-            failures.min_by_key(|failure| rank(failure.cause)).map(|failure| failure.as_ref().clone())
-        });
-        match known {
-            Some(mut failure) => {
-                if self.last.is_none() {
-                    // Learned from another request: its id and upstream's words about it are not this caller's.
-                    failure.request_id = None;
-                    failure.message =
-                        format!("this model is held back in every region after failures of earlier calls ({})", failure.cause.as_str());
-                }
-                let ours = reopens.unwrap_or(MIN_RETRY_AFTER).max(MIN_RETRY_AFTER);
-                failure.retry_after = Some(failure.retry_after.map_or(ours, |theirs| theirs.max(ours)));
-                GatewayError::Upstream(failure)
-            }
-            None if now >= self.deadline => GatewayError::DeadlineExceeded { after: self.settings.timeouts.total },
-            None => GatewayError::Unavailable {
-                message: "no region can be called for this model at the moment".to_owned(),
-                retry_after: reopens.unwrap_or(MIN_RETRY_AFTER).max(MIN_RETRY_AFTER),
-            },
-        }
+    fn now(&self) -> Moment {
+        self.context.ports.clock.now()
     }
 }
-
-/// Most targets the planner looks at: AWS has fewer commercial regions with Bedrock.
-const MAX_REGIONS: usize = 40;
 
 /// Pause before the same targets are tried again: long enough for their breakers to have learned of the failures.
 const ROUND_PAUSE: Duration = Duration::from_millis(500);
 
-/// Never tell a client to come back at once.
-const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A look at the very moment would see a silence that is just as long as it may be.
+const LOOK_LATE: Duration = Duration::from_millis(1);
 
-/// What a wait costs at least, so that a flood of board changes cannot make it endless.
-const MIN_WAIT: Duration = Duration::from_millis(1);
-
-/// Which of several failures tells the caller most: those that pass by themselves come first.
-fn rank(cause: Cause) -> u8 {
-    match cause {
-        Cause::Throttled => 0,
-        Cause::QuotaExhausted => 1,
-        Cause::NotReady => 2,
-        Cause::Unavailable => 3,
-        Cause::Timeout => 4,
-        Cause::Connection => 5,
-        Cause::Malformed => 6,
-        Cause::BrokenStream => 7,
-        Cause::Credentials => 8,
-        Cause::AccessDenied => 9,
-        Cause::ModelMissing => 10,
-        Cause::BadRequest | Cause::ContextOverflow => 11,
-    }
-}
+/// Pause between two looks for another target when the only one is silent.
+const SILENCE_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use super::{ChatContext, prepare::Prepared};
 use crate::{
     ports::{Disclosure, ExplainedChange, ExplainedTarget, Explanation},
     settings::{AliasOptions, ChatPolicy},
+    targets::Sight,
 };
 
 /// Stands for a name that only the operator may see.
@@ -33,7 +34,7 @@ pub(super) fn explain(context: &ChatContext, prepared: &Prepared, disclosure: Di
         .map(|target| ExplainedTarget {
             region: target.region.clone(),
             request: format!("POST /model/{}/{verb}", shown_id(target, prepared.resolution.asked.as_str(), disclosure)),
-            health: match context.board.cell(model, &target.region).candidate(now, false).gate {
+            health: match context.board.cell(model, &target.region).gate(Sight::Health, now) {
                 Gate::Closed => "healthy",
                 Gate::Open { .. } => "closed to traffic",
                 Gate::HalfOpen => "half-open",

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod explain;
+mod facts;
 mod heavy;
 mod media;
 mod prepare;
@@ -36,7 +37,7 @@ use crate::{
     foundation::LedgerWriterMsg,
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
     settings::{LiveSettings, SettingsCell},
-    targets::{HealthBoard, RegionTargets},
+    targets::{HealthBoard, RegionTargets, WaitingRoomMsg},
 };
 
 /// Tells a media format from its first bytes, its content type and its file name.
@@ -54,6 +55,8 @@ pub struct ChatContext {
     pub board: Arc<HealthBoard>,
     /// How to reach regions.
     pub regions: RegionTargets,
+    /// With whom requests wait for room.
+    pub waiting: Slot<WaitingRoomMsg>,
     /// Usage.
     pub ledger: Slot<LedgerWriterMsg>,
     /// The way to callers' URLs.

@@ -9,6 +9,7 @@ use outcrop_domain::{
     error::GatewayError,
     estimate,
     model::{Resolution, ResolveError, Surface},
+    routing::strategy::Strategy,
 };
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
 use outcrop_translate::{
@@ -17,7 +18,9 @@ use outcrop_translate::{
 };
 
 use super::{
-    ChatContext, explain, heavy,
+    ChatContext, explain,
+    facts::{self, Hints, RouteFacts},
+    heavy,
     media::{self, Media},
     profile,
 };
@@ -40,6 +43,8 @@ pub(super) struct Prepared {
     pub(super) prompt_tokens: u64,
     /// The tier asked for.
     pub(super) tier: Option<ServiceTier>,
+    /// What routing must know.
+    pub(super) route: RouteFacts,
     pub(super) adjustments: Adjustments,
     /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
     pub(super) _held: Option<Box<dyn Any + Send + Sync>>,
@@ -80,7 +85,10 @@ pub(super) async fn prepare(
     let options = read_options(&settings.chat, alias, &job.overrides, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
-    let work = Translation { request, media, options, resolution, settings, asked, purpose, held };
+    let strategy = job.principal.strategy.or_else(|| alias.and_then(|alias| alias.strategy)).unwrap_or(settings.routing.strategy);
+    let session = job.overrides.session.take();
+    let hints = Hints { session, prompt_cache_key: request.prompt_cache_key.clone(), user: request.user.clone() };
+    let work = Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints };
     heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(work)).await?
 }
 
@@ -94,11 +102,13 @@ struct Translation {
     asked: String,
     purpose: Purpose,
     held: Option<Box<dyn Any + Send + Sync>>,
+    strategy: Strategy,
+    hints: Hints,
 }
 
 /// The pure part: client's body -> hub -> upstream's body.
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
-    let Translation { request, media, options, resolution, settings, asked, purpose, held } = work;
+    let Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
     let alias = resolution.alias.and_then(|_| policy.aliases.get(&asked.to_lowercase()));
     let mut read = openai_chat::read(request, &media.fetched, &options)?;
@@ -116,11 +126,12 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     adjustments.extend(resolution.notes.clone());
     adjustments.extend(body.adjustments.clone());
     let (prompt_tokens, tier) = (estimate::prompt_tokens(&read.request), read.request.service_tier);
+    let route = facts::facts(&read.request, &resolution.model, &hints, strategy, prompt_tokens);
     // Written: a prompt may be megabytes, and an answer may take minutes.
     read.request = ChatRequest::default();
     // Shared by all attempts without a copy.
     let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, adjustments, _held: held, client_mode })
+    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, route, adjustments, _held: held, client_mode })
 }
 
 /// Finds the model; an inference profile nobody has listed is looked up at its region.

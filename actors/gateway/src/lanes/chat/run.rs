@@ -9,7 +9,7 @@ use outcrop_translate::converse::{self, Mode};
 
 use super::{
     ChatContext,
-    attempt::Attempts,
+    attempt::{AttemptScope, Attempts},
     explain,
     prepare::{Prepared, Purpose, prepare},
     stream,
@@ -162,7 +162,15 @@ async fn one_whole(
     choice: u32,
     deadline: Moment,
 ) -> (u32, Result<WholeAnswer, GatewayError>) {
-    let mut attempts = Attempts::new(context, settings, &prepared.resolution, Answering::Whole, log, deadline);
+    let mut attempts = Attempts::new(AttemptScope {
+        context,
+        settings,
+        resolution: &prepared.resolution,
+        facts: prepared.route,
+        answering: Answering::Whole,
+        log,
+        deadline,
+    });
     let result = attempts
         .run(|target, handle| {
             let call = upstream_call(Mode::Whole, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
@@ -176,6 +184,8 @@ async fn one_whole(
         .await;
     let result = result.map(|answered| {
         let (response, request_id) = answered.value;
+        let mut lease = answered.lease;
+        lease.used(&response.usage, prepared.resolution.model.burndown);
         WholeAnswer { response, target: answered.target, request_id }
     });
     (choice, result)

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ChatContext,
-    attempt::Attempts,
+    attempt::{AttemptScope, Attempts},
     prepare::Prepared,
     run::{ChatReply, deliver, upstream_request_id},
     tally::{CallLog, Heard, Tally},
@@ -76,6 +76,10 @@ struct Choice {
     request_id: Option<String>,
     /// Upstream broke the answer.
     broke: bool,
+    /// Estimated input, should upstream not tell what the call used.
+    prompt_tokens: u64,
+    /// Quota tokens that an output token burns.
+    burn: u32,
 }
 
 /// Opens every choice, all at once. A target that fails before its first event is left for the next.
@@ -127,7 +131,15 @@ async fn open_one(
     number: u32,
     deadline: Moment,
 ) -> Result<Choice, GatewayError> {
-    let mut attempts = Attempts::new(context, settings, &prepared.resolution, Answering::Streamed, log, deadline);
+    let mut attempts = Attempts::new(AttemptScope {
+        context,
+        settings,
+        resolution: &prepared.resolution,
+        facts: prepared.route,
+        answering: Answering::Streamed,
+        log,
+        deadline,
+    });
     let opened = attempts
         .run(|target, handle| {
             let call = upstream_call(Mode::Stream, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
@@ -153,6 +165,8 @@ async fn open_one(
             heard: Arc::default(),
             request_id,
             broke: false,
+            prompt_tokens: prepared.prompt_tokens,
+            burn: prepared.resolution.model.burndown,
         }
     })
 }
@@ -206,6 +220,10 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
         Err(Ended::ClientGone) => JobOutcome::Cancelled,
         Err(Ended::Broken(_)) => JobOutcome::Failed,
     };
+    for choice in &mut streaming.opened.choices {
+        let usage = choice.heard.usage(choice.prompt_tokens);
+        choice.lease.used(&usage, choice.burn);
+    }
     if let Err(Ended::Broken(GatewayError::Upstream(failure))) = &ended {
         // A target that begins answers and breaks them is not well either.
         for choice in streaming.opened.choices.iter_mut().filter(|choice| choice.broke) {

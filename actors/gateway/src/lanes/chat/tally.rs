@@ -44,6 +44,14 @@ impl Heard {
         }
     }
 
+    /// What the call has used: as told, else estimated by the prompt and what came.
+    pub(super) fn usage(&self, prompt_tokens: u64) -> Usage {
+        match self.told.get() {
+            Some((usage, _)) => *usage,
+            None => estimate::usage(prompt_tokens, self.produced.load(Ordering::Relaxed)),
+        }
+    }
+
     /// So much has come by now.
     pub(super) fn produced(&self, bytes: u64) {
         self.produced.store(bytes, Ordering::Relaxed);

@@ -14,6 +14,7 @@ use outcrop_domain::{
     clock::{Blocking, Clock, Entropy, Ports},
     ids::{ModelId, Region},
     model::{BUILTIN, Catalogue, CataloguePolicy, ModelBook, OfferedModel, RegionOffer},
+    routing::{Gate, reserve::Reservation, silence::PromptSize, strategy::Strategy, view::CacheLife},
 };
 use outcrop_supervision::Slot;
 use outcrop_upstream::{
@@ -26,7 +27,7 @@ use ractor::Actor as _;
 use super::*;
 use crate::{
     settings::{ChatPolicy, RoutingPolicy, Timeouts},
-    targets::{HealthBoard, RegionTargets, Target as TargetActor, TargetArgs, TargetMsg},
+    targets::{HealthBoard, RegionTargets, RoutingMemory, Target as TargetActor, TargetArgs, TargetMsg},
 };
 
 const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -97,10 +98,16 @@ impl World {
             timeouts: Timeouts::default(),
             fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
         });
-        let board = Arc::new(HealthBoard::default());
         let owner = Slot::new("target-us-east-1");
         let cell = Arc::new(ArcSwap::new(Arc::clone(&settings)));
-        let args = TargetArgs { region: REGION.into(), board: Arc::clone(&board), settings: Arc::clone(&cell), ports: ports.clone() };
+        let board = Arc::new(HealthBoard::new(Arc::clone(&cell), Arc::clone(&ports.clock), RoutingMemory::default()));
+        let args = TargetArgs {
+            region: REGION.into(),
+            board: Arc::clone(&board),
+            settings: Arc::clone(&cell),
+            waiting: Slot::new("waiting-room"),
+            ports: ports.clone(),
+        };
         let (actor, _join) = TargetActor::spawn(None, TargetActor, args).await.unwrap();
         owner.fill(actor);
         let catalogue = catalogue();
@@ -112,6 +119,7 @@ impl World {
             profiles: Slot::new("profile-finder"),
             board,
             regions: RegionTargets(HashMap::from([(REGION.into(), handle)])),
+            waiting: Slot::new("waiting-room"),
             ledger: Slot::new("ledger-writer"),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff: |_, _, _| None,
@@ -122,7 +130,33 @@ impl World {
 
     fn attempts(&self) -> Attempts<'_> {
         let deadline = self.context.ports.clock.now().after(Duration::from_secs(3_600));
-        Attempts::new(&self.context, &self.settings, &self.resolution, Answering::Streamed, Arc::default(), deadline)
+        Attempts::new(AttemptScope {
+            context: &self.context,
+            settings: &self.settings,
+            resolution: &self.resolution,
+            facts: RouteFacts {
+                strategy: Strategy::Ordered,
+                reservation: Reservation { input_estimate: 10, max_tokens: 100 },
+                prefix: 0.0,
+                affinity: 0,
+                cache: CacheLife::Short,
+                size: PromptSize::Small,
+            },
+            answering: Answering::Streamed,
+            log: Arc::default(),
+            deadline,
+        })
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        Lease::take(LeaseWish {
+            cell: self.cell(),
+            owner: self.owner.clone(),
+            clock: Arc::clone(&self.context.ports.clock),
+            patience: Patience { answering: Answering::Streamed, size: PromptSize::Small, at_most: Duration::from_secs(60) },
+            sight: Sight::Health,
+            debit: None,
+        })
     }
 
     fn cell(&self) -> Arc<TargetCell> {
@@ -136,9 +170,7 @@ impl World {
 
     /// Makes the target half-open.
     async fn half_open(&self) {
-        let clock = Arc::clone(&self.context.ports.clock);
-        let patience = Patience { answering: Answering::Streamed, at_most: Duration::from_secs(60) };
-        let mut lease = Lease::take(self.cell(), self.owner.clone(), clock, patience).unwrap();
+        let mut lease = self.lease().unwrap();
         lease.failed(&failure(Cause::Unavailable));
         drop(lease);
         self.learned().await;
@@ -148,8 +180,8 @@ impl World {
     }
 
     fn gate(&self) -> (Gate, bool) {
-        let candidate = self.cell().candidate(self.context.ports.clock.now(), false);
-        (candidate.gate, candidate.probing)
+        let view = self.cell().view(Sight::Health, false, PromptSize::Small, self.context.ports.clock.now());
+        (view.gate, view.probing)
     }
 }
 
@@ -238,9 +270,7 @@ async fn a_probe_whose_report_nobody_reads_is_given_back() {
     world.half_open().await;
     // Its mailbox is closed from now on, and no supervisor starts another.
     world.owner.get().unwrap().stop_and_wait(None, None).await.unwrap();
-    let clock = Arc::clone(&world.context.ports.clock);
-    let patience = Patience { answering: Answering::Streamed, at_most: Duration::from_secs(60) };
-    let mut lease = Lease::take(world.cell(), world.owner.clone(), clock, patience).unwrap();
+    let mut lease = world.lease().unwrap();
     assert_eq!(world.gate(), (Gate::HalfOpen, true));
     lease.answered();
     assert_eq!(world.gate(), (Gate::HalfOpen, false), "though the lease lives as long as the stream does");
@@ -250,16 +280,14 @@ async fn a_probe_whose_report_nobody_reads_is_given_back() {
 async fn a_claim_from_before_a_restart_does_not_free_the_probe_of_another() {
     let world = World::new().await;
     world.half_open().await;
-    let take = || {
-        let patience = Patience { answering: Answering::Streamed, at_most: Duration::from_secs(60) };
-        Lease::take(world.cell(), world.owner.clone(), Arc::clone(&world.context.ports.clock), patience)
-    };
+    let take = || world.lease();
     let old = take().unwrap();
     assert!(take().is_none(), "one probe at a time");
     let args = TargetArgs {
         region: REGION.into(),
         board: Arc::clone(&world.context.board),
         settings: Arc::clone(&world.context.settings),
+        waiting: Slot::new("waiting-room"),
         ports: world.context.ports.clone(),
     };
     let (_next, _join) = TargetActor::spawn(None, TargetActor, args).await.unwrap();

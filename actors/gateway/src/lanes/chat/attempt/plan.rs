@@ -1,0 +1,206 @@
+//! What to do next: the planner's decision, and what the gateway makes of it.
+
+use std::sync::Arc;
+
+use outcrop_domain::{
+    clock::Moment,
+    error::Cause,
+    routing::{
+        probe::{Probe, ProbeView, Urgency, probe},
+        strategy::{Strategy, limited, plan},
+        view::{Decision, Home, MAX_TARGETS, Resource, RouteRequest, TargetSet},
+    },
+};
+
+use super::{Attempts, ROUND_PAUSE};
+use crate::targets::{Debit, QuotaTold, Sight, TargetMsg};
+
+/// What to do next.
+pub(super) enum Step {
+    /// Call this route. What it takes of the target's quotas is reserved, where quotas are kept.
+    Call { position: usize, debit: Option<Debit> },
+    /// Every route is closed to traffic; the first of them opens then.
+    WaitUntil(Moment),
+    /// No target has room: stand in line.
+    Queue,
+    /// All were tried, and what failed may pass by itself: once more from the start.
+    GoRound,
+    /// It is larger than every bucket: waiting is in vain.
+    Refuse,
+    /// Nothing is left to try.
+    GiveUp,
+}
+
+impl Attempts<'_> {
+    pub(super) fn next(&mut self, now: Moment) -> Step {
+        if let Some(until) = self.waits.paused(now) {
+            return Step::WaitUntil(until);
+        }
+        if self.made >= self.settings.routing.max_attempts as usize {
+            return Step::GiveUp;
+        }
+        // The first call and the first move to another target are the request's own: what made it move closes the target
+        // or empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the
+        // whole process, or wait until it can pay.
+        if self.made > 1 && !self.context.board.shared().retry(now) {
+            return Step::WaitUntil(now.after(BUDGET_PAUSE));
+        }
+        if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && !self.waits.is_over(now) {
+            return Step::Queue;
+        }
+        let request = self.request(now);
+        let home = self.home(now);
+        // A plan loses its room to others at most once per target; then the line decides.
+        for _ in 0..=self.routes.len() {
+            self.look(now);
+            match plan(self.facts.strategy, &request, &self.views, home, now) {
+                Decision::Send(position) => match self.reserve(position) {
+                    Ok(debit) => {
+                        self.book_move(position, home, now);
+                        return Step::Call { position, debit };
+                    }
+                    Err(_no_room) => continue,
+                },
+                decision @ Decision::Full { .. } => {
+                    self.press(&decision, &request, now);
+                    let in_vain = decision == Decision::Full { eta: None } && !self.may_fit_later();
+                    return self.probe(&request, home, now).unwrap_or(if in_vain { Step::Refuse } else { Step::Queue });
+                }
+                decision @ Decision::Wait { .. } => {
+                    self.press(&decision, &request, now);
+                    return Step::Queue;
+                }
+                Decision::None { reopens } => return self.closed(reopens, now),
+            }
+        }
+        Step::Queue
+    }
+
+    /// The request as planners see it: its targets are positions in the routes.
+    pub(super) fn request(&self, now: Moment) -> RouteRequest {
+        let mut tried = TargetSet::EMPTY;
+        for (position, _) in self.routes.iter().enumerate().filter(|(_, route)| route.tried) {
+            tried.insert(position);
+        }
+        RouteRequest {
+            demand: self.demand,
+            prefix: self.facts.prefix,
+            affinity: self.facts.affinity,
+            cache: self.facts.cache,
+            arrived: self.waits.began(),
+            deadline: self.waits.deadline(),
+            spill: self.pool.may_spill(now),
+            allowed: TargetSet::ALL,
+            tried,
+            draw: self.draw,
+            turn: self.turn,
+        }
+    }
+
+    pub(super) fn home(&self, now: Moment) -> Option<Home> {
+        if self.facts.prefix <= 0.0 || self.facts.strategy != Strategy::Adaptive {
+            return None;
+        }
+        self.context.board.shared().home(self.facts.affinity, now)
+    }
+
+    /// Copies what planners see.
+    pub(super) fn look(&mut self, now: Moment) {
+        let shared = self.context.board.shared();
+        self.views.clear();
+        let seen = self.routes.iter().take(MAX_TARGETS);
+        self.views.extend(seen.map(|route| route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now)));
+    }
+
+    /// Another route than this one may be called now, as far as health goes.
+    pub(super) fn another_is_open(&self, position: usize, now: Moment) -> bool {
+        let shared = self.context.board.shared();
+        let others = self.routes.iter().enumerate().filter(|(other, route)| *other != position && !route.tried);
+        self.facts.strategy != Strategy::Disabled
+            && others
+                .map(|(_, route)| route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now))
+                .any(|view| view.open())
+    }
+
+    /// Reserves what the call takes of the target's quotas. Nobody keeps quotas while no strategy of the settings sees them.
+    fn reserve(&self, position: usize) -> Result<Option<Debit>, outcrop_domain::routing::cell::NoRoom> {
+        let Some(route) = self.routes.get(position) else { return Ok(None) };
+        let (clock, input) = (&self.context.ports.clock, self.facts.reservation.input_estimate);
+        match self.sight {
+            Sight::Quotas => Debit::take(&route.cell, clock, self.demand, input).map(Some),
+            Sight::Health if self.settings.routing.keeps_quotas() => Ok(Some(Debit::force(&route.cell, clock, self.demand, input))),
+            Sight::Health => Ok(None),
+        }
+    }
+
+    /// A conversation that leaves a warm home where it might have stayed burns its prefix: that has a budget.
+    pub(super) fn book_move(&self, position: usize, home: Option<Home>, now: Moment) {
+        let (Some(home), Some(route)) = (home.filter(|home| home.warm(now)), self.routes.get(position)) else { return };
+        let stays_open = |(view, route): (&outcrop_domain::routing::view::TargetView, &super::Route)| {
+            view.id == home.target && view.open() && !route.tried
+        };
+        if route.cell.id() != home.target && self.views.iter().zip(&self.routes).any(stays_open) {
+            self.pool.spilled(self.facts.prefix, now);
+        }
+    }
+
+    /// The probe of the quotas that is due now, if this request may still send one.
+    fn probe(&mut self, request: &RouteRequest, home: Option<Home>, now: Moment) -> Option<Step> {
+        if self.probed {
+            return None;
+        }
+        let urgency = if now >= request.deadline { Urgency::Deadline } else { Urgency::Arrival };
+        let probes: Vec<ProbeView> = self.routes.iter().map(|route| route.cell.probe_view()).collect();
+        let chosen = probe(request, &self.views, &probes, home, urgency, now)?;
+        let (Probe::Dip(position) | Probe::Test(position)) = chosen;
+        let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
+        let claimed = matches!(chosen, Probe::Dip(_)) || route.cell.claim_quota_probe(seen, now);
+        if !claimed || !self.context.board.shared().retry(now) {
+            return None;
+        }
+        self.probed = true;
+        let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.reservation.input_estimate);
+        Some(Step::Call { position, debit: Some(debit) })
+    }
+
+    /// Could a target that is closed now hold the request?
+    fn may_fit_later(&self) -> bool {
+        self.views.iter().any(|view| !view.open() && view.holds(&self.demand))
+    }
+
+    /// Tells owners at whose limits this request stands.
+    fn press(&self, decision: &Decision, request: &RouteRequest, now: Moment) {
+        for (set, resource) in limited(decision, request, &self.views).into_iter().zip(Resource::ALL) {
+            for (_, route) in self.routes.iter().enumerate().filter(|(position, _)| set.contains(*position)) {
+                if route.cell.claim_pressure(resource, now) {
+                    let told = TargetMsg::QuotaTold(QuotaTold::limited(&Arc::clone(&route.cell), resource));
+                    if route.handle.owner.cast(told).is_err() {
+                        tracing::debug!(region = %route.target.region, "the target's actor is restarting and does not learn of the demand");
+                    }
+                }
+            }
+        }
+    }
+
+    /// No route may be called.
+    fn closed(&self, reopens: Option<Moment>, now: Moment) -> Step {
+        match (reopens, self.sight) {
+            (Some(_), Sight::Quotas) => Step::Queue,
+            (Some(at), Sight::Health) => Step::WaitUntil(at),
+            (None, _) if self.may_go_round(now) => Step::GoRound,
+            (None, _) => Step::GiveUp,
+        }
+    }
+
+    /// After every target failed: is it worth waiting for one of them, within the budgets?
+    fn may_go_round(&self, now: Moment) -> bool {
+        let passes_by_itself = self
+            .last
+            .as_ref()
+            .is_some_and(|failure| matches!(failure.cause, Cause::Throttled | Cause::NotReady | Cause::Unavailable | Cause::Connection));
+        passes_by_itself && self.waits.left(now) >= ROUND_PAUSE
+    }
+}
+
+/// Pause of a request whose next try the process's budget cannot pay: it earns a token a second, and a tenth per request.
+const BUDGET_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);

@@ -1,0 +1,153 @@
+//! Waiting: for a closed target to open, or in line for room.
+
+use std::{sync::Arc, time::Duration};
+
+use outcrop_domain::{
+    clock::Moment,
+    error::GatewayError,
+    routing::view::{RouteRequest, TargetSet},
+};
+use outcrop_supervision::{CallError, Refusal, Reply};
+use tokio::sync::watch;
+
+use super::Attempts;
+use crate::targets::{Debit, Place, WaitingRoomMsg, Wish, Woken};
+
+/// How long a request may wait, and what it has of it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    began: Moment,
+    /// Until when it may wait for room.
+    deadline: Moment,
+    /// Left of the budget for closed targets.
+    left: Duration,
+    /// No call before this: the pause between two rounds over the same targets.
+    not_before: Moment,
+    /// Its place in line, once it had one.
+    place: Option<Place>,
+    /// The line has told it that its time is over.
+    over: bool,
+}
+
+impl Waits {
+    pub(super) fn new(now: Moment, deadline: Moment, max_wait: Duration) -> Self {
+        let until = now.after(max_wait).min(deadline);
+        Self { began: now, deadline: until, left: max_wait, not_before: Moment::default(), place: None, over: false }
+    }
+
+    pub(super) fn began(&self) -> Moment {
+        self.began
+    }
+
+    pub(super) fn deadline(&self) -> Moment {
+        self.deadline
+    }
+
+    /// May it wait no longer?
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        self.over || now >= self.deadline
+    }
+
+    /// What is left of the wait, however it is spent.
+    pub(super) fn left(&self, now: Moment) -> Duration {
+        self.left.min(self.deadline.since(now))
+    }
+
+    pub(super) fn pause_until(&mut self, at: Moment) {
+        self.not_before = at;
+    }
+
+    pub(super) fn paused(&self, now: Moment) -> Option<Moment> {
+        (now < self.not_before).then_some(self.not_before)
+    }
+}
+
+impl Attempts<'_> {
+    /// Waits for a closed target to open. False: it would take too long.
+    pub(super) async fn wait(&mut self, now: Moment, at: Moment, changed: &mut watch::Receiver<u64>) -> bool {
+        let wanted = at.since(now);
+        let allowed = self.waits.left.min(self.deadline.since(now));
+        if allowed.is_zero() || wanted > allowed {
+            return false;
+        }
+        // A probe that is out (wanted = 0) ends with a change of the board; a backoff ends by itself.
+        let pause = if wanted.is_zero() { allowed } else { wanted };
+        tokio::select! {
+            biased;
+            _ = changed.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        self.waits.left = self.waits.left.saturating_sub(self.now().since(now).max(MIN_WAIT));
+        true
+    }
+
+    /// Stands in line until a target has room. `None`: plan again.
+    ///
+    /// # Errors
+    /// When it may wait no longer and nothing fits.
+    pub(super) async fn queue(&mut self) -> Result<Option<(usize, Debit)>, GatewayError> {
+        let now = self.now();
+        if self.waits.is_over(now) {
+            return Err(self.no_room(now));
+        }
+        let (reply, answer) = Reply::channel();
+        let wish = Wish {
+            pool: Arc::clone(&self.pool),
+            request: self.in_places(self.request(now)),
+            input_estimate: self.facts.reservation.input_estimate,
+            place: self.waits.place,
+            reply,
+        };
+        let joined = self.context.waiting.cast(WaitingRoomMsg::Wait(Box::new(wish))).is_ok();
+        // Longer than the line keeps anybody: a line that never answers is one that died.
+        let patience = self.waits.deadline.since(now).saturating_add(LINE_GRACE);
+        let woken = if joined { answer.within(patience).await } else { Err(CallError::WorkerLost) };
+        let ended = self.now();
+        metrics::histogram!("outcrop_routing_wait_seconds", "model" => self.pool.model().to_string())
+            .record(ended.since(now).as_secs_f64());
+        match woken {
+            Ok(Woken::Send { target, debit, place }) => {
+                self.waits.place = Some(place);
+                let position = self.routes.iter().position(|route| route.place == target);
+                if let Some(position) = position {
+                    self.look(ended);
+                    self.book_move(position, self.home(ended), ended);
+                }
+                Ok(position.map(|position| (position, debit)))
+            }
+            Ok(Woken::Overdue) => {
+                // One more plan, which may spill or probe; then it is over.
+                self.waits.over = true;
+                self.waits.deadline = self.waits.deadline.min(ended);
+                Ok(None)
+            }
+            Err(CallError::Refused(Refusal::QueueFull)) => Err(self.line_full()),
+            // The waiting room died or is dying. Whoever can, waits with the next one.
+            Err(_) => {
+                self.waits.pause_until(ended.after(LINE_BACK));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The request with places in the pool for positions in the routes.
+    fn in_places(&self, request: RouteRequest) -> RouteRequest {
+        let (mut allowed, mut tried) = (TargetSet::EMPTY, TargetSet::EMPTY);
+        for route in &self.routes {
+            allowed.insert(route.place);
+            if route.tried {
+                tried.insert(route.place);
+            }
+        }
+        RouteRequest { allowed, tried, ..request }
+    }
+}
+
+/// What a wait costs at least, so that a flood of board changes cannot make it endless.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+
+/// A supervisor has started the next waiting room by then.
+const LINE_BACK: Duration = Duration::from_millis(100);
+
+/// The line tells at the deadline, or shortly after.
+const LINE_GRACE: Duration = Duration::from_secs(2);

@@ -1,0 +1,113 @@
+//! What routing must know of a request.
+
+use outcrop_domain::{
+    chat::{CacheTtl, ChatRequest, Content, Role, SystemBlock, Tool},
+    estimate,
+    ids::ModelId,
+    model::ModelSpec,
+    routing::{
+        affinity::{ConversationHints, affinity_key},
+        reserve::Reservation,
+        silence::PromptSize,
+        strategy::Strategy,
+        view::CacheLife,
+    },
+};
+
+/// What routing must know of a request, told once for all its attempts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RouteFacts {
+    /// How targets are chosen.
+    pub(super) strategy: Strategy,
+    /// What a call holds of the token quota.
+    pub(super) reservation: Reservation,
+    /// Tokens of the prefix that a prompt cache keeps; 0 = none.
+    pub(super) prefix: f64,
+    /// Its conversation.
+    pub(super) affinity: u64,
+    /// How long the cache lives.
+    pub(super) cache: CacheLife,
+    /// Input that is read anew, as far as can be told: long prompts begin later.
+    pub(super) size: PromptSize,
+}
+
+/// What the client says of the conversation.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hints {
+    pub(super) session: Option<String>,
+    pub(super) prompt_cache_key: Option<String>,
+    pub(super) user: Option<String>,
+}
+
+/// Output that a call is taken to produce at most when neither request nor model says so.
+const UNTOLD_MAX_TOKENS: u64 = 4_096;
+
+/// Reads them from a request that is ready to be written.
+pub(super) fn facts(request: &ChatRequest, spec: &ModelSpec, hints: &Hints, strategy: Strategy, prompt_tokens: u64) -> RouteFacts {
+    let caches = spec.chat.as_ref().is_some_and(|chat| chat.cache.is_some());
+    let marked = if caches { marks(request) } else { None };
+    let told = request.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
+    RouteFacts {
+        strategy,
+        reservation: Reservation { input_estimate: prompt_tokens, max_tokens: told.unwrap_or(UNTOLD_MAX_TOKENS) },
+        prefix: marked.map_or(0.0, |_| prefix_tokens(request, prompt_tokens)),
+        affinity: conversation(request, &spec.id, hints),
+        cache: marked.unwrap_or_default(),
+        size: PromptSize::of(prompt_tokens),
+    }
+}
+
+/// The longest life of the cache marks of a request; `None` without any.
+fn marks(request: &ChatRequest) -> Option<CacheLife> {
+    let policy = &request.cache;
+    let ours = (policy.system || policy.tools || policy.messages).then_some(life(policy.ttl));
+    let system = request.system.iter().filter_map(|block| match block {
+        SystemBlock::CachePoint(mark) => Some(life(mark.ttl)),
+        _ => None,
+    });
+    let tools = request.tools.iter().filter_map(|tool| match tool {
+        Tool::CachePoint(mark) => Some(life(mark.ttl)),
+        _ => None,
+    });
+    let turns = request.messages.iter().flat_map(|message| &message.content).filter_map(|content| match content {
+        Content::CachePoint(mark) => Some(life(mark.ttl)),
+        _ => None,
+    });
+    ours.into_iter().chain(system).chain(tools).chain(turns).max_by_key(|life| life.duration())
+}
+
+fn life(ttl: Option<CacheTtl>) -> CacheLife {
+    match ttl {
+        Some(CacheTtl::OneHour) => CacheLife::Long,
+        Some(CacheTtl::FiveMinutes) | None => CacheLife::Short,
+    }
+}
+
+/// All but the last turn: what a cache can know of a conversation before it goes on.
+fn prefix_tokens(request: &ChatRequest, prompt_tokens: u64) -> f64 {
+    let last = request.messages.last().map_or(0, |message| estimate::answer_tokens(&message.content));
+    f64::from(u32::try_from(prompt_tokens.saturating_sub(last)).unwrap_or(u32::MAX))
+}
+
+/// Its conversation: what the client calls it, else what stays the same in every turn of it.
+fn conversation(request: &ChatRequest, model: &ModelId, hints: &Hints) -> u64 {
+    let named = ConversationHints {
+        session: hints.session.as_deref(),
+        prompt_cache_key: hints.prompt_cache_key.as_deref(),
+        user: hints.user.as_deref(),
+    };
+    let tools = request.tools.iter().filter_map(|tool| match tool {
+        Tool::Function { name, schema, .. } => Some([name.as_bytes(), schema.get().as_bytes()]),
+        Tool::System(_) | Tool::CachePoint(_) => None,
+    });
+    let system = request.system.iter().filter_map(|block| match block {
+        SystemBlock::Text(text) | SystemBlock::Guarded { text, .. } => Some(text.as_bytes()),
+        SystemBlock::CachePoint(_) => None,
+    });
+    let first = request.messages.iter().find(|message| message.role == Role::User);
+    let words = first.into_iter().flat_map(|message| &message.content).filter_map(|content| match content {
+        Content::Text(text) => Some(text.as_bytes()),
+        _ => None,
+    });
+    affinity_key(&[model.as_str()], &named, tools.flatten().chain(system).chain(words))
+}

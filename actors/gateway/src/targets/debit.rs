@@ -1,0 +1,106 @@
+//! What a call holds of its target's quotas.
+
+use std::sync::Arc;
+
+use outcrop_domain::{
+    clock::Clock,
+    routing::{cell::NoRoom, quota::Sent, view::Demand},
+};
+
+use super::TargetCell;
+
+/// A reservation at a target, from before the call until the target's owner has learned how it ended.
+///
+/// It travels with the call and then with the report of its end. Whoever drops it without having closed it (a killed job, a
+/// message that nobody reads, an owner that dies over it) settles it by the estimate of its input, which AWS counts also
+/// for answers that nobody waits for.
+#[derive(Debug)]
+pub struct Debit {
+    cell: Arc<TargetCell>,
+    clock: Arc<dyn Clock>,
+    demand: Demand,
+    input_estimate: u64,
+    sent: Sent,
+    open: bool,
+}
+
+impl Debit {
+    /// Reserves `demand` if there is room for it beside what is held for the oldest waiter.
+    ///
+    /// # Errors
+    /// [`NoRoom`] when somebody else took it since the plan.
+    pub fn take(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64) -> Result<Self, NoRoom> {
+        Self::take_beside(cell, clock, demand, input_estimate, cell.held())
+    }
+
+    /// As [`Debit::take`], beside so many tokens that are held.
+    pub(super) fn take_beside(
+        cell: &Arc<TargetCell>,
+        clock: &Arc<dyn Clock>,
+        demand: Demand,
+        input_estimate: u64,
+        held: f64,
+    ) -> Result<Self, NoRoom> {
+        let sent = cell.quota.debit(&demand, held, clock.now())?;
+        Ok(Self::new(cell, clock, demand, input_estimate, sent))
+    }
+
+    /// Reserves `demand` whatever is there: a probe, the head of the queue, or a strategy that looks at no quota.
+    #[must_use]
+    pub fn force(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64) -> Self {
+        let sent = cell.quota.debit_probe(&demand, clock.now());
+        Self::new(cell, clock, demand, input_estimate, sent)
+    }
+
+    fn new(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64, sent: Sent) -> Self {
+        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, input_estimate, sent, open: true }
+    }
+
+    /// Was it sent although the shadow had no room?
+    #[must_use]
+    pub fn probed(&self) -> bool {
+        self.sent.probed()
+    }
+
+    /// With the estimate that its size came of.
+    pub(super) fn estimated(mut self, input_estimate: u64) -> Self {
+        self.input_estimate = input_estimate;
+        self
+    }
+
+    /// What is reserved.
+    #[must_use]
+    pub fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// The target.
+    pub(super) fn cell(&self) -> &Arc<TargetCell> {
+        &self.cell
+    }
+
+    /// How the target stood when it was taken.
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    /// The estimate that its size came of.
+    pub(super) fn input_estimate(&self) -> u64 {
+        self.input_estimate
+    }
+
+    /// The owner takes over: nothing happens on drop.
+    pub(super) fn close(mut self) -> (Demand, Sent) {
+        self.open = false;
+        (self.demand, self.sent)
+    }
+}
+
+impl Drop for Debit {
+    fn drop(&mut self) {
+        if self.open {
+            let used = f64::from(u32::try_from(self.input_estimate).unwrap_or(u32::MAX));
+            self.cell.quota.settle(&self.demand, used.min(self.demand.tokens()), self.clock.now());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What a run knows of its targets and the next one should: quotas, and which targets were out of order.
+//!
+//! Kept as JSON, so that an operator can read it: `{"version": 1, "written": unix seconds, "targets": [...]}`.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use outcrop_domain::{
+    clock::Moment,
+    error::Cause,
+    ids::{ModelId, Region},
+    routing::{Breaker, quota::QuotaSnapshot},
+};
+use serde::{Deserialize, Serialize};
+
+/// Of the format. Another version is as good as no memory.
+const VERSION: u32 = 1;
+
+/// A memory older than this says nothing any more.
+const WORTHLESS: Duration = Duration::from_secs(24 * 3600);
+
+/// What the last run knew.
+#[derive(Debug, Clone, Default)]
+pub struct RoutingMemory {
+    targets: HashMap<(ModelId, Region), RememberedTarget>,
+    age: Duration,
+}
+
+/// One target as the last run knew it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RememberedTarget {
+    /// Its quotas.
+    pub quota: QuotaSnapshot,
+    /// What had tripped it, if it was not closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tripped: Option<Cause>,
+}
+
+impl RememberedTarget {
+    /// A target that was out of order begins half-open: one call finds out, nobody else waits for it.
+    pub(super) fn breaker(&self, now: Moment) -> Breaker {
+        self.tripped.map_or_else(Breaker::default, |cause| Breaker::half_open(cause, now))
+    }
+
+    /// Is there anything in it that a new process does not know?
+    fn tells_something(&self) -> bool {
+        self.tripped.is_some() || self.quota.shadows.iter().any(|shadow| shadow.known)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Written {
+    version: u32,
+    written: u64,
+    targets: Vec<WrittenTarget>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WrittenTarget {
+    model: ModelId,
+    region: Region,
+    #[serde(flatten)]
+    target: RememberedTarget,
+}
+
+/// Why a memory is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It is not what this program writes.
+    #[error("it is not a routing memory: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Another version of this program wrote it.
+    #[error("it has version {found}, this program reads {VERSION}")]
+    Version {
+        /// Of the file.
+        found: u32,
+    },
+    /// It says nothing any more.
+    #[error("it is {} hours old", age.as_secs() / 3600)]
+    Old {
+        /// Of the file.
+        age: Duration,
+    },
+}
+
+impl RoutingMemory {
+    /// Reads what [`write`] wrote.
+    ///
+    /// # Errors
+    /// Why it is of no use: start without.
+    pub fn read(bytes: &[u8], wall: SystemTime) -> Result<Self, Unusable> {
+        let written: Written = serde_json::from_slice(bytes)?;
+        if written.version != VERSION {
+            return Err(Unusable::Version { found: written.version });
+        }
+        let age = Duration::from_secs(unix_seconds(wall).saturating_sub(written.written));
+        if age > WORTHLESS {
+            return Err(Unusable::Old { age });
+        }
+        let targets = written.targets.into_iter().map(|entry| ((entry.model, entry.region), entry.target)).collect();
+        Ok(Self { targets, age })
+    }
+
+    /// Targets in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Nothing in it?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    pub(super) fn of(&self, model: &ModelId, region: &Region) -> Option<&RememberedTarget> {
+        self.targets.get(&(model.clone(), region.clone()))
+    }
+
+    /// How old it was when it was read.
+    pub(super) fn age(&self) -> Duration {
+        self.age
+    }
+}
+
+/// Writes what is worth keeping. `None` when nothing is.
+#[must_use]
+pub fn write(targets: impl IntoIterator<Item = (ModelId, Region, RememberedTarget)>, wall: SystemTime) -> Option<Vec<u8>> {
+    let told = targets.into_iter().filter(|(_, _, target)| target.tells_something());
+    let mut targets: Vec<_> = told.map(|(model, region, target)| WrittenTarget { model, region, target }).collect();
+    if targets.is_empty() {
+        return None;
+    }
+    targets.sort_by(|a, b| (&a.model, &a.region).cmp(&(&b.model, &b.region)));
+    // Numbers and names only: nothing in it can fail to be written.
+    serde_json::to_vec(&Written { version: VERSION, written: unix_seconds(wall), targets }).ok()
+}
+
+fn unix_seconds(wall: SystemTime) -> u64 {
+    wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use outcrop_domain::routing::{
+        Gate,
+        quota::{Priors, TargetQuota},
+    };
+
+    use super::*;
+
+    fn at(hours: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(hours * 3600)
+    }
+
+    fn learned() -> RememberedTarget {
+        let priors = Priors { tokens_per_minute: Some(60_000.0), ..Priors::default() };
+        let quota = TargetQuota::new(&priors, None, Moment::default(), Duration::from_secs(60));
+        RememberedTarget { quota: quota.snapshot(), tripped: Some(Cause::Connection) }
+    }
+
+    fn unknown() -> RememberedTarget {
+        let quota = TargetQuota::new(&Priors::default(), None, Moment::default(), Duration::from_secs(60));
+        RememberedTarget { quota: quota.snapshot(), tripped: None }
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let (model, region) = (ModelId::from("a.model"), Region::from("us-east-1"));
+        let other = (ModelId::from("b.model"), region.clone(), unknown());
+        let bytes = write([other, (model.clone(), region.clone(), learned())], at(5)).unwrap();
+        let memory = RoutingMemory::read(&bytes, at(6)).unwrap();
+        assert_eq!((memory.len(), memory.age()), (1, Duration::from_secs(3600)), "a target of which nothing is known is left out");
+        let target = memory.of(&model, &region).unwrap();
+        // The last digit of a rate may differ.
+        let [_, tokens] = target.quota.shadows;
+        assert_eq!((tokens.known, tokens.rate.round(), target.tripped), (true, 1_000.0, Some(Cause::Connection)));
+        assert_eq!(target.breaker(Moment::default()).gate(Moment::default()), Gate::HalfOpen);
+    }
+
+    #[test]
+    fn nothing_known_is_nothing_written() {
+        assert_eq!(write([(ModelId::from("a"), Region::from("r"), unknown())], at(1)), None);
+    }
+
+    #[test]
+    fn what_is_old_foreign_or_broken_is_not_used() {
+        let bytes = write([(ModelId::from("a"), Region::from("r"), learned())], at(5)).unwrap();
+        assert!(matches!(RoutingMemory::read(&bytes, at(30)), Err(Unusable::Old { .. })));
+        let text = String::from_utf8(bytes).unwrap();
+        let newer = text.replace("\"version\":1", "\"version\":2");
+        assert!(matches!(RoutingMemory::read(newer.as_bytes(), at(5)), Err(Unusable::Version { found: 2 })));
+        assert!(matches!(RoutingMemory::read(&text.as_bytes()[1..], at(5)), Err(Unusable::Malformed(_))));
+    }
+}

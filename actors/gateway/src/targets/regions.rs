@@ -1,0 +1,75 @@
+//! The state of regions in a few words, for load balancers and people.
+
+use outcrop_domain::{
+    clock::Moment,
+    ids::{ModelId, Region},
+    routing::Gate,
+};
+use serde::Serialize;
+
+use super::HealthBoard;
+
+/// How a region is, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegionStatus {
+    /// Every model that was asked for there may be called.
+    Healthy,
+    /// Some models may not be called at the moment.
+    Degraded,
+    /// None of the models that were asked for may be called at the moment.
+    Closed,
+    /// An operator took it out.
+    Drained,
+}
+
+/// The state of one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionHealth {
+    /// The region.
+    pub region: Region,
+    /// In one word.
+    pub status: RegionStatus,
+    /// Models that were asked for there.
+    pub models: usize,
+    /// Those of them that may not be called at the moment, and why.
+    pub closed: Vec<ClosedModel>,
+}
+
+/// A model that may not be called in a region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosedModel {
+    /// The model.
+    pub model: ModelId,
+    /// What closed it: a cause of failure, or `quota`.
+    pub cause: &'static str,
+    /// Milliseconds until it is tried again.
+    pub opens_in_ms: u64,
+}
+
+/// The state of one region.
+pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -> RegionHealth {
+    let cells = board.of_region(region);
+    let closed: Vec<ClosedModel> = cells
+        .iter()
+        .filter_map(|cell| {
+            let health = cell.describe(now);
+            let Gate::Open { until } = health.gate else { return None };
+            Some(ClosedModel {
+                model: health.model,
+                cause: health.cause.unwrap_or("quota"),
+                opens_in_ms: u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX),
+            })
+        })
+        .collect();
+    let status = if board.shared().is_drained(region) {
+        RegionStatus::Drained
+    } else if closed.is_empty() {
+        RegionStatus::Healthy
+    } else if closed.len() < cells.len() {
+        RegionStatus::Degraded
+    } else {
+        RegionStatus::Closed
+    };
+    RegionHealth { region: region.clone(), status, models: cells.len(), closed }
+}

@@ -1,0 +1,65 @@
+//! What operators hear of targets: log lines and counters of what happens seldom.
+
+use outcrop_domain::{
+    error::{Cause, UpstreamFailure},
+    routing::quota::Refused,
+};
+
+use super::TargetCell;
+
+/// A trip is a warning; lost access is an alarm, since nobody repairs it by waiting.
+pub(super) fn tell_operators(cell: &TargetCell, failure: Option<&UpstreamFailure>, windows: u32) {
+    let (model, region) = (cell.model.as_str(), cell.region.as_str());
+    let open = metrics::gauge!("outcrop_target_open", "model" => model.to_owned(), "region" => region.to_owned());
+    let Some(failure) = failure else {
+        open.set(0.0);
+        tracing::info!(model.id = model, region, "target answers again");
+        return;
+    };
+    open.set(1.0);
+    let cause = failure.cause.as_str();
+    metrics::counter!("outcrop_target_trips_total", "model" => model.to_owned(), "region" => region.to_owned(), "cause" => cause)
+        .increment(1);
+    match failure.cause {
+        Cause::AccessDenied | Cause::ModelMissing => {
+            tracing::error!(
+                model.id = model,
+                region,
+                cause,
+                upstream.code = failure.code,
+                upstream.message = failure.message,
+                "target refused to serve the model and is skipped"
+            );
+        }
+        _ => tracing::warn!(
+            model.id = model,
+            region,
+            cause,
+            windows,
+            upstream.code = failure.code,
+            "target is closed to traffic for its backoff"
+        ),
+    }
+}
+
+/// A refusal is counted; a spent day is a warning.
+pub(super) fn tell_of_quota(cell: &TargetCell, by: Refused) {
+    let (model, region) = (cell.model.as_str(), cell.region.as_str());
+    let resource = match by {
+        Refused::Requests => "requests",
+        Refused::Tokens => "tokens",
+        Refused::Daily => "day",
+        Refused::Unnamed => "unnamed",
+    };
+    metrics::counter!("outcrop_target_refused_total", "model" => model.to_owned(), "region" => region.to_owned(), "resource" => resource)
+        .increment(1);
+    if by == Refused::Daily {
+        tracing::warn!(
+            model.id = model,
+            region,
+            "the daily quota is spent: the target is left alone until midnight UTC, but for a probe every 15 minutes"
+        );
+    } else {
+        tracing::debug!(model.id = model, region, resource, "a call was refused by a quota");
+    }
+}
