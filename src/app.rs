@@ -53,11 +53,16 @@ pub async fn start(settings: &Settings, world: &Ports, recorder: Option<Promethe
         fetcher: Arc::new(fetcher),
         sniff,
         memory: RoutingMemory::default(),
+        // Who kills actors on purpose wants to see them come back, not the process end.
+        tolerance: if settings.admin.chaos { CHAOS_TOLERANCE } else { 1 },
         background,
         ports: world.clone(),
     };
     start_gateway(parts).await.context("starting the actor tree")
 }
+
+/// Ten kills a second for ten minutes, on any one supervisor.
+const CHAOS_TOLERANCE: u32 = 2_000;
 
 /// Folds the recorder's samples away, so that their memory stays bounded between scrapes.
 fn metrics_upkeep(recorder: PrometheusHandle) -> BackgroundJob {

@@ -146,7 +146,8 @@ async fn start_admin(
     let listener = TcpListener::bind(wanted).await.with_context(|| format!("listening on {wanted} (admin.bind, admin.port)"))?;
     let address = listener.local_addr()?;
     let admin = Admin { gateway: gateway.clone(), edge: edge.clone(), metrics, reload: Arc::clone(reload) };
-    let router = http::admin::router(admin, &settings.admin.metrics_path);
+    let router = http::admin::router(admin.clone(), &settings.admin.metrics_path);
+    let router = if settings.admin.chaos { router.merge(http::chaos::router(admin)) } else { router };
     // Its connections are counted apart: a scraper must not hold a shutdown.
     listeners.spawn(http::serve(listener, router, edge.clone(), ServerOptions::default(), Connections::default()));
     Ok(Some(address))

@@ -4,6 +4,7 @@ pub mod admin;
 mod auth;
 mod body;
 mod body_memory;
+pub mod chaos;
 mod edge;
 mod errors;
 mod openai;

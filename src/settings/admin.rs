@@ -34,6 +34,8 @@ pub struct Admin {
     pub port: u16,
     /// Path of the Prometheus metrics.
     pub metrics_path: String,
+    /// Routes that kill, stall and crash actors, for chaos runs.
+    pub chaos: bool,
 }
 
 impl Admin {
@@ -43,6 +45,8 @@ impl Admin {
             bind: section.get("bind", ADDRESS, BIND),
             port: section.get("port", Integer::between(0, 65_535), PORT),
             metrics_path: section.get("metrics_path", PATH, METRICS_PATH.to_owned()),
+            // Whoever reaches the port could end every request with it.
+            chaos: section.get("chaos", SWITCH, false),
         }
     }
 

@@ -44,6 +44,7 @@ pub use load::{Flag, LoadOptions, SEARCH};
 pub use log::{Level, Log, LogFormat};
 pub use metrics::Metrics;
 pub use models::{Alias, Models};
+pub(crate) use read::parse_duration;
 pub use read::{Entry, Origin, Problem, SettingsError};
 pub use routing::{Quotas, RegionQuotas, Routing};
 pub use server::Server;

@@ -22,7 +22,7 @@ use outcrop_domain::{
 };
 use outcrop_supervision::{
     ChildSpec, IntakeLimits, Intensity, Jitter, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorMsg,
-    SupervisorReport, SupervisorSpec, drain, start,
+    SupervisorReport, SupervisorSpec, Trouble, drain, start, trouble_ahead,
 };
 use outcrop_upstream::{
     fetch::Fetcher,
@@ -74,6 +74,8 @@ pub struct GatewayParts {
     pub sniff: Sniff,
     /// What the last run knew of its targets.
     pub memory: RoutingMemory,
+    /// Supervisors allow so many times their restarts: 1, and more for chaos runs.
+    pub tolerance: u32,
     /// Work that runs beside the tree.
     pub background: Vec<BackgroundJob>,
     /// Time, randomness, blocking work.
@@ -282,6 +284,18 @@ impl TreeHandle {
         }
     }
 
+    /// Does something to the actor or supervisor of this name, for chaos. False when it does not run.
+    #[must_use]
+    pub fn trouble(&self, name: &str, deed: Deed) -> bool {
+        let Some((_, cell)) = self.killables().into_iter().find(|(known, _)| known == name) else { return false };
+        match deed {
+            Deed::Kill => cell.kill(),
+            Deed::Panic => trouble_ahead(&cell, Trouble::Panic),
+            Deed::Stall(lasting) => trouble_ahead(&cell, Trouble::Stall(lasting)),
+        }
+        true
+    }
+
     /// The actors and supervisors by name, for chaos: killing any of them must be harmless.
     #[must_use]
     pub fn killables(&self) -> Vec<(String, ractor::ActorCell)> {
@@ -308,6 +322,17 @@ impl TreeHandle {
         add(parts.lane.name(), parts.lane.slot().get().ok().map(|actor| actor.get_cell()));
         cells
     }
+}
+
+/// What chaos does to an actor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Ends it at its next await.
+    Kill,
+    /// Lets it panic over its next message.
+    Panic,
+    /// Lets its next message wait that long.
+    Stall(Duration),
 }
 
 /// A keeper was restarting when it should have been told something.
@@ -368,9 +393,10 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
 
 fn root_spec(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
     let jitter = jitter(&parts.ports);
-    let branch = |spec: SupervisorSpec| branch(handle, spec.jitter(jitter.clone()));
+    let branch = |spec: SupervisorSpec| branch(handle, spec.jitter(jitter.clone()).tolerance(parts.tolerance));
     SupervisorSpec::new("root", Strategy::OneForOne, Intensity::new(3, 60))
         .jitter(jitter.clone())
+        .tolerance(parts.tolerance)
         .child(branch(foundation(parts, handle)))
         .child(branch(admission(handle)))
         .child(branch(catalogue(parts, handle)))

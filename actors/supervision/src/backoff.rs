@@ -11,7 +11,9 @@ pub const DEFAULT_FIRST_DELAY: Duration = Duration::from_millis(50);
 pub const DEFAULT_MAX_DELAY: Duration = Duration::from_secs(30);
 /// Share of every delay that is random, so that children of one cause do not come back in step.
 pub const DEFAULT_JITTER: f64 = 0.2;
-/// A child that ran this long had recovered: its next failure counts as a first.
+/// So many times its last delay a child must run to count as recovered.
+const RECOVERED_AFTER_DELAYS: u32 = 4;
+/// A child that ran this long had recovered in any case: its next failure counts as a first.
 pub const DEFAULT_QUIET: Duration = Duration::from_secs(60);
 
 /// Jittered exponential backoff between the restarts of one child.
@@ -23,7 +25,7 @@ pub struct Backoff {
     pub max: Duration,
     /// Share of the delay that chance may take away, 0 to 1.
     pub jitter: f64,
-    /// After running this long without a failure a child starts at `first` again.
+    /// After running this long without a failure a child starts at `first` again; mostly sooner ([`Backoff::recovered`]).
     pub quiet: Duration,
 }
 
@@ -36,6 +38,13 @@ impl Default for Backoff {
 impl Backoff {
     /// Restarts at once, always: for children whose start is free, and for tests.
     pub const NONE: Self = Self { first: Duration::ZERO, max: Duration::ZERO, jitter: 0.0, quiet: DEFAULT_QUIET };
+
+    /// Had a child recovered that ran for so long after its last of `failures` in a row? Several times its delay is enough:
+    /// what crashes in a loop does so soon after its start, and what is hit from outside now and then is not in a loop.
+    #[must_use]
+    pub fn recovered(&self, ran: Duration, failures: u32) -> bool {
+        ran >= self.quiet.min(self.delay(failures, 0.0).saturating_mul(RECOVERED_AFTER_DELAYS))
+    }
 
     /// The delay before a restart: `failures` in a row (1 = the first), `chance` from `[0, 1)`.
     #[must_use]
@@ -143,6 +152,15 @@ mod tests {
         assert_eq!(BACKOFF.delay(1, 0.5), Duration::from_millis(75));
         assert_eq!(BACKOFF.delay(1, 1.0), Duration::from_millis(50));
         assert_eq!(BACKOFF.delay(1, 9.0), Duration::from_millis(50), "a broken source cannot make it negative");
+    }
+
+    #[test]
+    fn a_child_has_recovered_when_it_ran_for_several_of_its_delays() {
+        let ms = Duration::from_millis;
+        assert!(!BACKOFF.recovered(ms(399), 1) && BACKOFF.recovered(ms(400), 1));
+        assert!(!BACKOFF.recovered(ms(3_999), 9) && BACKOFF.recovered(ms(4_000), 9), "the delay is at its maximum");
+        let short = Backoff { quiet: ms(150), ..BACKOFF };
+        assert!(short.recovered(ms(150), 9), "and never later than after the quiet time");
     }
 
     #[test]

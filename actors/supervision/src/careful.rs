@@ -13,6 +13,8 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 
+use crate::trouble;
+
 /// Longest text kept of an error that an actor returned.
 const TEXT_LIMIT: usize = 200;
 /// Told of a failure that no [`Careful`] stood around: nobody knows whether its text is a panic's.
@@ -94,11 +96,17 @@ impl<A: Actor> Actor for Careful<A> {
     }
 
     async fn post_stop(&self, myself: ActorRef<A::Msg>, state: &mut A::State) -> Result<(), ActorProcessingErr> {
+        trouble::forget(myself.get_id());
         told(self.0.post_stop(myself, state)).await
     }
 
     async fn handle(&self, myself: ActorRef<A::Msg>, message: A::Msg, state: &mut A::State) -> Result<(), ActorProcessingErr> {
-        told(self.0.handle(myself, message, state)).await
+        let actor = myself.get_id();
+        told(async {
+            trouble::meet(actor).await;
+            self.0.handle(myself, message, state).await
+        })
+        .await
     }
 
     async fn handle_supervisor_evt(

@@ -23,6 +23,7 @@ pub mod spec;
 pub mod supervisor;
 pub mod testkit;
 mod time;
+mod trouble;
 
 pub use backoff::{Backoff, Intensity, Jitter};
 pub use intake::{Admission, Intake, IntakeLimits};
@@ -42,3 +43,4 @@ pub use supervisor::{
     StartChildError, Supervisor, SupervisorMsg, UnknownChild,
     report::{ChildPhase, ChildReport, SupervisorReport, SupervisorStatus, SupervisorView},
 };
+pub use trouble::{Trouble, ahead as trouble_ahead};

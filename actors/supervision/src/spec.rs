@@ -286,6 +286,13 @@ impl SupervisorSpec {
         self
     }
 
+    /// Allows `factor` times as many restarts. For chaos runs: who kills actors on purpose wants to see them come back.
+    #[must_use]
+    pub fn tolerance(mut self, factor: u32) -> Self {
+        self.intensity.max_restarts = self.intensity.max_restarts.saturating_mul(factor);
+        self
+    }
+
     /// Sets the random numbers behind the jitter. Unless set nothing is random: every delay is full.
     #[must_use]
     pub fn jitter(mut self, jitter: Jitter) -> Self {

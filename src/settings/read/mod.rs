@@ -26,7 +26,7 @@ pub(crate) use node::{Node, Table, Value, untyped};
 pub(crate) use overlay::{insert, parse_path};
 pub(crate) use scalar::{ADDRESS, ExistingFile, Integer, NAME, Parsed, ROUTE_PREFIX, SWITCH, Secret, Size, Span, Words, is_header_value};
 pub(crate) use section::Section;
-pub(crate) use units::{show_duration, show_size};
+pub(crate) use units::{parse_duration, show_duration, show_size};
 
 pub use origin::Origin;
 pub use problem::{Problem, SettingsError};

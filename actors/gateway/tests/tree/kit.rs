@@ -351,6 +351,7 @@ impl TestTree {
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff,
             memory: outcrop_gateway::targets::RoutingMemory::default(),
+            tolerance: 1,
             background: Vec::new(),
             ports: world.clone(),
         };

@@ -13,6 +13,7 @@ use super::{
     report::{ChildPhase, ChildReport, SupervisorStatus, SupervisorView},
 };
 use crate::{
+    backoff::Backoff,
     backoff::{RestartWindow, Verdict},
     careful::{caught, start_failure_text},
     readiness::ReadinessFlag,
@@ -118,10 +119,10 @@ impl Child {
         }
     }
 
-    /// One more failure in a row, unless the child had run quietly for so long that it counts as a first.
-    fn count_failure(&mut self, quiet: Duration, at: Instant) {
+    /// One more failure in a row, unless the child had recovered from those before, so that it counts as a first.
+    fn count_failure(&mut self, backoff: &Backoff, at: Instant) {
         let ran = self.running_since.take().map_or(Duration::ZERO, |since| at.saturating_duration_since(since));
-        self.streak = if ran >= quiet { 1 } else { self.streak.saturating_add(1) };
+        self.streak = if backoff.recovered(ran, self.streak) { 1 } else { self.streak.saturating_add(1) };
         self.restarts = self.restarts.saturating_add(1);
     }
 
@@ -253,7 +254,7 @@ impl Children {
     async fn fail(&mut self, index: usize, reason: &str) -> Result<(), Meltdown> {
         let at = now();
         let Some(child) = self.list.get_mut(index) else { return Ok(()) };
-        child.count_failure(self.spec.backoff.quiet, at);
+        child.count_failure(&self.spec.backoff, at);
         let name = Arc::clone(&child.spec.name);
         let streak = child.streak;
         child.enter(ChildPhase::BackingOff);

@@ -307,3 +307,19 @@ async fn a_caller_that_left_does_not_hurt_the_supervisor() {
     trio.root.actor().send_message(SupervisorMsg::Describe { reply }).unwrap();
     assert_eq!(describe(trio.root.actor()).await.children.len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_was_put_ahead_of_an_actor_meets_its_next_message_and_no_other() {
+    let trio = Trio::start(Strategy::OneForOne).await;
+    let b = trio.b.slot.get().unwrap().get_cell();
+    crate::trouble_ahead(&b, crate::Trouble::Stall(Duration::from_millis(700)));
+    let began = now();
+    assert_eq!((trio.a.ping().await, began.elapsed()), (Ok(1), Duration::ZERO), "nobody else is concerned");
+    assert_eq!((trio.b.ping().await, began.elapsed().as_millis()), (Ok(1), 700));
+    assert_eq!((trio.b.ping().await, began.elapsed().as_millis()), (Ok(2), 700), "once");
+    crate::trouble_ahead(&b, crate::Trouble::Panic);
+    assert_eq!(trio.b.ping().await, Err(CallError::WorkerLost));
+    trio.b.slot.ready(LONG).await.unwrap();
+    assert_eq!(trio.b.ping().await, Ok(1));
+    assert_eq!(describe(trio.root.actor()).await.child("b").unwrap().last_failure.as_deref(), Some("panicked: on purpose"));
+}
