@@ -10,6 +10,7 @@ use outcrop_gateway::{
     targets::RoutingMemory,
     tree::{Gateway, GatewayParts, RegionParts, start_gateway},
 };
+use outcrop_store::{FileSnapshot, Snapshots};
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
     aws::{
@@ -41,6 +42,7 @@ pub async fn start(settings: &Settings, world: &Ports, recorder: Option<Promethe
     background.extend(recorder.map(metrics_upkeep));
     let regions = regions(settings, &transport, &access, world)?;
     let fetcher = Fetcher::new(&fetch_settings(settings, extra_roots)).context("building the URL fetcher")?;
+    let memory_store = settings.routing.state_file.as_ref().map(FileSnapshot::new);
     let parts = GatewayParts {
         regions,
         settings: live::settings(settings),
@@ -52,13 +54,32 @@ pub async fn start(settings: &Settings, world: &Ports, recorder: Option<Promethe
         drain: settings.server.shutdown_grace,
         fetcher: Arc::new(fetcher),
         sniff,
-        memory: RoutingMemory::default(),
+        memory: memory_store.as_ref().map_or_else(RoutingMemory::default, |store| remembered(store, world)),
+        memory_store: memory_store.map(|store| Arc::new(store) as Arc<dyn Snapshots>),
         // Who kills actors on purpose wants to see them come back, not the process end.
         tolerance: if settings.admin.chaos { CHAOS_TOLERANCE } else { 1 },
         background,
         ports: world.clone(),
     };
     start_gateway(parts).await.context("starting the actor tree")
+}
+
+/// What the last run knew of its targets. One that cannot be used is told and left: learning anew costs less than not starting.
+fn remembered(store: &FileSnapshot, world: &Ports) -> RoutingMemory {
+    let read = store.load().map_err(|error| error.to_string()).and_then(|bytes| match bytes {
+        None => Ok(RoutingMemory::default()),
+        Some(bytes) => RoutingMemory::read(&bytes, world.clock.wall()).map_err(|error| error.to_string()),
+    });
+    match read {
+        Ok(memory) => {
+            tracing::info!(targets = memory.len(), "the last run's knowledge of targets was read");
+            memory
+        }
+        Err(problem) => {
+            tracing::warn!(problem, "the last run's knowledge of targets (routing.state_file) is not used");
+            RoutingMemory::default()
+        }
+    }
 }
 
 /// Ten kills a second for ten minutes, on any one supervisor.

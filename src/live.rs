@@ -32,6 +32,7 @@ pub fn edge_limits(settings: &Settings) -> EdgeLimits {
     EdgeLimits {
         body_bytes: usize::try_from(settings.server.body_limit).unwrap_or(usize::MAX),
         body_timeout: settings.server.body_timeout,
+        body_idle: settings.server.body_idle_timeout,
         body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
         open_stream_after: settings.chat.open_stream_after,

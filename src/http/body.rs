@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{body::Body, response::Response};
@@ -19,11 +20,11 @@ use super::{
     edge::EdgeLimits,
 };
 
-/// A request body and, unless it is small, its room in the memory for bodies.
+/// A request body and its room in the memory for bodies.
 pub(super) struct ReadBody {
     pub(super) bytes: Bytes,
     /// To be kept for as long as anything that was made of the bytes.
-    pub(super) room: Option<BodyRoom>,
+    pub(super) room: BodyRoom,
 }
 
 /// Reads a request body within the limits of size, time and memory.
@@ -41,28 +42,26 @@ pub(super) async fn read_body(
     if declared.is_some_and(|length| length > limit) {
         return Err(GatewayError::BodyTooLarge { limit_bytes: limit as u64 });
     }
-    let mut room = None;
     // Before the first byte is read: until then the client's data waits in its own machine.
-    memory.cover(&mut room, declared.unwrap_or(0)).await?;
-    match tokio::time::timeout(limits.body_timeout, collect(body, limit, declared.unwrap_or(0), memory, room)).await {
-        Ok(collected) => collected,
-        Err(_) => Err(GatewayError::BodyTimeout { after: limits.body_timeout }),
-    }
+    let room = memory.room(declared.unwrap_or(0))?;
+    let bytes = within(limits.body_timeout, collect(body, limits, declared.unwrap_or(0), &room)).await??;
+    room.shrink_to(bytes.len());
+    Ok(ReadBody { bytes, room })
 }
 
-/// Most bytes reserved on the word of a `Content-Length`.
-const LARGEST_RESERVATION: usize = 1024 * 1024;
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, GatewayError> {
+    tokio::time::timeout(limit, future).await.map_err(|_| GatewayError::BodyTimeout { after: limit })
+}
 
-async fn collect(
-    mut body: Body,
-    limit: usize,
-    expected: usize,
-    memory: &BodyMemory,
-    mut room: Option<BodyRoom>,
-) -> Result<ReadBody, GatewayError> {
+/// Most bytes reserved on the word of a `Content-Length`, once a body has come in more than one piece.
+const LARGEST_RESERVATION: usize = 64 * 1024;
+
+async fn collect(mut body: Body, limits: &EdgeLimits, expected: usize, room: &BodyRoom) -> Result<Bytes, GatewayError> {
+    let limit = limits.body_bytes;
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
-    while let Some(frame) = body.frame().await {
+    // A client that has gone silent is not worth what it holds until its whole time is up.
+    while let Some(frame) = within(limits.body_idle, body.frame()).await? {
         let frame = frame.map_err(|_| GatewayError::InvalidRequest {
             message: "the request body broke off before its end".to_owned(),
             param: None,
@@ -73,24 +72,20 @@ async fn collect(
         if size > limit {
             return Err(GatewayError::BodyTooLarge { limit_bytes: limit as u64 });
         }
-        memory.cover_growing(&mut room, size, limit).await?;
+        room.cover(size).await?;
         // Most bodies come in one piece: that one is handed on without a copy.
         match first.take() {
             None if whole.is_empty() => first = Some(data),
             None => whole.extend_from_slice(&data),
             Some(earlier) => {
-                // Declared, not sent: a promise of gigabytes reserves one megabyte.
+                // Declared, not sent: a promise of gigabytes reserves next to nothing.
                 whole.reserve(expected.min(LARGEST_RESERVATION).max(earlier.len() + data.len()));
                 whole.extend_from_slice(&earlier);
                 whole.extend_from_slice(&data);
             }
         }
     }
-    let bytes = first.unwrap_or_else(|| whole.freeze());
-    if let Some(room) = &mut room {
-        room.shrink_to(bytes.len());
-    }
-    Ok(ReadBody { bytes, room })
+    Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
 /// The class of an error that was rendered, as an extension of the response for the log.

@@ -41,7 +41,9 @@ pub struct EdgeLimits {
     pub body_bytes: usize,
     /// Longest time for a body to arrive.
     pub body_timeout: Duration,
-    /// Bytes of all bodies in memory together, small ones apart. Read once, when the edge is put together.
+    /// Longest silence within a body.
+    pub body_idle: Duration,
+    /// Bytes of all requests in memory together, small ones apart. Read once, when the edge is put together.
     pub body_memory: usize,
     /// Silence after which a stream gets a keep-alive comment.
     pub keep_alive: Duration,

@@ -22,6 +22,9 @@ const BODY_LIMIT: u64 = 64 << 20;
 /// A connection of 10 Mbit/s sends the largest body of the default limit in about this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A client that is still there sends something well within this time, also after a few lost packets.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// Eight of the largest bodies, or a thousand prompts of half a megabyte; decoding and translating a body takes as much again
 /// for a moment, which still fits a container of two gigabytes.
 const BODY_MEMORY: u64 = 512 << 20;
@@ -59,7 +62,9 @@ pub struct Server {
     pub body_limit: u64,
     /// Longest time for a body to arrive. 1 s to 1 h.
     pub body_timeout: Duration,
-    /// Request bodies in memory at once, all together, but for the small ones. Bytes, `body_limit` to 1 TiB.
+    /// Longest silence within a body. 1 s to 1 h.
+    pub body_idle_timeout: Duration,
+    /// Request bodies in memory at once, with what was fetched for them, all together, but for the small ones. Bytes, `body_limit` to 1 TiB.
     pub body_memory: u64,
     /// Largest request head. Bytes, 4 KiB to 1 MiB.
     pub header_limit: u64,
@@ -85,6 +90,7 @@ impl Server {
             openai_prefix: section.get("openai_prefix", ROUTE_PREFIX, OPENAI_PREFIX.to_owned()),
             body_limit: section.get("body_limit", Size::between(1 << 10, 1 << 30), BODY_LIMIT),
             body_timeout: section.get("body_timeout", Span::between(second, minutes(60)), BODY_TIMEOUT),
+            body_idle_timeout: section.get("body_idle_timeout", Span::between(second, minutes(60)), BODY_IDLE_TIMEOUT),
             body_memory: section.get("body_memory", Size::between(1 << 10, 1 << 40), BODY_MEMORY),
             header_limit: section.get("header_limit", Size::between(4 << 10, 1 << 20), HEADER_LIMIT),
             header_read_timeout: section.get("header_read_timeout", Span::between(second, minutes(60)), HEADER_READ_TIMEOUT),

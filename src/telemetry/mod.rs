@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use outcrop_gateway::record::{Interest, RecordSink, RequestLine};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
@@ -107,19 +107,30 @@ pub const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// # Errors
 /// When a recorder is installed already.
 pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &LATENCY_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Suffix("_first_event_seconds".to_owned()), &LATENCY_BUCKETS)?
-        .set_buckets_for_metric(Matcher::Suffix("_wait_seconds".to_owned()), &WAIT_BUCKETS)?
-        .install_recorder()?;
+    let handle = metrics_builder()?.install_recorder()?;
     describe_metrics();
     Ok(handle)
+}
+
+/// A recorder like that of [`start_metrics`] that nothing writes to yet: for whoever counts apart from the process.
+///
+/// # Errors
+/// None that depends on its caller.
+pub fn metrics_recorder() -> Result<PrometheusRecorder, TelemetryError> {
+    Ok(metrics_builder()?.build_recorder())
+}
+
+fn metrics_builder() -> Result<PrometheusBuilder, TelemetryError> {
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_first_event_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_wait_seconds".to_owned()), &WAIT_BUCKETS)?)
 }
 
 fn describe_metrics() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("outcrop_http_responses_total", "HTTP responses, by status");
-    describe_gauge!("outcrop_body_bytes_held", "Bytes of large request bodies in memory");
+    describe_gauge!("outcrop_body_bytes_held", "Bytes of large requests in memory, with what was fetched for them");
     describe_counter!("outcrop_handler_panics_total", "Panics in HTTP handlers");
     describe_counter!("outcrop_requests_total", "Jobs, by model, outcome and error class");
     describe_histogram!("outcrop_request_duration_seconds", "From the job's start to its settlement");

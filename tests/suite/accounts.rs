@@ -1,8 +1,15 @@
 //! What is written down of requests that end badly, what explanations hide, and what is asked of AWS only once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use outcrop::http::{Connections, ServerOptions, admin, serve};
+use outcrop_domain::clock::{Blocking, Ports};
 use outcrop_gateway::record::JobOutcome;
 use outcrop_sim::{Action, Operation, Pace, Rule};
 use serde_json::json;
@@ -10,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     chat::says,
-    support::{Client, EAST, TestGateway, metrics},
+    support::{Client, EAST, Numbers, TestGateway},
 };
 
 const GUARDRAIL: &str = "arn:aws:bedrock:us-east-1:123456789012:guardrail/gr1a2b3c";
@@ -18,7 +25,7 @@ const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-infere
 
 #[tokio::test]
 async fn a_stream_that_its_client_leaves_is_booked_by_an_estimate_and_counted_apart() {
-    let numbers = metrics();
+    let numbers = Numbers::start();
     let slowly = Pace::fixed(Duration::ZERO, Duration::from_millis(10));
     let gateway = TestGateway::builder().simulator(move |sim| sim.pace(slowly)).start().await;
     let mut stream = gateway.open(&says("count to 5000")).await;
@@ -33,10 +40,9 @@ async fn a_stream_that_its_client_leaves_is_booked_by_an_estimate_and_counted_ap
     assert!(job.cost.unwrap().0 > 0);
     let totals = gateway.idle().await.ledger.unwrap().all;
     assert_eq!((totals.calls, totals.estimated, totals.estimated_usage), (1, 1, usage));
-    let text = numbers.render();
-    for name in ["outcrop_tokens_total", "outcrop_cost_micro_usd_total"] {
-        let counted = text.lines().any(|line| line.starts_with(name) && line.contains(r#"metered="estimated""#) && !line.ends_with(" 0"));
-        assert!(counted, "no {name} of estimates:\n{text}");
+    let (told, estimated) = ([r#"metered="told""#], [r#"metered="estimated""#]);
+    for (name, expected) in [("outcrop_tokens_total", usage.total() as f64), ("outcrop_cost_micro_usd_total", job.cost.unwrap().0 as f64)] {
+        assert_eq!((numbers.sum(name, &estimated), numbers.sum(name, &told)), (expected, 0.0), "{name}");
     }
     gateway.end().await;
 }
@@ -65,6 +71,35 @@ async fn a_large_prompt_arrives_whole() {
     let streamed = gateway.streamed(&request).await.usage()["prompt_tokens"].as_u64().unwrap();
     assert!(whole > 80_000, "{whole} tokens of 80,000 words");
     assert_eq!(whole, streamed);
+    gateway.end().await;
+}
+
+/// Passes blocking work on, and counts it.
+#[derive(Debug)]
+struct Counted(Arc<dyn Blocking>, Arc<AtomicUsize>);
+
+impl Blocking for Counted {
+    fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.run(work);
+    }
+}
+
+#[tokio::test]
+async fn large_explanations_are_made_off_the_runtimes_threads_and_small_ones_are_not() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    let gateway = TestGateway::builder().regions([EAST]);
+    let gateway = gateway.world(|ports| Ports { blocking: Arc::new(Counted(ports.blocking, counter)), ..ports }).start().await;
+    let explained = async |words: &str| {
+        let before = count.load(Ordering::Relaxed);
+        let explained = gateway.post("/v1/explain/chat/completions", &says(words)).await.ok();
+        assert!(explained["body"].to_string().contains(words));
+        count.load(Ordering::Relaxed) - before
+    };
+    assert_eq!(explained("hello").await, 0);
+    // Decoded, translated, checked, written.
+    assert_eq!(explained(&"x".repeat(300 << 10)).await, 4);
     gateway.end().await;
 }
 

@@ -1,4 +1,4 @@
-//! What the edge does by itself: room for bodies, handlers that panic, the lines and headers of requests that fail, settings
+//! What the edge does by itself: handlers that panic, the lines and headers of requests that fail, settings
 //! that change how models are called.
 
 use std::time::Duration;
@@ -14,100 +14,8 @@ use tokio::net::TcpListener;
 use crate::{
     bad_input::CHAT,
     chat::says,
-    support::{Answer, CLAUDE, Client, EAST, EUROPE, KEY, Raw, TestGateway, WEST, eventually, metrics},
+    support::{Answer, CLAUDE, Client, EAST, EUROPE, Numbers, Raw, TestGateway, WEST, eventually},
 };
-
-// ---- Room for bodies -------------------------------------------------------------------------------------------------
-
-/// More than half of the budget of these tests: two do not fit.
-const LARGE: usize = 700 << 10;
-
-/// A chat request of so many bytes.
-fn padded(words: &str, bytes: usize) -> String {
-    let body = says(words).to_string();
-    let padding = " ".repeat(bytes - body.len());
-    body + &padding
-}
-
-async fn crowded() -> TestGateway {
-    let gateway = TestGateway::builder().regions([EAST]).set("server.body_limit=1 MiB").set("server.body_memory=1 MiB");
-    let gateway = gateway.set("lanes.chat.concurrency=2").start().await;
-    gateway.simulator.script(Rule::once(Action::DelayHead(Duration::from_secs(60))).operation(Operation::Converse));
-    gateway
-}
-
-#[track_caller]
-fn assert_no_room(answer: &Answer) {
-    let message = answer.refusal(503, "server_error", None);
-    assert!(message.contains("large request bodies"), "{message}");
-    assert_eq!(answer.header("retry-after"), Some("2"));
-}
-
-#[tokio::test]
-async fn large_bodies_share_a_budget_until_their_answers_begin() {
-    let numbers = metrics();
-    let held = move || {
-        let text = numbers.render();
-        let line = text.lines().find_map(|line| line.strip_prefix("outcrop_body_bytes_held ").map(|value| value.parse::<f64>().unwrap()));
-        line.expect("a gauge")
-    };
-    let gateway = crowded().await;
-    let client = gateway.client.clone();
-    let holding = tokio::spawn(async move { client.post_bytes(CHAT, &[], padded("hold", LARGE)).await });
-    gateway.calls_until(|calls| calls.len() == 1).await;
-    assert!(held() >= LARGE as f64, "{}", held());
-    // Of declared length: refused before any of it is read. Of unknown length: as it grows.
-    assert_no_room(&gateway.post_bytes(CHAT, &[], padded("one too many", LARGE)).await);
-    let mut raw = Raw::connect(gateway.address).await;
-    raw.send(format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ntransfer-encoding: chunked\r\n\r\n")).await;
-    let piece = "x".repeat(64 << 10);
-    for _ in 0..6 {
-        raw.send(format!("{:x}\r\n{piece}\r\n", piece.len())).await;
-    }
-    assert_no_room(&raw.answer().await.expect("an answer"));
-    // Small ones pass by.
-    assert_eq!(gateway.chat(&says("hello")).await.status, 200);
-    holding.abort();
-    eventually("there is room again", async || gateway.post_bytes(CHAT, &[], padded("hello", LARGE)).await.status == 200).await;
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn a_body_whose_client_left_counts_while_its_job_waits() {
-    let gateway = crowded().await;
-    gateway.simulator.script(Rule::once(Action::DelayHead(Duration::from_secs(60))).operation(Operation::Converse));
-    let small = gateway.client.clone();
-    let running = tokio::spawn(async move {
-        let (one, other) = (says("hold"), says("hold, too"));
-        tokio::join!(small.chat(&one), small.chat(&other))
-    });
-    gateway.calls_until(|calls| calls.len() == 2).await;
-    let client = gateway.client.clone();
-    let waiting = tokio::spawn(async move { client.post_bytes(CHAT, &[], padded("wait", LARGE)).await });
-    eventually("one waits", async || gateway.ports().describe().await.chat_lane.is_some_and(|lane| lane.queued == 1)).await;
-    waiting.abort();
-    eventually("its client is gone", async || gateway.connections.open() == 2).await;
-    // Its job is still in the queue, and with it what was made of the body.
-    assert_no_room(&gateway.post_bytes(CHAT, &[], padded("one too many", LARGE)).await);
-    running.abort();
-    eventually("there is room again", async || gateway.post_bytes(CHAT, &[], padded("hello", LARGE)).await.status == 200).await;
-    gateway.end().await;
-}
-
-#[tokio::test]
-async fn a_streamed_request_gives_its_room_back_with_the_first_event() {
-    let gateway = TestGateway::builder().regions([EAST]).set("server.body_limit=1 MiB").set("server.body_memory=1 MiB").start().await;
-    let pause = Action::DelayBetweenEvents(Duration::from_millis(50));
-    gateway.simulator.script(Rule::once(pause).operation(Operation::ConverseStream));
-    let mut body = says("count to 400");
-    body["stream"] = true.into();
-    let body = body.to_string() + &" ".repeat(LARGE);
-    let mut running = gateway.send(Method::POST, CHAT, &[("content-type", "application/json")], body.into()).await;
-    running.chunk().await;
-    assert_eq!(gateway.post_bytes(CHAT, &[], padded("hello", LARGE)).await.status, 200);
-    drop(running);
-    gateway.end().await;
-}
 
 // ---- Handlers that panic ---------------------------------------------------------------------------------------------
 
@@ -117,7 +25,7 @@ async fn broken() -> &'static str {
 
 #[tokio::test]
 async fn a_handler_that_panics_answers_500_and_its_connection_lives_on() {
-    let numbers = metrics();
+    let numbers = Numbers::start();
     let gateway = TestGateway::builder().regions([EAST]).start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -134,9 +42,7 @@ async fn a_handler_that_panics_answers_500_and_its_connection_lives_on() {
     let line = gateway.records.first(1).await.remove(0);
     let edge = line.edge.as_ref().unwrap();
     assert_eq!((edge.status, edge.error_class, line.outcome), (500, Some("internal"), JobOutcome::Failed));
-    // Only this test has handlers that panic.
-    let text = numbers.render();
-    assert!(text.lines().any(|line| line == "outcrop_handler_panics_total 2"), "{text}");
+    assert_eq!(numbers.sum("outcrop_handler_panics_total", &[]), 2.0);
     raw.finish().await;
     assert!(connections.drain(Duration::from_secs(5)).await);
     serving.await.unwrap().unwrap();
@@ -197,11 +103,24 @@ const CLAUDE_ID: &str = "anthropic.claude-sonnet-4-6";
 
 #[tokio::test]
 async fn errors_tell_model_region_and_attempts_as_far_as_they_came() {
-    let gateway = TestGateway::builder().set("routing.max_wait=0s").set("routing.backoff.throttled.first=1m");
+    let numbers = Numbers::start();
+    let narrow = r#"keys.key=[{ id = "narrow", secret = "sk-narrow", models = ["amazon.nova-*"] }]"#;
+    let gateway = TestGateway::builder().set("routing.max_wait=0s").set("routing.backoff.throttled.first=1m").set(narrow);
     let gateway = gateway.set("routing.backoff.unavailable.first=1m").start().await;
     // Nothing was resolved, then nothing was called.
     let unknown = gateway.chat(&json!({"model": "nobody", "messages": [{"role": "user", "content": "hi"}]})).await;
     assert_eq!((unknown.status, work(&unknown)), (404, (None, None, Some("0"))));
+    // The model was resolved, then the request was refused.
+    let mut wrong = says("hello");
+    wrong["messages"][0]["role"] = "nobody".into();
+    let untranslatable = gateway.chat(&wrong).await;
+    assert_eq!((untranslatable.status, work(&untranslatable)), (400, (Some(CLAUDE_ID), None, Some("0"))));
+    let forbidden = Client { address: gateway.address, key: Some("sk-narrow".to_owned()) }.chat(&says("hello")).await;
+    assert_eq!((forbidden.status, work(&forbidden)), (403, (Some(CLAUDE_ID), None, Some("0"))));
+    for error in ["invalid_request", "forbidden"] {
+        let (model, error) = (format!("model=\"{CLAUDE_ID}\""), format!("error=\"{error}\""));
+        assert_eq!(numbers.sum("outcrop_requests_total", &[&model, &error]), 1.0, "{error}");
+    }
     let malformed = gateway.post_bytes(CHAT, &[], "{").await;
     assert_eq!((malformed.status, work(&malformed)), (400, (None, None, None)));
     // The first region is out, the second says what is wrong with the request.

@@ -12,6 +12,7 @@ mod chat;
 mod connections;
 mod edge;
 mod growth;
+mod memory;
 mod operations;
 mod pains;
 mod program;

@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
     chat::says,
-    support::{CLAUDE, Client, EAST, EUROPE, KEY, TestGateway, WEST, eventually, metrics},
+    support::{CLAUDE, Client, EAST, EUROPE, KEY, Numbers, TestGateway, WEST, eventually},
 };
 
 #[tokio::test]
@@ -92,10 +92,10 @@ async fn health_is_live_at_once_and_ready_when_models_are_known() {
 
 #[tokio::test]
 async fn the_admin_port_tells_numbers_and_state_and_obeys() {
-    let metrics = metrics();
+    let numbers = Numbers::start();
     let gateway = TestGateway::start().await;
     let reload = Arc::new(|| Err("line 3: no such setting".to_owned()));
-    let admin = admin::Admin { gateway: gateway.ports().clone(), edge: gateway.edge.clone(), metrics: Some(metrics), reload };
+    let admin = admin::Admin { gateway: gateway.ports().clone(), edge: gateway.edge.clone(), metrics: Some(numbers.handle()), reload };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let operator = Client { address: listener.local_addr().unwrap(), key: None };
     let connections = Connections::default();

@@ -43,6 +43,7 @@ pub struct TestGateway {
 
 type OfSimulator = Box<dyn FnOnce(SimulatorBuilder) -> SimulatorBuilder>;
 type Preparation = Box<dyn FnOnce(&Simulator)>;
+type OfWorld = Box<dyn FnOnce(Ports) -> Ports>;
 type OfLimits = Box<dyn FnOnce(&mut EdgeLimits)>;
 
 /// What a test wants of its gateway.
@@ -52,6 +53,7 @@ pub struct Builder {
     simulator: Option<OfSimulator>,
     prepare: Option<Preparation>,
     limits: Option<OfLimits>,
+    world: Option<OfWorld>,
     head_timeout: Option<Duration>,
     ready: bool,
 }
@@ -65,6 +67,7 @@ impl TestGateway {
             simulator: None,
             prepare: None,
             limits: None,
+            world: None,
             head_timeout: None,
             ready: true,
         }
@@ -195,6 +198,12 @@ impl Builder {
         self
     }
 
+    /// Other ports than the real ones.
+    pub fn world(mut self, change: impl FnOnce(Ports) -> Ports + 'static) -> Self {
+        self.world = Some(Box::new(change));
+        self
+    }
+
     /// The longest wait for a request head; settings allow no less than a second.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
         self.head_timeout = Some(timeout);
@@ -220,7 +229,10 @@ impl Builder {
         }
         let options = options(&simulator, &self.regions, self.set);
         let settings = Settings::load(&options).unwrap_or_else(|problems| panic!("{problems}"));
-        let world = world::real();
+        let world = match self.world {
+            Some(change) => change(world::real()),
+            None => world::real(),
+        };
         let gateway = app::start(&settings, &world, None).await.expect("a gateway");
         let records = Arc::new(Records::default());
         let mut limits = live::edge_limits(&settings);

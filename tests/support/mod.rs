@@ -11,7 +11,7 @@ mod web;
 pub use client::{Answer, Client};
 pub use gateway::{KEY, TestGateway};
 pub use raw::Raw;
-pub use records::metrics;
+pub use records::Numbers;
 pub use sse::{Event, Folded};
 pub use wait::{eventually, soon};
 pub use web::{PNG, WebServer, png_data_url};

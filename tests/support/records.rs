@@ -1,21 +1,48 @@
 //! Request lines, caught instead of printed.
 
 use std::{
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use metrics::LocalRecorderGuard;
 use metrics_exporter_prometheus::PrometheusHandle;
-use outcrop::telemetry::{RequestLog, start_metrics};
+use outcrop::telemetry::{RequestLog, metrics_recorder};
 use outcrop_gateway::record::{EdgeFacts, JobOutcome, JobReport, RecordSink, RequestLine};
 use tokio::sync::watch;
 
 use super::wait::soon;
 
-/// The numbers of this process, all tests together. What counts through prepared handles counts from the first call on.
-pub fn metrics() -> PrometheusHandle {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    RECORDER.get_or_init(|| start_metrics().expect("the only recorder of this process")).clone()
+/// The numbers of one test: tests run beside each other in one process, and each has all that it starts on one thread.
+/// To be made before the gateway is.
+pub struct Numbers {
+    handle: PrometheusHandle,
+    _on_this_thread: LocalRecorderGuard<'static>,
+}
+
+impl Numbers {
+    /// Counts on this thread from now on.
+    pub fn start() -> Self {
+        // A few kilobytes per test of this kind.
+        let recorder = Box::leak(Box::new(metrics_recorder().expect("a recorder")));
+        Self { handle: recorder.handle(), _on_this_thread: metrics::set_default_local_recorder(recorder) }
+    }
+
+    /// For an admin port.
+    pub fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
+    /// The sum of a counter's or gauge's values that have these labels.
+    pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.handle.render();
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name).filter(|rest| rest.starts_with([' ', '{']))?;
+            let value = rest.rsplit(' ').next()?.parse::<f64>().expect("a number");
+            labels.iter().all(|label| rest.contains(label)).then_some(value)
+        });
+        values.sum()
+    }
 }
 
 /// One request line.

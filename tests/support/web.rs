@@ -1,12 +1,13 @@
 //! A web server of the test's own, for what callers name by URL.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls::{
     ServerConfig,
@@ -31,7 +32,7 @@ pub fn png_data_url() -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(PNG))
 }
 
-/// Serves `/pixel.png`, `/page.html`, `/to-pixel` (a redirect) and `/to-metadata` (a redirect to where nobody may go);
+/// Serves `/pixel.png`, `/large.png?BYTES`, `/endless.png` (of no declared length), `/page.html`, `/to-pixel` (a redirect) and `/to-metadata` (a redirect to where nobody may go);
 /// the rest is not found.
 #[derive(Debug)]
 pub struct WebServer {
@@ -104,18 +105,33 @@ fn acceptor() -> TlsAcceptor {
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) {
-    let service = hyper::service::service_fn(|request: Request<Incoming>| async move { answer(request.uri().path()) });
+    let service =
+        hyper::service::service_fn(|request: Request<Incoming>| async move { answer(request.uri().path(), request.uri().query()) });
     // A client that leaves is no fault of the server's.
     drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }
 
-fn answer(path: &str) -> http::Result<Response<Full<Bytes>>> {
+type WebBody = UnsyncBoxBody<Bytes, Infallible>;
+
+fn answer(path: &str, query: Option<&str>) -> http::Result<Response<WebBody>> {
     let response = Response::builder();
+    let whole = |bytes: Bytes| Full::new(bytes).boxed_unsync();
     match path {
-        "/pixel.png" => response.header("content-type", "image/png").body(Full::from(PNG)),
-        "/page.html" => response.header("content-type", "image/png").body(Full::from("<html><body>not a picture</body></html>")),
-        "/to-pixel" => response.status(302).header("location", "/pixel.png").body(Full::default()),
-        "/to-metadata" => response.status(302).header("location", "http://169.254.169.254/latest/meta-data/").body(Full::default()),
-        _ => response.status(404).body(Full::from("nothing here")),
+        "/pixel.png" => response.header("content-type", "image/png").body(whole(Bytes::from_static(PNG))),
+        "/large.png" => {
+            let bytes = query.and_then(|bytes| bytes.parse().ok()).expect("a size");
+            let mut picture = PNG.to_vec();
+            picture.resize(bytes, 0);
+            response.header("content-type", "image/png").body(whole(picture.into()))
+        }
+        "/endless.png" => {
+            let rest = stream::repeat(Bytes::from_static(&[0; 64 << 10]));
+            let pieces = stream::iter([Bytes::from_static(PNG)]).chain(rest).map(|piece| Ok(Frame::data(piece)));
+            response.header("content-type", "image/png").body(StreamBody::new(pieces).boxed_unsync())
+        }
+        "/page.html" => response.header("content-type", "image/png").body(whole("<html><body>not a picture</body></html>".into())),
+        "/to-pixel" => response.status(302).header("location", "/pixel.png").body(whole(Bytes::new())),
+        "/to-metadata" => response.status(302).header("location", "http://169.254.169.254/latest/meta-data/").body(whole(Bytes::new())),
+        _ => response.status(404).body(whole("nothing here".into())),
     }
 }

@@ -1,6 +1,6 @@
 //! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
 
-use std::{any::Any, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use outcrop_domain::{
@@ -22,6 +22,9 @@ use crate::{
     settings::LiveSettings,
     tree::{GatewayReport, TreeHandle},
 };
+
+/// Where work on large content is done, on either side of this page.
+pub use crate::lanes::by_size;
 
 /// Everything the edge holds of a running gateway.
 #[derive(Debug, Clone)]
@@ -69,9 +72,19 @@ pub struct ChatJob {
     pub body_bytes: usize,
     /// What headers asked for.
     pub overrides: RequestOverrides,
-    /// What the edge counts the body's memory by. Dropped with the job: when the answer has begun or failed, or when the
-    /// lane lets go of a job that never ran.
-    pub held: Option<Box<dyn Any + Send + Sync>>,
+    /// What the edge counts the request's memory by; `None` where nobody counts. Dropped with the job: when the answer has
+    /// begun or failed, or when the lane lets go of a job that never ran.
+    pub held: Option<Arc<dyn HeldMemory>>,
+}
+
+/// The memory that one request takes, as the edge counts it for all of them together. It is given back when the last that
+/// holds this drops it.
+pub trait HeldMemory: Send + Sync + fmt::Debug {
+    /// Takes room for so many bytes more, at once or not at all: a request that holds room does not wait for more.
+    ///
+    /// # Errors
+    /// [`GatewayError::Overloaded`] when there is none.
+    fn grow(&self, bytes: usize) -> Result<(), GatewayError>;
 }
 
 /// Wishes that came by header, in the surface's own words.

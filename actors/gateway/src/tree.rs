@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Root [one_for_one 3/60]
-//! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter
+//! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter, RoutingKeeper
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
 //! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, one Discovery per region
 //! |- Targets    [one_for_one 20/60]  WaitingRoom, one Target per region
@@ -20,6 +20,7 @@ use outcrop_domain::{
     ids::Region,
     model::{Catalogue, CataloguePolicy, ModelBook, RegionOffer},
 };
+use outcrop_store::Snapshots;
 use outcrop_supervision::{
     ChildSpec, IntakeLimits, Intensity, Jitter, LaneHandle, LaneReport, LaneSpec, Readiness, Root, RootExit, Slot, Strategy, SupervisorMsg,
     SupervisorReport, SupervisorSpec, Trouble, drain, start, trouble_ahead,
@@ -38,8 +39,8 @@ use crate::{
         DiscoveryReport, ProfileFinder, ProfileFinderArgs, ProfileFinderMsg, ProfileReport,
     },
     foundation::{
-        Background, BackgroundJob, BackgroundMsg, LedgerReport, LedgerWriter, LedgerWriterMsg, SettingsKeeper, SettingsKeeperArgs,
-        SettingsKeeperMsg, SettingsReport,
+        Background, BackgroundJob, BackgroundMsg, LedgerReport, LedgerWriter, LedgerWriterMsg, RoutingKeeper, RoutingKeeperArgs,
+        RoutingKeeperMsg, RoutingKeeperReport, SettingsKeeper, SettingsKeeperArgs, SettingsKeeperMsg, SettingsReport,
     },
     lanes::{ChatContext, ChatPort, ChatWork, LaneMetrics, Sniff},
     ports::{GatewayPorts, Reload},
@@ -74,6 +75,8 @@ pub struct GatewayParts {
     pub sniff: Sniff,
     /// What the last run knew of its targets.
     pub memory: RoutingMemory,
+    /// Where what this run learns of them is kept for the next.
+    pub memory_store: Option<Arc<dyn Snapshots>>,
     /// Supervisors allow so many times their restarts: 1, and more for chaos runs.
     pub tolerance: u32,
     /// Work that runs beside the tree.
@@ -148,6 +151,7 @@ struct TreeParts {
     offers: Arc<ArcSwap<Vec<RegionOffer>>>,
     board: Arc<HealthBoard>,
     settings_keeper: Slot<SettingsKeeperMsg>,
+    routing_keeper: Slot<RoutingKeeperMsg>,
     ledger: Slot<LedgerWriterMsg>,
     key_directory: Slot<KeyDirectoryMsg>,
     catalogue_keeper: Slot<CatalogueKeeperMsg>,
@@ -185,6 +189,7 @@ impl TreeHandle {
             offers: Arc::default(),
             board: Arc::new(board),
             settings_keeper: Slot::new("settings-keeper"),
+            routing_keeper: Slot::new("routing-keeper"),
             ledger: Slot::new("ledger-writer"),
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
@@ -276,6 +281,7 @@ impl TreeHandle {
             keys: parts.key_directory.call(|reply| KeyDirectoryMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             catalogue: parts.catalogue_keeper.call(|reply| CatalogueKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             profiles: parts.profile_finder.call(|reply| ProfileFinderMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
+            memory: parts.routing_keeper.call(|reply| RoutingKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             discovery,
             waiting: parts.waiting.call(|reply| WaitingRoomMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             targets,
@@ -303,6 +309,7 @@ impl TreeHandle {
         let mut cells: Vec<(String, ractor::ActorCell)> = Vec::new();
         let mut add = |name: &str, cell: Option<ractor::ActorCell>| cells.extend(cell.map(|cell| (name.to_owned(), cell)));
         add(parts.settings_keeper.name(), parts.settings_keeper.get().ok().map(|actor| actor.get_cell()));
+        add(parts.routing_keeper.name(), parts.routing_keeper.get().ok().map(|actor| actor.get_cell()));
         add(parts.ledger.name(), parts.ledger.get().ok().map(|actor| actor.get_cell()));
         add(parts.key_directory.name(), parts.key_directory.get().ok().map(|actor| actor.get_cell()));
         add(parts.catalogue_keeper.name(), parts.catalogue_keeper.get().ok().map(|actor| actor.get_cell()));
@@ -355,6 +362,8 @@ pub struct GatewayReport {
     pub catalogue: Option<CatalogueReport>,
     /// Look-ups of profiles that nobody has listed.
     pub profiles: Option<ProfileReport>,
+    /// What is kept for the next run.
+    pub memory: Option<RoutingKeeperReport>,
     /// Discovery, by region.
     pub discovery: Vec<DiscoveryReport>,
     /// Requests that wait for room.
@@ -425,10 +434,12 @@ const BRANCHES: [&str; 5] = ["foundation", "admission", "catalogue", "targets", 
 
 fn foundation(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
     let cell = Arc::clone(&handle.0.settings);
+    let memory = RoutingKeeperArgs { board: Arc::clone(&handle.0.board), store: parts.memory_store.clone(), ports: parts.ports.clone() };
     let mut spec = SupervisorSpec::new("foundation", Strategy::RestForOne, Intensity::new(5, 30))
         .readiness(&handle.0.readiness)
         .child(ChildSpec::actor(&handle.0.settings_keeper, move || (SettingsKeeper, SettingsKeeperArgs { cell: Arc::clone(&cell) })))
-        .child(ChildSpec::actor(&handle.0.ledger, || (LedgerWriter, ())));
+        .child(ChildSpec::actor(&handle.0.ledger, || (LedgerWriter, ())))
+        .child(ChildSpec::actor(&handle.0.routing_keeper, move || (RoutingKeeper, memory.clone())));
     for job in &parts.background {
         let (slot, job) = (Slot::<BackgroundMsg>::new(job.name), job.clone());
         spec = spec.child(ChildSpec::actor(&slot, move || (Background, job.clone())));

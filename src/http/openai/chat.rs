@@ -1,6 +1,6 @@
 //! `POST /v1/chat/completions`.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use axum::{
 };
 use outcrop_domain::{clock::random_id, error::GatewayError};
 use outcrop_gateway::{
-    ports::{AnswerFacts, ChatAnswer, ChatJob},
+    ports::{AnswerFacts, ChatAnswer, ChatJob, by_size},
     record::RequestRecord,
 };
 use outcrop_protocol::openai::{body::decode, chat::ChatCompletionRequest};
@@ -33,9 +33,6 @@ use super::{
     },
     headers,
 };
-
-/// Bodies above this are decoded off the runtime's threads: a megabyte of JSON takes about a millisecond.
-const DECODE_ELSEWHERE_BYTES: usize = 256 * 1024;
 
 /// Answers a chat request.
 pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, request: Request) -> Response {
@@ -79,21 +76,15 @@ pub(super) async fn read_job(edge: &Edge, limits: &EdgeLimits, caller: Caller, r
     refuse_encoded(&parts.headers)?;
     let ReadBody { bytes, room } = read_body(&parts.headers, body, limits, edge.body_memory()).await?;
     let body_bytes = bytes.len();
-    let (request, room) = if body_bytes > DECODE_ELSEWHERE_BYTES {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        edge.world().blocking.run(Box::new(move || {
-            let decoded = decode::<ChatCompletionRequest>(&bytes);
-            drop(bytes);
-            // The handler that waited may be gone with its client: the room goes with what was decoded.
-            drop(sender.send((decoded, room)));
-        }));
-        receiver.await.map_err(|_| GatewayError::WorkerLost)?
-    } else {
-        (decode::<ChatCompletionRequest>(&bytes), room)
-    };
+    let (request, room) = by_size(edge.world().blocking.as_ref(), body_bytes, move || {
+        let decoded = decode::<ChatCompletionRequest>(&bytes);
+        drop(bytes);
+        // The handler that waited may be gone with its client: the room goes with what was decoded.
+        (decoded, room)
+    })
+    .await?;
     let request = request.map_err(|fault| malformed_body(&fault))?;
-    let held = room.map(|room| Box::new(room) as Box<dyn Any + Send + Sync>);
-    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), body_bytes, overrides, held })
+    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), body_bytes, overrides, held: Some(Arc::new(room)) })
 }
 
 /// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.

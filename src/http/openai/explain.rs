@@ -8,7 +8,10 @@ use axum::{
     response::Response,
 };
 use outcrop_domain::{error::GatewayError, ids::KeyId};
-use outcrop_gateway::{admission::Principal, ports::Disclosure};
+use outcrop_gateway::{
+    admission::Principal,
+    ports::{Disclosure, by_size},
+};
 
 use super::{
     super::{
@@ -33,7 +36,8 @@ async fn explain(edge: &Edge, caller: Caller, request: Request, disclosure: Disc
     let limits = edge.limits().clone();
     let job = read_job(edge, &limits, caller, request).await?;
     let explanation = edge.gateway().chat.explain(job, disclosure).await?;
-    let body =
-        serde_json::to_vec(&explanation).map_err(|_| GatewayError::Internal { message: "the explanation has no JSON form".to_owned() })?;
+    let large = explanation.body.get().len();
+    let body = by_size(edge.world().blocking.as_ref(), large, move || serde_json::to_vec(&explanation)).await?;
+    let body = body.map_err(|_| GatewayError::Internal { message: "the explanation has no JSON form".to_owned() })?;
     Ok(json_response(StatusCode::OK, body))
 }

@@ -19,6 +19,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(settings.admin.address().to_string(), "127.0.0.1:9090");
     assert_eq!((settings.server.body_limit, settings.server.header_limit), (64 << 20, 64 << 10));
     assert_eq!((settings.server.body_memory, settings.server.body_timeout), (512 << 20, Duration::from_secs(60)));
+    assert_eq!(settings.server.body_idle_timeout, Duration::from_secs(15));
     assert_eq!(settings.chat.open_stream_after, Duration::from_secs(20));
     assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(15));
     assert_eq!(settings.timeouts.first_byte, Duration::from_secs(120));
@@ -67,7 +68,7 @@ fn more_labels_than_bedrock_takes_are_refused() {
 #[test]
 fn every_section_takes_its_values() {
     let settings = Source::file(
-        "[server]\nopenai_prefix = \"\"\nshutdown_grace = \"0s\"\nbody_timeout = \"5s\"\nbody_memory = \"2 GiB\"\n\
+        "[server]\nopenai_prefix = \"\"\nshutdown_grace = \"0s\"\nbody_timeout = \"5s\"\nbody_idle_timeout = \"2s\"\nbody_memory = \"2 GiB\"\n\
          [aws]\nassume_role = { arn = \"arn:aws:iam::123456789012:role/gate/way\", external_id = \"x\" }\n\
          [routing]\nstrategy = \"disabled\"\nmax_attempts = 3\n[routing.backoff]\ndenied = \"1m\"\n[routing.backoff.unavailable]\nmax = \"5m\"\n\
          [models]\nlegacy = \"refuse\"\nprefixed_names = \"remap\"\nresidency = [\"us\"]\nallow = [\"anthropic.*\", \"*nova*\", \"exact\"]\ndeny = [\"*\"]\n\
@@ -79,6 +80,7 @@ fn every_section_takes_its_values() {
     .load();
     assert_eq!((settings.server.openai_prefix.as_str(), settings.server.shutdown_grace), ("", Duration::ZERO));
     assert_eq!((settings.server.body_timeout, settings.server.body_memory), (Duration::from_secs(5), 2 << 30));
+    assert_eq!(settings.server.body_idle_timeout, Duration::from_secs(2));
     assert_eq!(settings.chat.open_stream_after, Duration::from_millis(500));
     let models = (settings.models.prefer, settings.models.legacy, settings.models.prefixed_names);
     assert_eq!(models, (ProfilePreference::Regional, LegacyModels::Refuse, PrefixedNames::Remap));

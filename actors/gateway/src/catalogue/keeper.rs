@@ -97,7 +97,7 @@ pub struct CatalogueKeeperState {
 /// Builds and publishes the catalogue.
 ///
 /// * Owns: the catalogue snapshot and the offers it is built from.
-/// * Told by: one `Discovery` per region, jobs that looked up a profile, the edge on reload.
+/// * Told by: one `Discovery` per region, the `Errand` of a `ProfileFinder`, the edge on reload.
 /// * Tells: nobody; everyone reads the snapshot.
 /// * On restart: builds the snapshot again from the offers and rules that are published beside it.
 /// * Bounded by: one message per region and discovery interval, and one per unknown profile.

@@ -95,7 +95,14 @@ const MOST_REMEMBERED: usize = 1_024;
 /// Most questions under way: the control plane's own limits are low, and discovery needs them too.
 const MOST_AT_ONCE: usize = 16;
 
-/// When to come back when too many are under way: a question takes less than a second.
+/// Questions to one region at once, after a pause: as many as may be under way.
+const BURST: u32 = 16;
+
+/// A region is asked once in this time when a caller names ever new profiles: names cost nothing, and the control plane's
+/// limits are the account's, discovery's too.
+const ONE_IN: Duration = Duration::from_secs(1);
+
+/// When to come back when too many are under way, or were asked lately: both pass within a second.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Longest wait for the catalogue to be built with a new profile: it takes milliseconds.
@@ -106,6 +113,7 @@ pub struct ProfileFinderState {
     args: ProfileFinderArgs,
     under_way: HashMap<Wanted, UnderWay>,
     in_vain: InVain,
+    pace: HashMap<Region, Allowance>,
     asked: u64,
     spared: u64,
 }
@@ -121,7 +129,8 @@ struct UnderWay {
 /// * Told by: jobs, whose key may use the name; its own children.
 /// * Tells: the `CatalogueKeeper` (through its children), and everyone who waits.
 /// * On restart: begins with nothing under way and nothing remembered; who waited is told to come back.
-/// * Bounded by: one question per profile, 16 at once, 1,024 profiles remembered for half a minute at most.
+/// * Bounded by: one question per profile, 16 at once, one a second to a region after a burst of 16; 1,024 profiles remembered for
+///   half a minute at most.
 #[derive(Debug, Default)]
 pub struct ProfileFinder;
 
@@ -131,7 +140,8 @@ impl Actor for ProfileFinder {
     type Arguments = ProfileFinderArgs;
 
     async fn pre_start(&self, _myself: ActorRef<Self::Msg>, args: ProfileFinderArgs) -> Result<Self::State, ActorProcessingErr> {
-        Ok(ProfileFinderState { args, under_way: HashMap::new(), in_vain: InVain::default(), asked: 0, spared: 0 })
+        let (under_way, pace) = (HashMap::new(), HashMap::new());
+        Ok(ProfileFinderState { args, under_way, in_vain: InVain::default(), pace, asked: 0, spared: 0 })
     }
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
@@ -187,7 +197,9 @@ async fn on_find(
         reply.send(Err(of_another_region(&wanted)));
         return Ok(());
     };
-    if state.under_way.len() >= MOST_AT_ONCE {
+    // Only regions that there are have an allowance, so there are few.
+    let allowance = state.pace.entry(wanted.region.clone()).or_default();
+    if state.under_way.len() >= MOST_AT_ONCE || !allowance.take(state.args.ports.clock.now()) {
         let message = "too many inference profiles are being looked up".to_owned();
         reply.send(Err(GatewayError::Overloaded { message, retry_after: RETRY_SOON }));
         return Ok(());
@@ -242,6 +254,23 @@ fn of_another_region(wanted: &Wanted) -> GatewayError {
 impl ProfileFinderState {
     fn report(&self) -> ProfileReport {
         ProfileReport { asked: self.asked, spared: self.spared, under_way: self.under_way.len(), in_vain: self.in_vain.errors.len() }
+    }
+}
+
+/// How many questions a region may be asked: one per [`ONE_IN`], and [`BURST`] saved up. When the last of those that were
+/// asked is paid for.
+#[derive(Debug, Default)]
+struct Allowance(Moment);
+
+impl Allowance {
+    /// Takes one question; false when none is left.
+    fn take(&mut self, now: Moment) -> bool {
+        let paid = self.0.max(now).after(ONE_IN);
+        let allowed = paid.since(now) <= ONE_IN * BURST;
+        if allowed {
+            self.0 = paid;
+        }
+        allowed
     }
 }
 
@@ -347,6 +376,17 @@ mod tests {
         assert_eq!((memory.errors.len(), memory.order.len()), (MOST_REMEMBERED, MOST_REMEMBERED));
         assert_eq!(memory.get(&wanted(4), at(0)), None);
         assert!(memory.get(&wanted(5), at(0)).is_some());
+    }
+
+    #[test]
+    fn a_region_is_asked_sixteen_times_at_once_and_then_once_a_second() {
+        let mut allowance = Allowance::default();
+        let mut asked = |now: Moment| (0..100).filter(|_| allowance.take(now)).count();
+        assert_eq!(asked(at(5)), 16);
+        assert_eq!(asked(Moment(Duration::from_millis(5_999))), 0);
+        assert_eq!(asked(at(6)), 1);
+        assert_eq!(asked(at(9)), 3);
+        assert_eq!(asked(at(3_600)), 16, "no pause earns more than one burst");
     }
 
     #[test]

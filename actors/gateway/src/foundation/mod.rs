@@ -2,8 +2,10 @@
 
 mod background;
 mod ledger_writer;
+mod routing_keeper;
 mod settings_keeper;
 
 pub use background::{Background, BackgroundJob, BackgroundMsg, MakeWork};
 pub use ledger_writer::{LedgerReport, LedgerTotals, LedgerWriter, LedgerWriterMsg, UsageRow};
+pub use routing_keeper::{RoutingKeeper, RoutingKeeperArgs, RoutingKeeperMsg, RoutingKeeperReport};
 pub use settings_keeper::{SettingsKeeper, SettingsKeeperArgs, SettingsKeeperMsg, SettingsReport};

@@ -3,4 +3,4 @@
 mod chat;
 
 pub(crate) use chat::LaneMetrics;
-pub use chat::{ChatContext, ChatPort, ChatWork, Sniff};
+pub use chat::{ChatContext, ChatPort, ChatWork, Sniff, by_size};

@@ -1,6 +1,6 @@
 //! The live state of every target, read by all jobs and decided by the regions' `Target` actors.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
 use dashmap::DashMap;
 use outcrop_domain::{
@@ -10,7 +10,11 @@ use outcrop_domain::{
 };
 use tokio::sync::watch;
 
-use super::{ModelPool, SharedRouting, TargetCell, cell::Beginning, memory::RoutingMemory};
+use super::{
+    ModelPool, SharedRouting, TargetCell,
+    cell::Beginning,
+    memory::{RememberedTarget, RoutingMemory},
+};
 use crate::settings::SettingsCell;
 
 /// All targets. Cells are made on first sight and never removed: there are models x regions of them.
@@ -71,6 +75,16 @@ impl HealthBoard {
     #[must_use]
     pub fn pools(&self) -> Vec<Arc<ModelPool>> {
         self.pools.iter().map(|pool| Arc::clone(&pool)).collect()
+    }
+
+    /// What the next run should know of the targets.
+    #[must_use]
+    pub fn remember(&self) -> Vec<(ModelId, Region, RememberedTarget)> {
+        let remember = |cell: &TargetCell| {
+            let quota = cell.book.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
+            (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped: cell.breaker.load().cause() })
+        };
+        self.cells().iter().map(|cell| remember(cell)).collect()
     }
 
     /// All cells, in no order.

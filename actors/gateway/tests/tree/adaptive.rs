@@ -12,6 +12,8 @@ use outcrop_gateway::{
     targets::TargetHealth,
 };
 
+use outcrop_store::{MemorySnapshot, Snapshots};
+
 use super::kit::{LIMITS, MODEL, Step, TestTree, settings};
 
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
@@ -254,4 +256,31 @@ async fn a_key_chooses_its_own_way() {
     assert_eq!(served(&tree), [2, 2]);
     tree.ask(&asks(10)).await.unwrap();
     assert_eq!(served(&tree), [3, 2], "the settings say: in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_run_begins_with_what_the_last_one_learned() {
+    let store = Arc::new(MemorySnapshot::default());
+    let remembering = || TestTree::remembering(&TWO, adaptive(0, &[]), LIMITS, Some(Arc::clone(&store) as Arc<dyn Snapshots>));
+    let tree = remembering().await;
+    tree.regions[0].then(Step::Fail(Cause::Throttled, TOKENS));
+    tree.ask(&asks(4_000)).await.unwrap();
+    tree.regions[1].then(Step::Fail(Cause::Unavailable, "down"));
+    tree.ask(&asks(60_000)).await.unwrap_err();
+    let learned = health(&tree, 0).await.tokens_per_minute.unwrap();
+    let saved = || async { tree.gateway.ports().describe().await.memory.is_some_and(|memory| memory.saves > 0) };
+    while !saved().await {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // A deploy: the last save comes with the end.
+    tree.gateway.drain(Duration::from_secs(5)).await;
+
+    let tree = remembering().await;
+    tree.ask(&asks(10)).await.unwrap();
+    let first = health(&tree, 0).await;
+    assert!((first.tokens_per_minute.unwrap().rate - learned.rate).abs() < 0.2 * learned.rate, "{first:?}, {learned:?}");
+    // The one that was down is found well by one call, as soon as one has to go there; nobody was failed by it.
+    tree.ask(&asks(60_000)).await.unwrap();
+    let second = health(&tree, 1).await;
+    assert_eq!((second.gate, second.failed), (Gate::Closed, 0), "{second:?}");
 }

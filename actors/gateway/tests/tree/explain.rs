@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use outcrop_domain::{
     chat::Guardrail,
+    error::GatewayError,
     model::{AliasTarget, CataloguePolicy, ConfiguredProfile, ProfileUse},
 };
 use outcrop_gateway::{
-    ports::{Disclosure, Explanation, Reload},
+    ports::{Disclosure, Explanation, HeldMemory, Reload},
     settings::{ChatPolicy, LiveSettings},
 };
 
@@ -33,6 +34,16 @@ async fn tree() -> TestTree {
     ports.tree.reload(Reload { settings, keys, book: book(), policy }).unwrap();
     tree.until(|| ports.catalogue.load().resolve("house-model").is_ok()).await;
     tree
+}
+
+/// Room without end.
+#[derive(Debug)]
+struct Memory;
+
+impl HeldMemory for Memory {
+    fn grow(&self, _bytes: usize) -> Result<(), GatewayError> {
+        Ok(())
+    }
 }
 
 async fn explained(tree: &TestTree, model: &str, disclosure: Disclosure) -> Explanation {
@@ -89,12 +100,35 @@ async fn large_requests_are_translated_through_the_blocking_port_and_small_ones_
 }
 
 #[tokio::test(start_paused = true)]
+async fn large_explanations_are_made_through_the_blocking_port() {
+    let tree = TestTree::start(&["us-east-1"]).await;
+    explained(&tree, MODEL, Disclosure::Caller).await;
+    assert_eq!(tree.ported.heavy(), 0);
+    let job = tree.job(&hello(true).replace("hello", &"x".repeat(300 * 1024)));
+    let explained = tree.gateway.ports().chat.explain(job, Disclosure::Caller).await.unwrap();
+    assert!(explained.body.get().len() > 300 * 1024);
+    assert_eq!(tree.ported.heavy(), 2, "translated, and checked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_account_of_an_explanation_names_its_model_also_when_it_fails() {
+    let tree = TestTree::start(&["us-east-1"]).await;
+    explained(&tree, MODEL, Disclosure::Caller).await;
+    let wrong = tree.job(&hello(true).replace("\"user\"", "\"nobody\""));
+    tree.gateway.ports().chat.explain(wrong, Disclosure::Caller).await.unwrap_err();
+    tree.until(|| tree.reports.0.lock().unwrap().len() == 2).await;
+    for report in tree.reports.0.lock().unwrap().iter() {
+        assert_eq!(report.as_ref().unwrap().model.as_ref().unwrap().as_str(), MODEL);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_counts_the_bodys_memory_is_held_until_the_answer_is_there() {
     let tree = TestTree::start(&["us-east-1"]).await;
     tree.regions[0].then(Step::Hang);
-    let held = Arc::new(());
+    let held = Arc::new(Memory);
     let mut job = tree.job(&hello(false));
-    job.held = Some(Box::new(Arc::clone(&held)));
+    job.held = Some(Arc::clone(&held) as _);
     let asking = tree.gateway.ports().chat.submit(job);
     tokio::select! {
         _ = asking => panic!("answered"),

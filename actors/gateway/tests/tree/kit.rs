@@ -25,13 +25,15 @@ use outcrop_gateway::{
     ports::{ChatAnswer, ChatJob, RequestOverrides, StreamItem},
     record::{JobReport, RecordSink, RequestLine, RequestRecord},
     settings::{ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+    targets::RoutingMemory,
     tree::{Gateway, GatewayParts, RegionParts, start_gateway},
 };
 use outcrop_protocol::openai::body::decode;
+use outcrop_store::Snapshots;
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
     fetch::{FetchLimits, FetchSettings, Fetcher},
-    frames::FrameStream,
+    frames::{FrameStream, StreamTiming},
     ports::{BoxFuture, ControlPlane, RuntimeAnswer, RuntimeCall, RuntimeClient},
     sniff::sniff,
 };
@@ -254,6 +256,8 @@ impl RuntimeClient for ScriptedRegion {
     }
 
     fn open_stream(&self, call: RuntimeCall) -> BoxFuture<'_, Result<FrameStream, UpstreamFailure>> {
+        // The limits of the call, as the real client sets them.
+        let timing = StreamTiming { idle: call.idle, deadline: tokio::time::Instant::now() + call.total };
         let step = self.next(call);
         let notice = DropNotice(Some(Arc::clone(&self.dropped)));
         Box::pin(async move {
@@ -263,7 +267,7 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
-                Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, None)),
+                Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, Some(timing))),
             };
             notice.0 = None;
             result
@@ -312,6 +316,16 @@ impl TestTree {
     }
 
     pub(crate) async fn with(names: &[&str], settings: LiveSettings, chat_limits: IntakeLimits) -> Self {
+        Self::remembering(names, settings, chat_limits, None).await
+    }
+
+    /// A tree that starts from what `store` has, and keeps there what it learns.
+    pub(crate) async fn remembering(
+        names: &[&str],
+        settings: LiveSettings,
+        chat_limits: IntakeLimits,
+        store: Option<Arc<dyn Snapshots>>,
+    ) -> Self {
         let ported = Ported::default();
         let world = ported.ports();
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
@@ -350,7 +364,11 @@ impl TestTree {
             drain: Duration::from_secs(5),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff,
-            memory: outcrop_gateway::targets::RoutingMemory::default(),
+            memory: store
+                .as_ref()
+                .and_then(|store| store.load().unwrap())
+                .map_or_else(RoutingMemory::default, |bytes| RoutingMemory::read(&bytes, world.clock.wall()).unwrap()),
+            memory_store: store,
             tolerance: 1,
             background: Vec::new(),
             ports: world.clone(),

@@ -10,4 +10,5 @@ mod kit;
 mod metering;
 mod profiles;
 mod silence;
+mod streams;
 mod targets;

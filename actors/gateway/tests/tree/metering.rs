@@ -132,15 +132,24 @@ async fn a_complete_stream_whose_tokens_were_not_told_is_booked_by_an_estimate()
     is_estimated(&settled(&tree).await, JobOutcome::Completed);
 }
 
+/// Batches that a stream's channel takes before upstream is held back.
+const UNREAD: usize = 16;
+
 #[tokio::test(start_paused = true)]
 async fn tokens_that_were_told_are_booked_as_told_though_the_client_left() {
     let tree = TestTree::start(&TWO).await;
-    let (feed, mut events) = begun(&tree).await;
-    for chunk in end_events() {
-        feed.send(Ok(chunk)).await.unwrap();
+    let (feed, events) = begun(&tree).await;
+    let taken = || feed.capacity() == feed.max_capacity();
+    // The client reads no more: the end of the answer is read from upstream, and finds no room on its way to the client.
+    for _ in 0..UNREAD {
+        feed.send(Ok(text_event("unread"))).await.unwrap();
+        tree.until(taken).await;
     }
-    drain(&mut events).await;
+    feed.send(Ok(end_events().concat().into())).await.unwrap();
+    tree.until(taken).await;
+    drop(events);
     let (report, totals) = settled(&tree).await;
     let usage = report.usage.unwrap();
-    assert_eq!((usage.input, usage.output, report.estimated, totals.estimated), (11, 7, false, 0));
+    assert_eq!((report.outcome, usage.input, usage.output), (JobOutcome::Cancelled, 11, 7));
+    assert_eq!((report.estimated, totals.calls, totals.cancelled, totals.estimated), (false, 1, 1, 0));
 }

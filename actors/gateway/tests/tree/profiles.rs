@@ -152,7 +152,29 @@ async fn sixteen_questions_are_under_way_at_most() {
     for asked in asking {
         assert_eq!(class_of(asked.await.unwrap()), "answered");
     }
+    tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(class_of(tree.ask(&body("one-too-many")).await), "answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ever_new_names_ask_a_region_once_a_second_after_a_burst() {
+    let tree = tree((0..100).map(|_| LookUpStep::Fail(Cause::BadRequest, "The provided ARN is invalid."))).await;
+    for second in 0..5 {
+        for number in 0..50 {
+            let class = class_of(tree.ask(&body(&format!("{second}-{number}"))).await);
+            assert!(["model_not_found", "overloaded"].contains(&class), "{class}");
+        }
+        assert_eq!(looked_up(&tree), 16 + second, "after {second} seconds");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let refused = tree.ask(&body("4-49")).await.unwrap_err();
+    assert_eq!(refused.class(), "model_not_found", "a second has passed");
+    let refused = tree.ask(&body("another")).await.unwrap_err();
+    assert_eq!((refused.class(), refused.retry_after()), ("overloaded", Some(Duration::from_secs(1))));
+    // Another region has its own allowance, and what is known or remembered needs none.
+    let elsewhere = body("abc").replace("us-west-2", "us-east-1");
+    assert_eq!(class_of(tree.ask(&elsewhere).await), "answered");
+    assert_eq!(class_of(tree.ask(&body("0-0")).await), "model_not_found");
 }
 
 #[tokio::test(start_paused = true)]

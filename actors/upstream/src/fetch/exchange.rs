@@ -23,7 +23,7 @@ use rustls::ClientConfig;
 use tower_service::Service;
 use url::{Position, Url};
 
-use super::{ByteStream, Dialer, FetchError};
+use super::{Admit, ByteStream, Dialer, FetchError};
 use crate::{
     ports::BoxFuture,
     transport::{BoxError, BoxedConnection, error_chain},
@@ -33,8 +33,8 @@ use crate::{
 const DIAL_LIMIT: Duration = Duration::from_secs(4);
 /// Most addresses of a name that are tried.
 const ADDRESSES_TRIED: usize = 4;
-/// Largest first allocation for an announced length.
-const FIRST_RESERVATION: usize = 1024 * 1024;
+/// Largest allocation for an announced length, before any of it has come.
+const FIRST_RESERVATION: usize = 64 * 1024;
 const AGENT: &str = concat!("outcrop/", env!("CARGO_PKG_VERSION"));
 
 /// One request of a fetch.
@@ -46,6 +46,7 @@ pub(super) struct Hop<'a> {
     pub(super) dialer: &'a dyn Dialer,
     pub(super) tls: &'a Arc<ClientConfig>,
     pub(super) max_bytes: usize,
+    pub(super) admit: Admit<'a>,
 }
 
 /// What a hop led to.
@@ -121,6 +122,7 @@ impl Hop<'_> {
                 if read.len() + piece.len() > self.max_bytes {
                     return Err(too_large());
                 }
+                (self.admit)(piece.len()).map_err(|error| FetchError::Refused(Box::new(error)))?;
                 read.extend_from_slice(&piece);
             }
         }

@@ -37,6 +37,10 @@ pub struct FetchLimits {
     pub total: Duration,
 }
 
+/// Is asked for every piece of a body as it arrives, with its size in bytes, before the piece is kept. An error ends the
+/// fetch and is told as [`FetchError::Refused`].
+pub type Admit<'a> = &'a (dyn Fn(usize) -> Result<(), GatewayError> + Send + Sync);
+
 /// What was fetched.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -148,13 +152,20 @@ pub enum FetchError {
         /// The limit.
         after: Duration,
     },
+    /// Whoever fetches does not take more.
+    #[error("{0}")]
+    Refused(Box<GatewayError>),
 }
 
 impl FetchError {
-    /// As the refusal of a request, with the field that named the URL.
+    /// As the refusal of a request, with the field that named the URL. What the fetching side itself refused stays what
+    /// it is.
     #[must_use]
     pub fn for_field(self, param: Option<String>) -> GatewayError {
-        GatewayError::FetchFailed { message: self.to_string(), param }
+        match self {
+            Self::Refused(error) => *error,
+            other => GatewayError::FetchFailed { message: other.to_string(), param },
+        }
     }
 }
 
@@ -202,21 +213,22 @@ impl Fetcher {
         Ok(Self { rules: Arc::new(Rules::new(settings)?), resolver, dialer, tls })
     }
 
-    /// Fetches `url`. Dropping the future closes the connection.
+    /// Fetches `url`, as far as `admit` admits it. Dropping the future closes the connection.
     ///
     /// # Errors
-    /// [`FetchError`]: the fence, the server or a limit said no.
-    pub async fn fetch(&self, url: &str, limits: FetchLimits) -> Result<Fetched, FetchError> {
+    /// [`FetchError`]: the fence, the server, a limit or `admit` said no.
+    pub async fn fetch(&self, url: &str, limits: FetchLimits, admit: Admit<'_>) -> Result<Fetched, FetchError> {
         let url = Url::parse(url).map_err(|error| FetchError::Invalid { reason: error.to_string() })?;
         let host = shown_host(&url);
         let late = FetchError::Timeout { host, after: limits.total };
-        tokio::time::timeout(limits.total, self.follow(url, limits.max_bytes)).await.unwrap_or(Err(late))
+        tokio::time::timeout(limits.total, self.follow(url, limits.max_bytes, admit)).await.unwrap_or(Err(late))
     }
 
-    async fn follow(&self, mut url: Url, max_bytes: usize) -> Result<Fetched, FetchError> {
+    async fn follow(&self, mut url: Url, max_bytes: usize, admit: Admit<'_>) -> Result<Fetched, FetchError> {
         for _ in 0..=self.rules.max_redirects {
             let addresses = self.judge(&url).await?;
-            let hop = Hop { url: &url, host: shown_host(&url), addresses: &addresses, dialer: &*self.dialer, tls: &self.tls, max_bytes };
+            let (host, dialer) = (shown_host(&url), &*self.dialer);
+            let hop = Hop { url: &url, host, addresses: &addresses, dialer, tls: &self.tls, max_bytes, admit };
             match hop.get().await? {
                 Outcome::Body { bytes, content_type } => return Ok(Fetched { bytes, content_type, final_url: url.into() }),
                 Outcome::Redirect(location) => url = next_url(&url, &location)?,

@@ -84,7 +84,7 @@ impl World {
     }
 
     async fn fetch(&self, url: &str) -> Result<Fetched, FetchError> {
-        self.fetcher.fetch(url, limits()).await
+        self.fetcher.fetch(url, limits(), &|_| Ok(())).await
     }
 }
 
@@ -194,7 +194,7 @@ async fn redirects_are_followed_anew_and_never_inside() {
         })
     });
     let world = World::simple(&server);
-    let fetch = |path: &str| world.fetcher.fetch(Box::leak(format!("http://cdn.example{path}").into_boxed_str()), limits());
+    let fetch = |path: &str| world.fetcher.fetch(Box::leak(format!("http://cdn.example{path}").into_boxed_str()), limits(), &|_| Ok(()));
     assert!(matches!(fetch("/metadata").await, Err(FetchError::Forbidden { .. })));
     assert!(matches!(fetch("/octal").await, Err(FetchError::Forbidden { .. })));
     assert!(matches!(fetch("/port").await, Err(FetchError::Port { port: 22, .. })));
@@ -235,6 +235,22 @@ async fn bodies_over_the_cap_are_refused_announced_or_not() {
 }
 
 #[tokio::test]
+async fn every_piece_is_asked_for_and_a_refusal_ends_the_fetch() {
+    let endless = FakeServer::new(|_| async {
+        let (feed, response) = streaming(200, &[]);
+        tokio::spawn(async move { while feed.send(Ok(Bytes::from_static(&[0; 300]))).await.is_ok() {} });
+        response
+    });
+    let taken = AtomicUsize::new(0);
+    let full = || GatewayError::Overloaded { message: "no room".to_owned(), retry_after: Duration::from_secs(2) };
+    let admit = |bytes: usize| if taken.fetch_add(bytes, Ordering::SeqCst) + bytes > 700 { Err(full()) } else { Ok(()) };
+    let world = World::simple(&endless);
+    let refused = world.fetcher.fetch("http://cdn.example/", limits(), &admit).await.unwrap_err();
+    assert!((701..=1000).contains(&taken.load(Ordering::SeqCst)), "{taken:?}");
+    assert_eq!(refused.for_field(Some("messages".to_owned())), full(), "not the fault of the URL");
+}
+
+#[tokio::test]
 async fn a_content_length_that_lies_is_noticed() {
     for (head, outcome) in [("content-length: 50", None), ("content-length: 3", Some("abc"))] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -246,7 +262,7 @@ async fn a_content_length_that_lies_is_noticed() {
             socket.write_all(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nabcdef").as_bytes()).await.unwrap();
         });
         let fetcher = Fetcher::new(&FetchSettings { allow: vec!["127.0.0.0/8".to_owned()], ..FetchSettings::default() }).unwrap();
-        let fetched = fetcher.fetch(&format!("http://127.0.0.1:{port}/"), limits()).await;
+        let fetched = fetcher.fetch(&format!("http://127.0.0.1:{port}/"), limits(), &|_| Ok(())).await;
         serving.await.unwrap();
         match outcome {
             Some(body) => assert_eq!(fetched.unwrap().bytes, body),

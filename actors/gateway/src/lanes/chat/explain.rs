@@ -9,7 +9,7 @@ use outcrop_domain::{
 };
 use outcrop_translate::converse::Mode;
 
-use super::{ChatContext, prepare::Prepared};
+use super::{ChatContext, heavy, prepare::Prepared};
 use crate::{
     ports::{Disclosure, ExplainedChange, ExplainedTarget, Explanation},
     settings::{AliasOptions, ChatPolicy},
@@ -20,7 +20,7 @@ use crate::{
 const CONFIGURED: &str = "(configured)";
 
 /// Explains a prepared request.
-pub(super) fn explain(context: &ChatContext, prepared: &Prepared, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
+pub(super) async fn explain(context: &ChatContext, prepared: Prepared, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
     let (operation, verb) = match prepared.body.mode {
         Mode::Stream => ("ConverseStream", "converse-stream"),
         Mode::Whole => ("Converse", "converse"),
@@ -41,20 +41,20 @@ pub(super) fn explain(context: &ChatContext, prepared: &Prepared, disclosure: Di
             },
         })
         .collect();
-    let body = String::from_utf8(prepared.bytes.to_vec()).ok().and_then(|text| JsonText::parse(text).ok());
     let adjusted = prepared
         .adjustments
         .iter()
         .map(|change| ExplainedChange { field: change.field.clone().into_owned(), action: change.action.clone().into_owned() })
         .collect();
-    Ok(Explanation {
-        model: model.clone(),
-        replaced: prepared.replaced_words(),
-        operation,
-        targets,
-        body: body.ok_or_else(|| GatewayError::Internal { message: "the translated body is not JSON".to_owned() })?,
-        adjusted,
-    })
+    let (model, replaced) = (model.clone(), prepared.replaced_words());
+    let (bytes, held) = (prepared.bytes, prepared._held);
+    let body = heavy::by_size(context.ports.blocking.as_ref(), bytes.len(), move || {
+        let _held = held;
+        // No copy: nobody else has these bytes, since nothing is sent.
+        String::from_utf8(bytes.into()).ok().and_then(|text| JsonText::parse(text).ok())
+    });
+    let body = body.await?.ok_or_else(|| GatewayError::Internal { message: "the translated body is not JSON".to_owned() })?;
+    Ok(Explanation { model, replaced, operation, targets, body, adjusted })
 }
 
 /// The id that is called. The account's own profiles are the operator's business, unless the caller named them.

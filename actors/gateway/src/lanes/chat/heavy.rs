@@ -11,7 +11,7 @@ const HEAVY_BYTES: usize = 256 * 1024;
 ///
 /// # Errors
 /// [`GatewayError::WorkerLost`] when the work panicked elsewhere.
-pub(super) async fn by_size<T, F>(blocking: &dyn Blocking, bytes: usize, work: F) -> Result<T, GatewayError>
+pub async fn by_size<T, F>(blocking: &dyn Blocking, bytes: usize, work: F) -> Result<T, GatewayError>
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,

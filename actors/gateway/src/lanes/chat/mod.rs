@@ -31,6 +31,7 @@ use outcrop_translate::{
 };
 use outcrop_upstream::ports::{RuntimeCall, RuntimeOperation};
 
+pub use self::heavy::by_size;
 use self::{prepare::Prepared, run::ChatReply};
 use crate::{
     catalogue::ProfileFinderMsg,

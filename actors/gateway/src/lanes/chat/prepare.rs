@@ -1,6 +1,6 @@
 //! From the client's body to the exact upstream body: everything that happens before the first call.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use outcrop_domain::{
@@ -23,10 +23,11 @@ use super::{
     heavy,
     media::{self, Media},
     profile,
+    tally::Tally,
 };
 use crate::{
     admission::Principal,
-    ports::{ChatJob, Disclosure, RequestOverrides},
+    ports::{ChatJob, Disclosure, HeldMemory, RequestOverrides},
     settings::{AliasOptions, ChatPolicy, LiveSettings},
 };
 
@@ -47,7 +48,7 @@ pub(super) struct Prepared {
     pub(super) route: RouteFacts,
     pub(super) adjustments: Adjustments,
     /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
-    pub(super) _held: Option<Box<dyn Any + Send + Sync>>,
+    pub(super) _held: Option<Arc<dyn HeldMemory>>,
     /// What the client wants, whatever the upstream operation is.
     pub(super) client_mode: Mode,
 }
@@ -61,25 +62,27 @@ pub(super) enum Purpose {
     Showing(Disclosure),
 }
 
-/// Prepares a request.
+/// Prepares a request. The account learns of its model as soon as that is known: what fails later is told with it.
 pub(super) async fn prepare(
     context: &ChatContext,
     settings: &Arc<LiveSettings>,
     job: &mut ChatJob,
     purpose: Purpose,
+    tally: &mut Tally,
 ) -> Result<Prepared, GatewayError> {
     let asked = job.request.model.clone().unwrap_or_default();
     if asked.trim().is_empty() {
         return Err(GatewayError::invalid_with_code("model", "you must provide a model parameter", "missing_required_parameter"));
     }
     let resolution = resolve(context, settings, &job.principal, &asked).await?;
+    tally.resolved(&resolution.model.id);
     // Who may use a retired model may not for that reason use the one that replaces it.
     let asked_counts = if resolution.replaced.is_some() { resolution.model.id.as_str() } else { asked.as_str() };
     if !job.principal.may_use(&[asked_counts, resolution.model.id.as_str()]) {
         return Err(forbidden(&asked));
     }
     let request = std::mem::take(&mut *job.request);
-    let media = fetch(context, settings, &request, purpose).await?;
+    let media = fetch(context, settings, &request, purpose, job.held.as_ref()).await?;
     // By name: settings and catalogue are published apart, so positions could disagree for a moment.
     let alias = resolution.alias.and_then(|_| settings.chat.aliases.get(&asked.to_lowercase()));
     let options = read_options(&settings.chat, alias, &job.overrides, context)?;
@@ -101,7 +104,7 @@ struct Translation {
     settings: Arc<LiveSettings>,
     asked: String,
     purpose: Purpose,
-    held: Option<Box<dyn Any + Send + Sync>>,
+    held: Option<Arc<dyn HeldMemory>>,
     strategy: Strategy,
     hints: Hints,
 }
@@ -160,6 +163,7 @@ async fn fetch(
     settings: &LiveSettings,
     request: &ChatCompletionRequest,
     purpose: Purpose,
+    held: Option<&Arc<dyn HeldMemory>>,
 ) -> Result<Media, GatewayError> {
     let urls = openai_chat::media_urls(request);
     match purpose {
@@ -169,7 +173,7 @@ async fn fetch(
             message: "this gateway does not fetch URLs: send the content as a data URL".to_owned(),
             param: urls.first().map(|url| url.param.clone()),
         }),
-        Purpose::Sending => media::fetch_all(context, urls, settings).await,
+        Purpose::Sending => media::fetch_all(context, urls, settings, held).await,
     }
 }
 

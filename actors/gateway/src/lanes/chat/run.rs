@@ -90,8 +90,7 @@ async fn answer(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
-    let prepared = prepare(context, settings, &mut job, Purpose::Sending).await?;
-    tally.resolved(&prepared.resolution.model.id);
+    let prepared = prepare(context, settings, &mut job, Purpose::Sending, tally).await?;
     tally.adjusted(&prepared.adjustments);
     tally.prepared(prepared.prompt_tokens, prepared.tier);
     match (prepared.client_mode, prepared.body.mode) {
@@ -218,8 +217,11 @@ pub(super) async fn explain(
         queue_wait,
     );
     tally.asked(job.request.model.as_deref().unwrap_or_default());
-    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure)).await;
-    let explained = prepared.and_then(|prepared| explain::explain(&context, &prepared, disclosure));
+    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure), &mut tally).await;
+    let explained = match prepared {
+        Ok(prepared) => explain::explain(&context, prepared, disclosure).await,
+        Err(error) => Err(error),
+    };
     match &explained {
         Ok(_) => tally.settle(JobOutcome::Completed, None),
         Err(error) => tally.settle(JobOutcome::Failed, Some(error)),

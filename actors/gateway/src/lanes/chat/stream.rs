@@ -44,6 +44,10 @@ const STALLED_READER: Duration = Duration::from_secs(120);
 /// Longest wait for room for the last word of a stream.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
+/// Longest wait for the end of a connection whose answer is complete. It comes with the last event or right after it, and
+/// the connection is then used again; one that stays open is not worth more than a new one.
+const LAST_CHUNK: Duration = Duration::from_secs(1);
+
 /// A request whose every choice has its first event. Nothing else of it is kept: a prompt may be megabytes, a stream
 /// may last an hour.
 pub(super) struct Opened {
@@ -212,7 +216,7 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
     deliver(streaming.reply, Ok(ChatAnswer::Stream { events, about: streaming.opened.about }));
     let left = streaming.deadline.since(context.ports.clock.now());
     let ended = match tokio::time::timeout(left, forward_all(&mut streaming.opened.choices, &sender)).await {
-        Ok(ended) => ended,
+        Ok(ended) => ended.map_err(|ended| ended.or_out_of_time(context.ports.clock.now() >= streaming.deadline, streaming.total)),
         Err(_) => Err(Ended::Broken(GatewayError::DeadlineExceeded { after: streaming.total })),
     };
     let outcome = match &ended {
@@ -230,8 +234,10 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
             choice.lease.failed(failure);
         }
     }
-    // Closes the upstream connections of choices that have not ended, and gives the leases back.
-    drop(streaming.opened.choices);
+    if outcome != JobOutcome::Completed {
+        // Closes the upstream connections of choices that have not ended, and gives the leases back.
+        streaming.opened.choices.clear();
+    }
     let error = match ended {
         Err(Ended::Broken(error)) => Some(error),
         Ok(()) | Err(Ended::ClientGone) => None,
@@ -242,12 +248,41 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
     if !matches!(sent, Ok(Ok(()))) && outcome != JobOutcome::Cancelled {
         metrics::counter!("outcrop_answers_unread_total").increment(1);
     }
+    // No client waits for the end of a connection.
+    drop(sender);
+    see_out(&mut streaming.opened.choices).await;
+}
+
+/// Reads connections whose answers are complete to their ends, so that they can be used again.
+async fn see_out(choices: &mut [Choice]) {
+    let ends = async {
+        for choice in choices {
+            // Whatever still comes, also that it broke: the answer was complete before.
+            while choice.frames.next().await.is_some() {}
+        }
+    };
+    if tokio::time::timeout(LAST_CHUNK, ends).await.is_err() {
+        tracing::debug!("a connection stayed open after its answer was complete: it is closed");
+    }
 }
 
 /// Why a stream ended before its end.
 enum Ended {
     ClientGone,
     Broken(GatewayError),
+}
+
+impl Ended {
+    /// A stream that ran into the time limit of the whole request has not failed: its own timer and ours run to the same
+    /// moment, and which of them is heard first says nothing of the target.
+    fn or_out_of_time(self, spent: bool, total: Duration) -> Self {
+        match self {
+            Self::Broken(GatewayError::Upstream(failure)) if spent && failure.cause == Cause::Timeout => {
+                Self::Broken(GatewayError::DeadlineExceeded { after: total })
+            }
+            other => other,
+        }
+    }
 }
 
 async fn forward_all(choices: &mut [Choice], sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
@@ -281,7 +316,7 @@ async fn forward_one(choice: &mut Choice, sender: &mpsc::Sender<StreamItem>) -> 
 
 impl Choice {
     /// Reads the frames that have arrived, without waiting: several deltas become one write, and none waits for
-    /// another. True at the end of the stream.
+    /// another. True at the end of the answer.
     fn read_what_is_there(&mut self) -> Result<bool, Ended> {
         while self.ready.len() < MAX_BATCH {
             match self.frames.try_next() {
@@ -296,7 +331,8 @@ impl Choice {
         Ok(false)
     }
 
-    /// Takes one frame, or the end. True at the end.
+    /// Takes one frame, or the end of the stream. True at the end of the answer, which may come before that of the stream:
+    /// what the connection does after it (a reset, a last chunk that is missing) is no business of the client's.
     fn take(&mut self, frame: Option<Result<outcrop_upstream::frames::Frame, UpstreamFailure>>) -> Result<bool, Ended> {
         let taken = self.take_frame(frame);
         self.broke |= taken.is_err();
@@ -311,7 +347,7 @@ impl Choice {
         };
         let frame = frame.map_err(broken)?;
         self.reader.read(frame.event_type.as_str(), &frame.payload, &mut self.ready).map_err(broken)?;
-        Ok(false)
+        Ok(self.reader.is_finished())
     }
 
     async fn hand_on(&mut self, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {

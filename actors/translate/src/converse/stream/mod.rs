@@ -29,7 +29,7 @@ mod tests;
 pub use replay::replay;
 
 /// Reads one streamed answer, event by event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StreamReader {
     context: ReplyContext,
     /// Blocks that Converse has begun and not ended. Nearly always none or one.
@@ -109,17 +109,7 @@ impl StreamReader {
     /// A reader for the answer of the call that `context` belongs to.
     #[must_use]
     pub fn new(context: ReplyContext) -> Self {
-        Self {
-            context,
-            open: Vec::new(),
-            next_index: 0,
-            held: Vec::new(),
-            seen: Seen::default(),
-            stop: None,
-            metadata: None,
-            finished: None,
-            produced: 0,
-        }
+        Self { context, ..Self::default() }
     }
 
     /// Bytes of text, tool calls and reasoning that the model has written so far, shown to the client or not: what a
@@ -127,6 +117,12 @@ impl StreamReader {
     #[must_use]
     pub fn produced_bytes(&self) -> u64 {
         self.produced
+    }
+
+    /// True once the answer is complete and its tokens are told: whatever the connection does after that changes nothing.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.finished.is_some()
     }
 
     /// Reads one event and appends what it means to `out`. Unknown events mean nothing.

@@ -290,12 +290,14 @@ fn pain_24_the_end_waits_for_the_tokens_and_missing_ones_are_flagged() {
         reader.read(event, payload.to_string().as_bytes(), &mut events).unwrap();
     }
     assert!(!events.iter().any(|event| matches!(event, ChatEvent::Stopped { .. })));
+    assert!(!reader.is_finished(), "its tokens are not told");
     let mut unmetered = StreamReader { finished: None, ..StreamReader::new(plain()) };
     for (event, payload) in before {
         unmetered.read(event, payload.to_string().as_bytes(), &mut Vec::new()).unwrap();
     }
     reader.read(&metadata.0, metadata.1.to_string().as_bytes(), &mut events).unwrap();
     assert!(matches!(&events[events.len() - 2..], [ChatEvent::Stopped { .. }, ChatEvent::Finished { usage, .. }] if usage.total() == 3));
+    assert!(reader.is_finished());
     assert_eq!(reader.end(&mut events), Ok(StreamEnd::Complete));
     let mut late = Vec::new();
     assert_eq!(unmetered.end(&mut late), Ok(StreamEnd::UsageMissing));

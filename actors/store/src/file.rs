@@ -1,0 +1,52 @@
+//! A snapshot in a file.
+
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Snapshots, StoreError};
+
+/// A snapshot in a file, which is replaced by renaming: a crash at any moment leaves the old one or the new one.
+#[derive(Debug, Clone)]
+pub struct FileSnapshot {
+    path: PathBuf,
+}
+
+impl FileSnapshot {
+    /// A snapshot at `path`. Its directory must be there when it is saved.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+        let path = path.to_owned();
+        move |error| StoreError::File { path, error }
+    }
+}
+
+impl Snapshots for FileSnapshot {
+    fn load(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Self::failed(&self.path)(error)),
+        }
+    }
+
+    fn save(&self, snapshot: &[u8]) -> Result<(), StoreError> {
+        // Two processes that share a path by mistake do not write into the same file; the later rename wins.
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{}.new", std::process::id()));
+        let new = PathBuf::from(name);
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(snapshot)?;
+            file.sync_all()
+        };
+        write().map_err(Self::failed(&new))?;
+        fs::rename(&new, &self.path).map_err(Self::failed(&self.path))
+    }
+}
