@@ -31,7 +31,7 @@ fn program() -> &'static [Source] {
 // ---- Who may import whom ---------------------------------------------------------------------------------------------
 
 /// Each room and the rooms it may import. A new room needs a row.
-const IMPORTS: [(&str, &[&str]); 9] = [
+const IMPORTS: [(&str, &[&str]); 10] = [
     (
         ".",
         &[
@@ -41,6 +41,7 @@ const IMPORTS: [(&str, &[&str]); 9] = [
             "outcrop-upstream",
             "outcrop-gateway",
             "outcrop-supervision",
+            "outcrop-store",
             "outcrop-sim",
         ],
     ),
@@ -49,7 +50,11 @@ const IMPORTS: [(&str, &[&str]); 9] = [
     ("actors/translate", &["outcrop-domain", "outcrop-protocol"]),
     ("actors/upstream", &["outcrop-domain", "outcrop-protocol"]),
     ("actors/supervision", &[]),
-    ("actors/gateway", &["outcrop-domain", "outcrop-protocol", "outcrop-translate", "outcrop-upstream", "outcrop-supervision"]),
+    ("actors/store", &[]),
+    (
+        "actors/gateway",
+        &["outcrop-domain", "outcrop-protocol", "outcrop-translate", "outcrop-upstream", "outcrop-supervision", "outcrop-store"],
+    ),
     ("chaos", &["outcrop-sim"]),
     ("chaos/sim", &[]),
 ];
@@ -188,6 +193,7 @@ const ABSENCES: [Absence; 9] = [
             ("src/settings", "reads settings, keys and model data, at start and on reload"),
             ("src/cli", "reads and writes files that the command line names"),
             ("src/app.rs", "reads the CA bundle once, at start"),
+            ("actors/store", "keeps what outlives the process; blocking, behind the Blocking port"),
         ],
     },
     Absence {

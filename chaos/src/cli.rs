@@ -45,7 +45,10 @@ pub struct RunArgs {
     /// A gateway that already runs in front of the simulator: its base URL (its key in OUTCROP_CHAOS_KEY).
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Factor on all times. Without it 1, and each scenario's own with --all and --smoke.
+    /// The short form, as with --all and --smoke: each scenario's times by its own factor.
+    #[arg(long)]
+    quick: bool,
+    /// Factor on all times. Without it 1, and each scenario's own with --quick, --all and --smoke.
     #[arg(long)]
     scale: Option<f64>,
     /// Seed instead of the scenario's.
@@ -125,7 +128,7 @@ pub async fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     let jobs = arguments.jobs.max(1);
     let places = Arc::new(Semaphore::new(jobs));
     let all_places = u32::try_from(jobs).unwrap_or(u32::MAX);
-    let short = arguments.all || arguments.smoke;
+    let short = arguments.all || arguments.smoke || arguments.quick;
     let shown = scenarios.len() == 1 && !arguments.quiet;
     let mut running = JoinSet::new();
     for scenario in scenarios {

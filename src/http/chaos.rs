@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use outcrop_gateway::tree::Deed;
+use outcrop_gateway::ports::Deed;
 use serde::Deserialize;
 
 use super::{admin::Admin, route::Routed};

@@ -1,7 +1,7 @@
 //! Health for load balancers and people.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
-use outcrop_gateway::targets::{RegionHealth, RegionStatus};
+use outcrop_gateway::ports::{RegionHealth, RegionStatus};
 use serde::Serialize;
 
 use super::{Edge, route::Probed};

@@ -1,6 +1,9 @@
 //! From files, environment and flags to [`Settings`].
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{
     Admin, Aws, Chat, Environment, FILE_VARIABLE, Fetch, Keys, Lanes, Log, Metrics, Models, Origin, Routing, Server, Settings,
@@ -61,6 +64,19 @@ impl Settings {
     pub fn load(options: &LoadOptions) -> Result<Self, SettingsError> {
         let (settings, problems) = read_all(options);
         if problems.0.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// Where a gateway with these settings listens for clients.
+    ///
+    /// Nothing but the address is checked: who asks a running gateway after its health must not call it ill because somebody
+    /// made a mistake in another part of the file, which the gateway has not read yet.
+    ///
+    /// # Errors
+    /// [`SettingsError`] with the problems of `server.bind` and `server.port`, and of a file that cannot be read.
+    pub fn listening(options: &LoadOptions) -> Result<SocketAddr, SettingsError> {
+        let (settings, mut problems) = read_all(options);
+        problems.0.retain(|problem| problem.breaks_its_file() || ["server", "server.bind", "server.port"].contains(&problem.path.as_str()));
+        if problems.0.is_empty() { Ok(settings.server.address()) } else { Err(problems) }
     }
 }
 

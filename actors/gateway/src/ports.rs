@@ -24,7 +24,11 @@ use crate::{
 };
 
 /// Where work on large content is done, on either side of this page.
-pub use crate::lanes::by_size;
+pub use crate::{
+    lanes::by_size,
+    targets::{ClosedModel, RegionHealth, RegionStatus},
+    tree::Deed,
+};
 
 /// Everything the edge holds of a running gateway.
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@
 //! | `memory_stream`, `weather` | connections in memory; what a region does with connections now |
 //! | `faults`, `behaviour` | what goes wrong; how models behave when nothing does |
 //! | `control` | the control port: all of this as JSON over HTTP |
+//! | `options` | the command line of the program |
 //! | `clock`, `span`, `draw` | time, its units, and chance |
 //! | `service`, `route`, `reply` | one call from request head to answer |
 //! | `auth` | signatures and API keys |
@@ -62,6 +63,7 @@ mod journal;
 mod listener;
 mod lock;
 mod memory_stream;
+mod options;
 mod pace;
 mod playback;
 mod quota;
@@ -87,6 +89,7 @@ pub use journal::{
     Usage, WordRun,
 };
 pub use memory_stream::SimStream;
+pub use options::Options;
 pub use pace::{Latency, Pace};
 pub use playback::Chunking;
 pub use quota::{BucketChange, BucketEntry, BucketKey, ProfileClass, Quota, QuotaLimit, QuotaReplay, QuotaRoom, Refill};

@@ -8,12 +8,14 @@ mod client;
 mod generator;
 mod raw;
 mod sse;
+mod watch;
 mod wire;
 mod words;
 
 pub use client::{Asked, Client, Keys};
-pub use generator::{CANARY_KEY, Generator, LOAD_KEY, LiveCounts, Sent, keys, origin};
+pub use generator::{CANARY_KEY, Generator, LOAD_KEY, LiveCounts, keys, origin};
 pub use sse::{SseEvents, SseLine};
+pub use watch::SelfWatch;
 pub use wire::{Dial, Dialling, Io, Net, TcpDial};
 pub use words::WordReader;
 

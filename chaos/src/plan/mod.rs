@@ -1,6 +1,8 @@
 //! What a scenario expands into before anything is sent: rates, arrivals, sizes, nonces, faults of clients. All of it from
 //! the seed; answers never change it.
 
+mod cost;
+mod maker;
 mod prompt;
 mod rate;
 mod schedule;

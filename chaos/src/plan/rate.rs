@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::mean_amount;
+use super::cost::{Costs, reserved};
 use crate::{
-    scenario::{KindPlan, Scenario, Shape},
+    scenario::{Scenario, Shape},
     units::Rate,
 };
 
@@ -19,6 +19,10 @@ pub struct Resolved {
     pub full: Option<f64>,
     /// Requests bind, not tokens.
     pub by_requests: bool,
+    /// Requests a second that all regions grant together; `None` = one of them does not limit them.
+    pub requests_per_second: Option<f64>,
+    /// Tokens a second, likewise.
+    pub tokens_per_second: Option<f64>,
 }
 
 impl fmt::Display for Resolved {
@@ -31,27 +35,24 @@ impl fmt::Display for Resolved {
     }
 }
 
-/// Tokens of a tool's schema, as the simulator counts them.
-const TOOL_TOKENS: u64 = 60;
-/// Tokens of an image of the mix, as the simulator counts them.
-const IMAGE_TOKENS: u64 = 1_600;
-
 /// Resolves the mix of a scenario.
 #[must_use]
 pub fn resolve(scenario: &Scenario) -> Resolved {
-    let weights: f64 = scenario.load.mix.iter().map(|kind| kind.weight).sum();
-    let mean = |of: fn(&KindPlan, &Scenario) -> f64| {
-        scenario.load.mix.iter().map(|kind| of(kind, scenario) * kind.weight).sum::<f64>() / weights.max(f64::MIN_POSITIVE)
-    };
-    let (settled, reserved) = (mean(settles), mean(reserves));
+    let (mix, costs) = (&scenario.load.mix, Costs::of(scenario));
+    let weights: f64 = mix.iter().map(|kind| kind.weight).sum();
+    let mean = |sum: f64| sum / weights.max(f64::MIN_POSITIVE);
+    let settled = mean(mix.iter().enumerate().map(|(index, kind)| costs.mean(index, kind) * kind.weight).sum());
+    let reserved = mean(mix.iter().map(|kind| reserved(kind) * kind.weight).sum());
     let sum = |of: fn(&outcrop_sim::Quota) -> Option<u64>| {
         let limits: Option<Vec<u64>> = scenario.regions.iter().map(|region| of(region.quota.as_ref()?)).collect();
-        limits.map(|limits| float(limits.into_iter().sum()))
+        limits.map(|limits| float(limits.into_iter().sum()) / 60.0)
     };
-    let by_requests = sum(|quota| quota.requests_per_minute).map(|rpm| rpm / 60.0);
-    let by_tokens = sum(|quota| quota.tokens_per_minute).map(|tpm| tpm / 60.0 / settled.max(1.0));
-    let full = [by_requests, by_tokens].into_iter().flatten().reduce(f64::min);
-    Resolved { settled, reserved, full, by_requests: full.is_some() && full == by_requests }
+    let requests_per_second = sum(|quota| quota.requests_per_minute);
+    let tokens_per_second = sum(|quota| quota.tokens_per_minute);
+    let by_tokens = tokens_per_second.map(|tokens| tokens / settled.max(1.0));
+    let full = [requests_per_second, by_tokens].into_iter().flatten().reduce(f64::min);
+    let by_requests = full.is_some() && full == requests_per_second;
+    Resolved { settled, reserved, full, by_requests, requests_per_second, tokens_per_second }
 }
 
 impl Resolved {
@@ -64,7 +65,17 @@ impl Resolved {
         }
     }
 
-    /// The load of a phase after `part` (0 to 1) of it, requests a second.
+    /// The load of a phase after `part` (0 to 1) of it as a share of the quota, where its file says it so and there is one.
+    #[must_use]
+    pub fn share(&self, shape: Shape, part: f64) -> Option<f64> {
+        let full = self.full.filter(|full| *full > 0.0)?;
+        let (Shape::Constant(first) | Shape::Ramp(first, _) | Shape::Day(first, _)) = shape;
+        let (Shape::Constant(second) | Shape::Ramp(_, second) | Shape::Day(_, second)) = shape;
+        let of_quota = [first, second].iter().any(|rate| matches!(rate, Rate::OfQuota(_)));
+        of_quota.then(|| self.at(shape, part) / full)
+    }
+
+    /// The load of a phase after `part` (0 to 1) of it, requests a second of the whole mix.
     #[must_use]
     pub fn at(&self, shape: Shape, part: f64) -> f64 {
         match shape {
@@ -86,34 +97,14 @@ impl Resolved {
     #[must_use]
     pub fn words(&self, shape: Shape) -> String {
         match shape {
+            Shape::Constant(Rate::OfQuota(share)) if self.full.is_some() => {
+                format!("{:.0} % of the quota, about {:.2}/s", share * 100.0, self.per_second(Rate::OfQuota(share)))
+            }
             Shape::Constant(rate) => format!("{:.2}/s", self.per_second(rate)),
             Shape::Ramp(from, to) => format!("{:.2}/s to {:.2}/s", self.per_second(from), self.per_second(to)),
             Shape::Day(low, high) => format!("a day from {:.2}/s to {:.2}/s", self.per_second(low), self.per_second(high)),
         }
     }
-}
-
-fn prompt(kind: &KindPlan) -> f64 {
-    mean_amount(&kind.input_tokens, u64::MAX) + float(kind.tools * TOOL_TOKENS) + if kind.image_kb > 0 { float(IMAGE_TOKENS) } else { 0.0 }
-}
-
-fn settles(kind: &KindPlan, scenario: &Scenario) -> f64 {
-    let (output, burndown) =
-        scenario.models.get(kind.model).map_or((0.0, 1), |model| (mean_amount(&model.output_tokens, kind.max_tokens), model.burndown));
-    let uncached = match &kind.conversation {
-        None => prompt(kind),
-        // Each turn writes what is new; the prefix is written once.
-        Some(talk) => prompt(kind) + float(talk.grow_tokens) + mean_amount(&talk.prefix_tokens, u64::MAX) / f64::from(talk.turns),
-    };
-    uncached + output * float(burndown)
-}
-
-fn reserves(kind: &KindPlan, _: &Scenario) -> f64 {
-    let before = kind.conversation.map_or(0.0, |talk| {
-        let grown = (prompt(kind) + float(talk.grow_tokens)) * f64::from(talk.turns.saturating_sub(1)) / 2.0;
-        mean_amount(&talk.prefix_tokens, u64::MAX) + grown
-    });
-    prompt(kind) + before + float(kind.max_tokens)
 }
 
 /// Token counts lie far below 2^52.

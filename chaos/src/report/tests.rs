@@ -17,6 +17,7 @@ fault = [{ kind = "vanish", share = 0.05, after = "exp 800ms", expect = { failed
 mix = [{ }]
 [bounds]
 success = ">= 99%"
+ttft_p99 = "<= 5s"
 [vacuous]
 at_least = { upstream_calls = 1 }
 [rules]
@@ -97,6 +98,26 @@ fn violations_fail_taints_and_gaps_are_inconclusive() {
     assert_eq!(report.verdict, RunVerdict::Inconclusive);
     let (report, _) = run(|history| history.about.broken = Some("no such strategy".to_owned()));
     assert_eq!(report.verdict, RunVerdict::Failed);
+}
+
+#[test]
+fn a_late_generator_does_not_blame_the_gateway_for_its_times() {
+    let slow = |history: &mut History| {
+        history.requests.iter_mut().for_each(|request| request.first_content = Some(request.intended.plus(Micros::seconds(9))));
+    };
+    assert_eq!(run(slow).0.verdict, RunVerdict::Failed);
+    let late = |history: &mut History| history.about.tainted.push("one send was 300 ms late".to_owned());
+    let (report, _) = run(|history| {
+        slow(history);
+        late(history);
+    });
+    assert_eq!(report.verdict, RunVerdict::Inconclusive, "{}", report.sentence);
+    assert!(report.complaints().iter().any(|complaint| complaint.starts_with("ttft_p99")), "it is told all the same");
+    let (report, _) = run(|history| {
+        late(history);
+        history.requests[3].end = End::Silent;
+    });
+    assert_eq!(report.verdict, RunVerdict::Failed, "what is no matter of time counts");
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn span(scenario: &Scenario, index: u64, plan: &FaultPlan) -> FaultSpan {
         FaultKind::Host(_) => Layer::Host,
         FaultKind::Client(_) => Layer::Client,
     };
-    let until = plan.lasting.map_or(Duration::MAX, |lasting| plan.from + lasting).min(lifted_after(scenario, plan.from));
+    let until = scenario.in_force_until(plan);
     let region = plan.region.as_deref().map_or(String::new(), |region| format!(" {region}"));
     let share = if plan.share < 1.0 { format!(" {:.0}%", plan.share * 100.0) } else { String::new() };
     FaultSpan {
@@ -122,16 +122,4 @@ fn span(scenario: &Scenario, index: u64, plan: &FaultPlan) -> FaultSpan {
         hits: 0,
         at_least: plan.at_least,
     }
-}
-
-/// When faults that begin at `from` are lifted: at the next phase without faults, else at the end.
-fn lifted_after(scenario: &Scenario, from: Duration) -> Duration {
-    let mut begin = Duration::ZERO;
-    for phase in &scenario.phases {
-        if phase.faults_off && begin >= from {
-            return begin;
-        }
-        begin += phase.lasting;
-    }
-    begin
 }

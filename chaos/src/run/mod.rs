@@ -13,6 +13,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 
 pub use once::{Rehearsal, rehearse, run_once};
+pub use prices::read as read_prices;
 pub use upstream::Upstream;
 
 use crate::{

@@ -20,8 +20,8 @@ use super::{
     sampler::{Books, Sampler},
 };
 use crate::{
-    history::{self, About, History, HostEvent, Micros, PhaseMark, Record, Request, SampleKind, Writer},
-    load::{Client, Dial, Generator, Keys, LiveCounts, Net, TcpDial, keys, origin},
+    history::{self, About, History, HostEvent, Micros, PhaseMark, Price, Record, Request, SampleKind, Writer},
+    load::{Client, Dial, Generator, Keys, LiveCounts, Net, SelfWatch, TcpDial, keys, origin},
     plan::{Prompts, Resolved, Schedule, resolve},
     report::{Live, REFRESH, RunReport, Store},
     scenario::{FaultKind, Scenario, Target},
@@ -71,6 +71,8 @@ pub struct Rehearsal {
     pub log: Arc<Mutex<LogBook>>,
     /// Secrets of its keys.
     pub keys: Keys,
+    /// The harness's own prices, by foundation model.
+    pub prices: BTreeMap<String, Price>,
     /// Called at the start of the load, for whatever happens to the gateway in the run.
     pub begin: Arc<dyn Fn(HostBook, Instant) + Send + Sync>,
 }
@@ -80,9 +82,9 @@ pub struct Rehearsal {
 /// # Errors
 /// What keeps the harness itself from working.
 pub async fn rehearse(rehearsal: Rehearsal, file: &Path) -> anyhow::Result<(RunReport, History)> {
-    let Rehearsal { scenario, seed, simulator, dial, log, keys, begin } = rehearsal;
+    let Rehearsal { scenario, seed, simulator, dial, log, keys, prices, begin } = rehearsal;
     let resolved = resolve(&scenario);
-    let mut about = about::facts(&scenario, "rehearsal", seed, &resolved, &BTreeMap::new());
+    let mut about = about::facts(&scenario, "rehearsal", seed, &resolved, &prices);
     let books = Books::new(Writer::create(file)?);
     let upstream = Arc::new(Upstream::with(simulator, &scenario)?);
     let (hosts, mut host_events) = mpsc::unbounded_channel();
@@ -137,6 +139,8 @@ struct Tested {
 
 /// Log lines take so long at most from the end of a request to the harness.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// What can only be shown of a process of ours, whose rows and log lines we read.
+const OF_OUR_PROCESS: [&str; 2] = ["I5", "I14"];
 /// Longest wait for upstream to come to rest.
 const REST: Duration = Duration::from_secs(5);
 
@@ -145,6 +149,9 @@ impl Run {
         let phases = self.phases();
         phases.iter().for_each(|phase| self.books.write(&Record::Phase(phase.clone())));
         let book = HostBook { events: self.hosts.clone(), origin: Arc::default() };
+        if self.is_elsewhere() {
+            about.rules.must.retain(|id| !OF_OUR_PROCESS.contains(&id.as_str()));
+        }
         let early = matches!(&self.scenario.target, Target::Gateway(plan) if plan.start_unready);
         let timeline = Arc::new(Timeline::of(&self.scenario));
         // Faults of second 0 must be there before a gateway that is started into them.
@@ -169,6 +176,14 @@ impl Run {
             timeline.finish(&counts).into_iter().for_each(|span| self.books.write(&Record::Fault(span)));
         }
         Ok(())
+    }
+
+    /// Somebody else started what is tested.
+    fn is_elsewhere(&self) -> bool {
+        match &self.place {
+            Place::Process { options, .. } => options.url.is_some() || matches!(self.scenario.target, Target::Url(_)),
+            Place::Within { .. } => false,
+        }
     }
 
     fn begin_at(&self, book: &HostBook) -> Instant {
@@ -295,9 +310,12 @@ impl Run {
         let (records, mut done) = mpsc::unbounded_channel::<Request>();
         let books = self.books.clone();
         let writing = tokio::spawn(async move {
+            let mut watch = SelfWatch::default();
             while let Some(request) = done.recv().await {
+                watch.see(&request);
                 books.write(&Record::Request(Box::new(request)));
             }
+            watch
         });
         let sampler = Sampler {
             origin,
@@ -321,12 +339,11 @@ impl Run {
             counts: Arc::clone(&counts),
             records: records.clone(),
         };
-        let sent = generator.run(stopped.clone()).await;
+        let planned = generator.run(stopped.clone()).await;
         // The last phase is for settling: it is waited for, unless the run was given up.
         if !*stopped.borrow() {
             tokio::time::sleep_until(origin + self.scenario.lasting()).await;
         }
-        about.tainted = sent.taints();
         canary::send(&self.scenario, &client, &prompts, self.seed, tested.by_region, &records).await;
         canary::spend(&self.scenario, &client, &prompts, self.seed, &records).await;
         net.close();
@@ -336,7 +353,7 @@ impl Run {
         drop(sampling.await);
         sampler.sample(SampleKind::Rest);
         drop((records, client));
-        writing.await.context("the writer of requests died")?;
+        about.tainted = writing.await.context("the writer of requests died")?.taints(planned);
         self.close(tested, &sampler).await;
         Ok(counts)
     }

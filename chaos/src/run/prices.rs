@@ -25,7 +25,10 @@ struct Row {
 }
 
 /// Prices by foundation model.
-pub(super) fn read(file: &Path) -> anyhow::Result<BTreeMap<String, Price>> {
+///
+/// # Errors
+/// A file that is not there or is none of prices.
+pub fn read(file: &Path) -> anyhow::Result<BTreeMap<String, Price>> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let file: File = toml::from_str(&text).with_context(|| format!("reading {}", file.display()))?;
     let price = |row: Row| {

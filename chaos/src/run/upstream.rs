@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -47,10 +47,11 @@ impl Upstream {
     /// # Errors
     /// A port that cannot be bound.
     pub async fn start(scenario: &Scenario, seed: u64) -> anyhow::Result<Self> {
-        let ports: &[u16] = match &scenario.target {
-            Target::Url(plan) => &plan.ports,
-            Target::Gateway(_) => &[],
+        let (ports, bind): (&[u16], _) = match &scenario.target {
+            Target::Url(plan) => (&plan.ports, plan.bind),
+            Target::Gateway(_) => (&[], None),
         };
+        let bind = bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let limits = JournalLimits {
             calls: CALLS_KEPT,
             body_bytes: 0,
@@ -61,7 +62,7 @@ impl Upstream {
             quota_entries: CALLS_KEPT * 4,
         };
         let builder = scenario.regions.iter().zip(ports.iter().copied().chain(std::iter::repeat(0))).fold(
-            Simulator::builder().seed(seed).journal(limits).nonce(NONCE_PREFIX).chunking(Chunking::Framed),
+            Simulator::builder().bind(bind).seed(seed).journal(limits).nonce(NONCE_PREFIX).chunking(Chunking::Framed),
             |builder, (region, port)| builder.region(&region.name, port),
         );
         Self::with(builder.start().await.context("starting the simulator")?, scenario)

@@ -8,9 +8,10 @@ mod load;
 mod parts;
 mod read;
 mod section;
+mod tail;
 mod tree;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use outcrop_sim::{Amount, Behaviour, Quota, faults::Fault};
 
@@ -96,6 +97,8 @@ pub struct UrlPlan {
     pub key_env: Option<String>,
     /// Ports of the regions, in their order, so that the peer can be set up before the run.
     pub ports: Vec<u16>,
+    /// Address on which the simulator listens; `None` = this machine only. A peer in another container needs `0.0.0.0`.
+    pub bind: Option<IpAddr>,
 }
 
 /// A region.
@@ -351,6 +354,11 @@ impl Scenario {
         for fault in &mut self.faults {
             fault.from = fault.from.mul_f64(factor);
             fault.lasting = fault.lasting.map(|lasting| lasting.mul_f64(factor));
+        }
+        // A conversation takes its share of a run: with the pauses as they were, a short run would hold nothing but first
+        // turns, which pay for their whole prompt.
+        for talk in self.load.mix.iter_mut().filter_map(|kind| kind.conversation.as_mut()) {
+            talk.think = talk.think.mul_f64(factor);
         }
         let at_least: &mut AtLeast = &mut self.rules.at_least;
         at_least.upstream_calls = scaled(at_least.upstream_calls, factor);

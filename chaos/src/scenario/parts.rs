@@ -39,10 +39,15 @@ pub(super) fn target(mut section: Section) -> Target {
             replicas: u32::try_from(section.whole("replicas").unwrap_or(1).max(1)).unwrap_or(1),
             start_unready: section.truth("start_unready").unwrap_or(false),
         }),
-        "url" => Target::Url(UrlPlan { url: section.text("url"), key_env: section.text("key_env"), ports: ports(&mut section) }),
+        "url" => Target::Url(UrlPlan {
+            url: section.text("url"),
+            key_env: section.text("key_env"),
+            ports: ports(&mut section),
+            bind: section.take("bind").and_then(|node| foreign(&section, &node)),
+        }),
         other => {
             section.complain(&section.place.clone(), format!("`{other}` is no kind of target: gateway or url"));
-            Target::Url(UrlPlan { url: None, key_env: None, ports: Vec::new() })
+            Target::Url(UrlPlan { url: None, key_env: None, ports: Vec::new(), bind: None })
         }
     };
     section.finish();

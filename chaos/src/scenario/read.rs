@@ -11,6 +11,7 @@ use std::{
 use super::{
     GatewayPlan, Scenario, Target, faults, load, parts,
     section::{Problems, Section},
+    tail::LIVENESS,
     tree::{self, Node, Place, Problem, Value},
 };
 
@@ -123,8 +124,9 @@ fn scenario(file: &Path, mut section: Section, text: String) -> Scenario {
     }
     let rules = parts::rules(&mut section);
     let stop_if = parts::stop_if(&mut section);
+    let (place, problems) = (section.place.clone(), section.problems());
     section.finish();
-    Scenario {
+    let mut scenario = Scenario {
         name,
         hypothesis,
         seed,
@@ -143,6 +145,24 @@ fn scenario(file: &Path, mut section: Section, text: String) -> Scenario {
         rules,
         stop_if,
         text,
+    };
+    recovers(&mut scenario, &place, &problems);
+    scenario
+}
+
+/// A scenario with faults must show that all is well after them, unless it says why it does not.
+fn recovers(scenario: &mut Scenario, place: &Place, problems: &Problems) {
+    if scenario.rules.waived.contains_key(LIVENESS) || scenario.last_fault().is_none() {
+        return;
+    }
+    if !scenario.rules.must.iter().any(|id| id == LIVENESS) {
+        scenario.rules.must.push(LIVENESS.to_owned());
+    }
+    // Times that could not be read say nothing.
+    if problems.borrow().is_empty()
+        && let Some(words) = scenario.missing_tail()
+    {
+        problems.borrow_mut().push(Problem { place: place.clone(), words });
     }
 }
 

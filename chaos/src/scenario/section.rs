@@ -41,6 +41,11 @@ impl Section {
         complain(&self.problems, place, words.into());
     }
 
+    /// Where problems are gathered, for what shows only when everything is read.
+    pub(super) fn problems(&self) -> Problems {
+        Rc::clone(&self.problems)
+    }
+
     pub(super) fn take(&mut self, key: &str) -> Option<Node> {
         self.entries.remove(key)
     }

@@ -16,6 +16,8 @@ mix = [{ weight = 3 }, { stream = false, tools = 2 }]
 silent_ends = 0
 success = ">= 99%"
 steady = { client_throttles = 0 }
+[rules]
+liveness = "2s"
 [vacuous]
 at_least = { upstream_calls = 100, quota_pressure = 0.9 }
 "#;
@@ -55,7 +57,7 @@ fn all_problems_are_told_at_once_with_their_lines() {
         (7, "`soon` is no duration"),
         (9, "no key `speed`"),
         (12, "`succes` is no measure"),
-        (14, "no key `vacuoos`"),
+        (16, "no key `vacuoos`"),
         (1, "needs `vacuous`"),
     ] {
         let found =
@@ -132,6 +134,33 @@ fn a_shorter_run_is_shorter_in_everything() {
     scenario.scale(0.5);
     assert_eq!((scenario.phases[0].lasting, scenario.faults[0].from), (Duration::from_secs(30), Duration::from_secs(5)));
     assert_eq!(scenario.rules.at_least.upstream_calls, 50);
+    let mut talking = parse(&GOOD.replace("{ weight = 3 }", "{ conversation = { think = \"24s\" } }")).unwrap();
+    talking.scale(0.5);
+    assert_eq!(talking.load.mix[0].conversation.unwrap().think, Duration::from_secs(12));
+}
+
+#[test]
+fn a_run_that_ends_with_its_last_fault_does_not_load() {
+    let fault =
+        |text: &str| GOOD.replace("{ kind = \"vanish\", share = 0.05, after = \"exp 800ms\", from = \"10s\", for = \"20s\" }", text);
+    let recovers = parse(&fault("{ kind = \"throttle\", from = \"10s\", for = \"47s\" }")).unwrap_or_else(|error| panic!("{error}"));
+    assert!(recovers.rules.must.contains(&"I19".to_owned()), "{:?}", recovers.rules.must);
+    for late in
+        ["{ kind = \"throttle\", from = \"10s\", for = \"48s\" }", "{ kind = \"throttle\" }", "{ kind = \"sigterm\", at = \"59s\" }"]
+    {
+        let told = problems(&fault(late));
+        assert!(told.len() == 1 && told[0].contains("let the load go on"), "{late}: {told:?}");
+        let waived = fault(late).replace("liveness = \"2s\"", "waived = { I19 = \"not shown here\" }");
+        assert!(!parse(&waived).unwrap_or_else(|error| panic!("{error}")).rules.must.contains(&"I19".to_owned()));
+    }
+    let short = fault("{ kind = \"throttle\", from = \"10s\", for = \"46s\" }");
+    assert!(parse(&short).is_ok());
+    let told = problems(&short.replacen("name = \"quiet\"", "name = \"quiet\"\nquick = 0.25", 1));
+    assert!(told.len() == 1 && told[0].contains("times 0.25"), "the short form too: {told:?}");
+    for harmless in ["{ kind = \"vanish\", share = 0.05, after = \"1s\" }", "{ kind = \"quota_scale\", factor = 0.5, from = \"30s\" }"] {
+        let scenario = parse(&fault(harmless)).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!scenario.rules.must.contains(&"I19".to_owned()), "{harmless}");
+    }
 }
 
 #[test]

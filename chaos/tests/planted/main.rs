@@ -8,11 +8,12 @@ mod stage;
 mod stream;
 mod toy;
 
+use outcrop_chaos::plan::{Schedule, nonce_text, resolve};
 use plant::Plant;
 use stage::{Scene, failures};
 
 /// Each bug, the scene that shows it, and the invariants that must catch it.
-const MATRIX: [(Plant, Scene, &[&str]); 37] = [
+const MATRIX: [(Plant, Scene, &[&str]); 40] = [
     (Plant::DropsWord, Scene::Calm, &["I2"]),
     (Plant::SwapsDeltas, Scene::Calm, &["I2"]),
     (Plant::RepeatsLastDelta, Scene::Calm, &["I2"]),
@@ -50,6 +51,9 @@ const MATRIX: [(Plant, Scene, &[&str]); 37] = [
     (Plant::RefusesBeforeUnready, Scene::Stop, &["I15"]),
     (Plant::RowAfterAnswer, Scene::Kill, &["I16"]),
     (Plant::IgnoresAffinity, Scene::Talks, &["I17"]),
+    (Plant::OmitsCost, Scene::Calm, &["I5"]),
+    (Plant::GuessesWildly, Scene::Calm, &["I5"]),
+    (Plant::OverchargesTheCut, Scene::Calm, &["I5"]),
 ];
 
 #[test]
@@ -101,4 +105,29 @@ fn one_seed_gives_one_history() {
     };
     assert_eq!(told(&first), told(&second));
     assert_ne!(told(&first), told(&stage::history(Plant::Nothing, Scene::Breaks, 8)));
+}
+
+/// What the plan takes a prompt for is what the simulator bills: shares of a quota rest on it.
+#[test]
+fn the_simulator_bills_prompts_as_the_plan_expects() {
+    let scenario = Scene::Half.scenario();
+    let history = stage::history(Plant::Nothing, Scene::Half, 3);
+    let mut begun = std::collections::BTreeSet::new();
+    let (mut planned, mut billed, mut conversations) = (0, 0, 0);
+    for arrival in Schedule::of(&scenario, &resolve(&scenario), 3).arrivals {
+        let call = history.calls.iter().find(|call| call.nonce.as_deref() == Some(&*nonce_text(arrival.nonce))).expect("it was sent");
+        let bill = call.whole.expect("it was answered");
+        billed += bill.input + bill.cache_write;
+        conversations += u64::from(arrival.talk.is_some_and(|talk| begun.contains(&talk.id)));
+        planned += match arrival.talk {
+            // A message costs four tokens beside its text, a nonce six.
+            None => arrival.input_tokens + 10,
+            Some(talk) if begun.insert(talk.id) => talk.prefix_tokens + 310 + u64::from(talk.turn) * 514,
+            Some(_) => 514,
+        };
+    }
+    assert!(conversations > 20 && begun.len() > 10, "{conversations} later turns of {} conversations", begun.len());
+    #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+    let ratio = billed as f64 / planned as f64;
+    assert!((0.96..=1.04).contains(&ratio), "{billed} tokens were billed, {planned} were planned");
 }

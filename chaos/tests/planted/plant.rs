@@ -41,4 +41,7 @@ pub(crate) enum Plant {
     RefusesBeforeUnready,
     RowAfterAnswer,
     IgnoresAffinity,
+    OmitsCost,
+    GuessesWildly,
+    OverchargesTheCut,
 }

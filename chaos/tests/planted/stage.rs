@@ -6,7 +6,7 @@ use outcrop_chaos::{
     check,
     history::{History, HostFact},
     load::{Dial, Dialling, keys},
-    run::{Rehearsal, rehearse},
+    run::{Rehearsal, read_prices, rehearse},
     scenario::{Scenario, parse_text},
     target::HostBook,
 };
@@ -45,6 +45,8 @@ pub(crate) enum Scene {
     Talks,
     /// A fault where nobody goes.
     Idle,
+    /// Half of a quota that nobody notices.
+    Half,
 }
 
 impl Scene {
@@ -162,13 +164,24 @@ impl Scene {
                 ..usual
             },
             Self::Idle => Parts { faults: r#"{ kind = "throttle", region = "eu-west-1", for = "20s", at_least = 1 }"#, ..usual },
+            Self::Half => Parts {
+                rate: "50% of quota",
+                quota: ", quota = { rpm = 6000, tpm = 600_000 }",
+                regions: 1,
+                seconds: 60,
+                mix: r#"{ weight = 2, input_tokens = { p50 = 400, p99 = 3000 } }, { weight = 1, name = "agent", input_tokens = 300, conversation = { turns = 5, prefix_tokens = { p50 = 3000, p99 = 9000 }, grow_tokens = 200, think = "5s" } }"#,
+                ..usual
+            },
             Self::KilledRegion | Self::KilledOften => usual,
         }
     }
 
-    fn scenario(self) -> Scenario {
+    pub(crate) fn scenario(self) -> Scenario {
         let Parts { faults, rate, seconds, mix, rules, quota, regions, waived, must, obedient, attempts } = self.parts();
         let regions: Vec<String> = crate::toy::REGIONS[..regions].iter().map(|name| format!("{{ name = \"{name}\"{quota} }}")).collect();
+        // Where liveness is not what a scene is for, its load need not go on after its faults.
+        let live = if must.contains("I19") { "" } else { "I19 = \"judged in the scenes of storms and outages\"" };
+        let waived = [waived, live].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         let text = format!(
             r#"
 name = "scene"
@@ -291,6 +304,7 @@ pub(crate) fn history(plant: Plant, scene: Scene, seed: u64) -> History {
             dial: Arc::new(Line(toy.clone())),
             log: Arc::clone(&toy.0.log),
             keys,
+            prices: read_prices(&Path::new(env!("CARGO_MANIFEST_DIR")).join("prices.toml")).unwrap(),
             begin: Arc::new(begin),
         };
         let (_, history) = rehearse(rehearsal, &file).await.unwrap();

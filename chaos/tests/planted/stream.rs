@@ -51,6 +51,7 @@ pub(crate) struct Job {
     pub(crate) attempts: u64,
     pub(crate) words: u64,
     pub(crate) extra_input: u64,
+    pub(crate) prompt_bytes: u64,
     pub(crate) pinned: bool,
     usage: Option<[u64; 4]>,
 }
@@ -69,6 +70,7 @@ impl Job {
             attempts: 0,
             words: 0,
             extra_input: 0,
+            prompt_bytes: 0,
             pinned: false,
             usage: None,
         }
@@ -101,19 +103,27 @@ impl Job {
         let [mut input, mut output, read, write] = self.usage.unwrap_or_default();
         let estimated = self.usage.is_none() && self.words > 0;
         if estimated {
-            (input, output) = (1, self.words);
+            (input, output) = (self.prompt_bytes / 4, self.words);
         }
         match plant {
             Plant::MessageStartUsage if self.outcome == "completed" => output = 1,
             Plant::CountsWords if self.outcome == "completed" => output = self.words,
             Plant::BillsFailedAttempts => input += 100 * self.attempts.saturating_sub(1),
+            Plant::GuessesWildly if estimated => output *= 100,
             _ => {}
         }
+        let input = input + self.extra_input;
+        // Micro-dollars per million tokens make 10^-12 dollars a token.
+        let mut cost = (input * 3_000_000 + output * 15_000_000 + read * 300_000 + write * 3_750_000) / 1_000_000;
+        if plant == Plant::OverchargesTheCut && estimated {
+            cost *= 2;
+        }
+        let cost = (plant != Plant::OmitsCost).then_some(cost);
         json!({
             "message": "request", "request.id": format!("req-{}", self.id), "path": "/v1/chat/completions", "status": self.status,
             "key.id": self.key, "model.id": "anthropic.claude-sonnet-4-6", "outcome": self.outcome, "attempts": self.attempts,
-            "tokens.input": input + self.extra_input, "tokens.output": output, "tokens.cache_read": read, "tokens.cache_write": write,
-            "estimated": estimated,
+            "tokens.input": input, "tokens.output": output, "tokens.cache_read": read, "tokens.cache_write": write,
+            "estimated": estimated, "cost.micro_usd": cost,
         })
         .to_string()
     }

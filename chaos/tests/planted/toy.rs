@@ -191,6 +191,7 @@ impl Toy {
         let asked = wire["model"].as_str().unwrap_or_default();
         let pinned = asked.strip_prefix("bedrock/").and_then(|rest| rest.split('/').next()).map(str::to_owned);
         let converse = Bytes::from(converse(&wire).to_string());
+        job.prompt_bytes = converse.len() as u64;
         let rounds = if self.0.plant == Plant::RetryStorm { 3 } else { 1 };
         let mut last = None;
         for _ in 0..rounds {

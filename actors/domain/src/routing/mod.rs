@@ -24,7 +24,8 @@
 //! 2. If somebody of its size waits already ([`waiting::SizeClasses`]), it joins the queue. Else the job copies a
 //!    [`view::TargetView`] per target of the model (atomics, no message, no allocation) and calls [`strategy::plan`].
 //! 3. [`view::Decision::Send`]: [`cell::QuotaCell::debit`], by compare-exchange; when the room has gone meanwhile, plan again,
-//!    at most once per target and once more. A conversation that leaves a warm home is booked on the [`budget::SpillBudget`].
+//!    at most once per target and once more. A conversation that leaves a warm home is booked on the [`budget::SpillBudget`],
+//!    but only when the home was still a candidate ([`strategy::spilled`]): one that has to move has no choice.
 //! 4. [`view::Decision::Full`]: [`probe::probe`] may find a target to ask all the same (paid from the retry budget, debited by
 //!    [`cell::QuotaCell::debit_probe`]). Otherwise, and on [`view::Decision::Wait`] and [`view::Decision::None`], it waits in
 //!    the queue until its deadline. A request that may not wait gets its last look at once: a plan at `now >= deadline`, a
@@ -33,9 +34,12 @@
 //!    * first byte: [`silence::FirstBytes::learn`]; the conversation settles at this target ([`sticky::Sticky::settle`]); only
 //!      if [`quota::Sent::probed`], or if the gate was not closed, [`quota::TargetQuota::granted`]
 //!    * end: [`quota::TargetQuota::settle`] with [`reserve::settled`]; [`reserve::Bias::learn`]; the queue is swept
-//!    * throttled: [`quota::TargetQuota::refused`], and the request tries another target at once, within the retry budget. No
-//!      breaker: the shadow is the backoff
+//!    * throttled: [`quota::TargetQuota::refused`], and the request tries another target at once, within the retry budget
+//!      ([`budget::RetryBudget::wait`] says how long it is spent). If it has to wait again, it does so at its old place
+//!      ([`waiting::Waiting::put_back`]). No breaker: the shadow is the backoff
 //!    * never arrived, or failed before admission: [`quota::TargetQuota::give_back`], and the breaker
+//!    * when the owner cannot be told, e.g. by a guard that is dropped, [`cell::QuotaCell::settle`] or
+//!      [`cell::QuotaCell::give_back`] instead: no reservation outlives its call
 //! 6. The owner also calls [`quota::TargetQuota::advance`] about once a second, [`quota::TargetQuota::limited`] for what
 //!    [`strategy::limited`] or [`waiting::Sweep::limited`] name, and keeps [`quota::TargetQuota::snapshot`] for the next start.
 //!
@@ -43,7 +47,8 @@
 //!
 //! Its owner sweeps it at every settlement (not more often than every 50 ms) and at [`waiting::Waiting::next_timer`]: fresh
 //! views into a [`waiting::Sweep`], [`waiting::Waiting::next_to_wake`] until it is `None`, then the views' `held` and
-//! [`waiting::Waiting::classes`] are published for newcomers. Every woken request is told its target, or that it is overdue.
+//! [`waiting::Waiting::classes`] are published for newcomers. The real targets are debited while the sweep goes on, so that a
+//! request whose room has gone keeps its place. Every woken request is told its target, or that it is overdue.
 //!
 //! # Promises
 //!

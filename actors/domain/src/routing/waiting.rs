@@ -91,6 +91,14 @@ struct Waiter {
     request: RouteRequest,
     /// The target at which the last sweep held room for it.
     holds: Option<usize>,
+    /// Its warm home, if that is what the last sweep let it wait for.
+    home: Option<usize>,
+}
+
+impl Waiter {
+    fn new(ticket: Ticket, request: RouteRequest) -> Self {
+        Self { ticket, request, holds: None, home: None }
+    }
 }
 
 /// The queue is full: refuse the newcomer at once. Older ones are never put out for newer ones.
@@ -185,14 +193,14 @@ impl Waiting {
         let ticket = Ticket(self.next);
         self.next += 1;
         self.count(&request.demand, 1);
-        self.waiters.push_back(Waiter { ticket, request, holds: None });
+        self.waiters.push_back(Waiter::new(ticket, request));
         Ok(ticket)
     }
 
     /// Lets a request wait again that was woken, under its old ticket and at its old place: its call was refused, or never
     /// made. It is not counted against [`QUEUE_LIMIT`], having been let in once. One that is still there is only replaced.
     pub fn put_back(&mut self, ticket: Ticket, request: RouteRequest) {
-        let waiter = Waiter { ticket, request, holds: None };
+        let waiter = Waiter::new(ticket, request);
         match self.find(ticket) {
             Ok(place) => {
                 let older = self.waiters.get_mut(place).map(|older| std::mem::replace(older, waiter));
@@ -247,7 +255,7 @@ impl Waiting {
             let place = self.find(sweep.next).unwrap_or_else(|next| next);
             let waiter = self.waiters.get_mut(place)?;
             sweep.next = Ticket(waiter.ticket.0 + 1);
-            waiter.holds = None;
+            *waiter = Waiter::new(waiter.ticket, waiter.request);
             let (ticket, request) = (waiter.ticket, &mut waiter.request);
             request.spill = spill;
             let sticky = home(request.affinity);
@@ -264,9 +272,11 @@ impl Waiting {
                 self.take_out(place);
                 return Some(Woken::Overdue { ticket, eta });
             }
-            if decision == (Decision::None { reopens: None }) {
+            match decision {
+                Decision::Wait { index, .. } => waiter.home = Some(index),
                 // It tried them all: after a wait each may be tried again.
-                request.tried = TargetSet::EMPTY;
+                Decision::None { reopens: None } => request.tried = TargetSet::EMPTY,
+                Decision::Send(_) | Decision::Full { .. } | Decision::None { .. } => {}
             }
             if sweep.now.since(request.arrived) > HEAD_AFTER {
                 waiter.holds = hold(request, sweep.targets, sticky, sweep.now);
@@ -331,9 +341,11 @@ impl Sweep<'_> {
 }
 
 impl Waiter {
-    /// When there is room for it, or a target reopens; `None` when neither is foreseen.
+    /// When there is room for it, or a target reopens; `None` when neither is foreseen. Who waits for its home is not looked at
+    /// sooner for room elsewhere, which it has declined.
     fn may_go(&self, targets: &[TargetView], now: Moment) -> Option<Moment> {
-        let room = eta(&self.request, targets, self.holds).map(|eta| now.after(eta));
+        let wanted = self.home.map_or(self.request.allowed, TargetSet::only);
+        let room = eta(&RouteRequest { allowed: wanted, ..self.request }, targets, self.holds).map(|eta| now.after(eta));
         let allowed = targets.iter().enumerate().filter(|(index, target)| self.request.allowed.contains(*index) && !target.drained);
         let reopens = allowed.filter_map(|(_, target)| match target.gate {
             Gate::Open { until } => Some(until),

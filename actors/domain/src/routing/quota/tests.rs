@@ -103,6 +103,88 @@ fn three_windows_of_refusals_that_nothing_explains_are_a_rest() {
     assert_eq!(quota.gate(at(481)), Gate::Closed, "an answer in between ends the row");
 }
 
+/// Refused without a reason at each of these seconds.
+fn refuse_at(quota: &mut TargetQuota, seconds: impl IntoIterator<Item = u64>) {
+    seconds.into_iter().for_each(|second| refuse(quota, second, &Demand::of_tokens(10.0), Refused::Tokens));
+}
+
+#[test]
+fn a_call_that_ends_well_ends_the_row() {
+    let mut quota = known();
+    let demand = Demand::of_tokens(10.0);
+    refuse_at(&mut quota, [100, 160]);
+    quota.send(at(200), &demand);
+    quota.settle(at(210), &demand, 5.0);
+    refuse_at(&mut quota, [220, 280]);
+    assert_eq!(quota.gate(at(281)), Gate::Closed, "four, but not in a row");
+    refuse_at(&mut quota, [340]);
+    assert_eq!(quota.gate(at(341)), Gate::Open { until: at(345) });
+    quota.settle(at(342), &demand, 5.0);
+    assert_eq!(quota.gate(at(343)), Gate::Open { until: at(345) }, "a call from before the rest does not end it");
+}
+
+#[test]
+fn what_was_sent_before_a_rest_neither_ends_nor_doubles_it() {
+    let mut quota = known();
+    let demand = Demand::of_tokens(10.0);
+    refuse_at(&mut quota, [100, 160]);
+    let probe = Sent { short: [false, true], ..quota.send(at(219), &demand) };
+    let slow = quota.send(at(219), &demand);
+    refuse_at(&mut quota, [220]);
+    let resting = Gate::Open { until: at(225) };
+    assert_eq!(quota.gate(at(221)), resting);
+    quota.granted(at(221), &demand, &probe);
+    assert_eq!(quota.gate(at(222)), resting);
+    quota.refused(at(223), &demand, &slow, Refused::Tokens, 0.5);
+    assert_eq!(quota.gate(at(224)), resting, "the row of refusals is over, the rest is not");
+    let after = quota.send(at(226), &demand);
+    quota.granted(at(227), &demand, &after);
+    refuse_at(&mut quota, [280, 340]);
+    assert_eq!(quota.gate(at(341)), Gate::Closed, "a call from after it ends the row");
+}
+
+#[test]
+fn a_first_refusal_says_nothing_of_the_size_of_a_bucket() {
+    let unknown = || TargetQuota::new(&Priors::default(), None, at(0), DAY);
+    let turn = Demand::of_tokens(69_000.0);
+    let mut quota = unknown();
+    refuse(&mut quota, 100, &turn, Refused::Tokens);
+    let tokens = quota.view()[1];
+    assert!(tokens.known && tokens.holds(69_000.0) && tokens.level <= 34_500.0, "{tokens:?}");
+    assert!(!tokens.fits(69_000.0) && tokens.eta(69_000.0) < 70.0, "it is waited for: {}", tokens.eta(69_000.0));
+    let mut quota = unknown();
+    refuse(&mut quota, 100, &turn, Refused::Requests);
+    let calls = quota.view()[0];
+    assert!(calls.known && calls.holds(1.0) && calls.eta(1.0) < 70.0, "{calls:?}");
+    // However often it is refused.
+    (1..20).for_each(|minute| refuse(&mut quota, 100 + 60 * minute, &turn, Refused::Requests));
+    assert!(quota.view()[0].holds(1.0));
+}
+
+#[test]
+fn a_call_that_was_answered_proves_the_depth_of_every_bucket() {
+    let mut quota = TargetQuota::new(&Priors::default(), None, at(0), DAY);
+    let turn = Demand::of_tokens(69_000.0);
+    quota.send(at(10), &turn);
+    quota.settle(at(20), &turn, 2_500.0);
+    refuse(&mut quota, 400, &Demand::of_tokens(1_000.0), Refused::Tokens);
+    let tokens = quota.view()[1];
+    assert!(tokens.holds(69_000.0) && tokens.level <= 500.0, "{tokens:?}");
+}
+
+#[test]
+fn a_bucket_that_refuses_what_should_have_filled_it_is_not_that_deep() {
+    let turn = Demand::of_tokens(69_000.0);
+    let mut quota = TargetQuota::new(&Priors::default(), None, at(0), DAY);
+    refuse(&mut quota, 100, &turn, Refused::Tokens);
+    refuse(&mut quota, 101, &turn, Refused::Tokens);
+    assert!(quota.view()[1].holds(69_000.0), "it had no time to fill");
+    quota.advance(at(300));
+    assert!(quota.view()[1].fits(69_000.0));
+    refuse(&mut quota, 300, &turn, Refused::Tokens);
+    assert!(!quota.view()[1].holds(69_000.0), "it had: from now on it is probed");
+}
+
 #[test]
 fn windows_far_apart_are_no_row() {
     let mut quota = known();

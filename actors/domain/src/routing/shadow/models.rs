@@ -282,7 +282,8 @@ impl Models {
             belief.error *= kept;
             let full = belief.depth(model, least);
             belief.level = match model.refill {
-                Refill::Steady => (belief.level + belief.rate * passed + due).min(full),
+                // Late credits are negative for calls that used more than they had reserved.
+                Refill::Steady => (belief.level + belief.rate * passed + due).clamp(-full, full),
                 Refill::Minutes if new_minute => full + belief.level.min(0.0),
                 Refill::Minutes => belief.level.min(full),
             };
@@ -316,6 +317,8 @@ impl Models {
         if refusal.before - refusal.credit >= FULL * self.depth() && refusal.amount > self.proven_depth() {
             // It had a bucket that was full as far as we know, and as deep as was assumed for it: so it is not that deep.
             self.assumed = 0.0;
+            // Levels lie within the depth.
+            self.shift(0.0);
         }
         let (least, believed) = (self.least(), self.level());
         let earlier_minute = minute_began(self.minute, now).after(MINUTE_GUARD) > refusal.sent;

@@ -78,6 +78,54 @@ fn the_limits_that_the_demand_stands_at_are_named() {
 }
 
 #[test]
+fn a_bucket_that_can_never_hold_a_request_is_no_limit_that_it_stands_at() {
+    let giant = RouteRequest { demand: Demand::of_tokens(7_000.0), ..request() };
+    let mut deep = full(2);
+    deep.resources[1].depth = 7_000.0;
+    let targets = [full(1), deep];
+    let [calls, tokens] = limited(&Decision::Full { eta: None }, &giant, &targets);
+    assert!(calls.is_empty() && tokens == TargetSet::only(1), "{tokens:?}");
+}
+
+#[test]
+fn without_failover_the_first_allowed_target_is_the_only_one() {
+    let healthy = TargetView::unknown(1);
+    let mut second = request();
+    second.allowed = TargetSet::EMPTY;
+    second.allowed.insert(1);
+    second.allowed.insert(2);
+    let disabled = |request: &RouteRequest, targets: &[TargetView]| plan(Strategy::Disabled, request, targets, None, NOW);
+    assert_eq!(disabled(&second, &[healthy; 3]), Decision::Send(1));
+    let until = NOW.after(Duration::from_secs(5));
+    let closed = TargetView { gate: Gate::Open { until }, ..healthy };
+    assert_eq!(disabled(&second, &[healthy, closed, healthy]), Decision::None { reopens: Some(until) });
+    second.tried.insert(1);
+    assert_eq!(disabled(&second, &[healthy; 3]), Decision::None { reopens: None });
+    assert_eq!(disabled(&RouteRequest { allowed: TargetSet::EMPTY, ..request() }, &[healthy]), Decision::None { reopens: None });
+    assert_eq!(plan(Strategy::Ordered, &second, &[healthy; 3], None, NOW), Decision::Send(2));
+}
+
+#[test]
+fn a_move_is_a_choice_only_where_the_home_could_have_been_waited_for() {
+    let turn = RouteRequest { prefix: 900.0, ..request() };
+    let home = Some(Home { target: 1, used: NOW, cache: CacheLife::Short });
+    let targets = [full(1), full(2)];
+    assert!(spilled(&turn, &targets, home, 1, NOW));
+    assert!(!spilled(&turn, &targets, home, 0, NOW), "it stays");
+    assert!(!spilled(&request(), &targets, home, 1, NOW), "nothing of it is cached");
+    assert!(!spilled(&turn, &targets, None, 1, NOW));
+    let cold = home.map(|home| Home { used: Moment(NOW.0 - Duration::from_secs(301)), ..home });
+    assert!(!spilled(&turn, &targets, cold, 1, NOW));
+    assert!(!spilled(&RouteRequest { tried: TargetSet::only(0), ..turn }, &targets, home, 1, NOW), "it was refused there");
+    assert!(!spilled(&RouteRequest { allowed: TargetSet::only(1), ..turn }, &targets, home, 1, NOW));
+    assert!(!spilled(&RouteRequest { demand: Demand::of_tokens(6_001.0), ..turn }, &targets, home, 1, NOW), "it outgrew it");
+    let closed = TargetView { gate: Gate::Open { until: NOW.after(Duration::from_secs(1)) }, ..full(1) };
+    let drained = TargetView { drained: true, ..full(1) };
+    let probing = TargetView { gate: Gate::HalfOpen, probing: true, ..full(1) };
+    assert!([closed, drained, probing].iter().all(|gone| !spilled(&turn, &[*gone, full(2)], home, 1, NOW)));
+}
+
+#[test]
 fn names_in_settings_are_words_with_underscores() {
     let names = ["ordered", "disabled", "round_robin", "lowest_latency", "adaptive"];
     let strategies = [Strategy::Ordered, Strategy::Disabled, Strategy::RoundRobin, Strategy::LowestLatency, Strategy::Adaptive];

@@ -46,6 +46,32 @@ fn what_is_held_is_not_room() {
 }
 
 #[test]
+fn a_copy_that_was_overtaken_has_no_room_of_that_size() {
+    let mut view =
+        TargetView { resources: [ResourceView::unknown(Resource::Requests), bucket(500.0)], held: 50.0, ..TargetView::unknown(1) };
+    let demand = Demand::of_tokens(200.0);
+    view.overtaken(&demand);
+    assert!(!view.fits(&demand) && view.fits(&Demand::of_tokens(199.0)) && view.eta(&demand) < 0.001, "{view:?}");
+    let mut giant = TargetView { held: 0.0, resources: [view.resources[0], bucket(600.0)], ..view };
+    giant.overtaken(&Demand::of_tokens(598.0));
+    assert!(!giant.fits(&Demand::of_tokens(598.0)) && giant.fits(&Demand::of_tokens(500.0)));
+    let calls = ResourceView { rate: 1.0, depth: 60.0, level: 2.0, margin: 0.0, known: true, refills_after: None };
+    let mut tight = TargetView { resources: [calls, bucket(600.0)], held: 0.0, ..view };
+    tight.overtaken(&demand);
+    assert!(!tight.fits(&demand) && tight.tokens().level == 600.0, "calls were the tighter limit");
+    let mut unknown = TargetView { gate: Gate::HalfOpen, ..TargetView::unknown(2) };
+    unknown.overtaken(&demand);
+    assert!(!unknown.open() && unknown.tokens() == TargetView::unknown(2).tokens(), "somebody else is probing it");
+}
+
+#[test]
+fn the_first_of_a_set_is_its_smallest_index() {
+    let mut set = TargetSet::only(5);
+    set.insert(63);
+    assert_eq!((set.first(), TargetSet::ALL.first(), TargetSet::EMPTY.first()), (TargetSet::only(5), TargetSet::only(0), TargetSet::EMPTY));
+}
+
+#[test]
 fn the_binding_resource_is_the_later_one() {
     let mut view = TargetView::unknown(1);
     let requests = ResourceView { rate: 1.0, depth: 60.0, level: -5.0, margin: 0.0, known: true, refills_after: None };

@@ -37,7 +37,11 @@ fn queue(requests: impl IntoIterator<Item = RouteRequest>) -> (Waiting, Vec<Tick
 
 fn sweep(waiting: &mut Waiting, targets: &mut [TargetView], now: Moment) -> Vec<Woken> {
     let mut sweep = Sweep::new(Strategy::Adaptive, targets, now);
-    std::iter::from_fn(|| waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed)).collect()
+    std::iter::from_fn(|| waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed, |_, _| true)).collect()
+}
+
+fn send(ticket: Ticket, index: usize) -> Woken {
+    Woken::Send { ticket, index, spilled: false }
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn the_oldest_that_fits_goes_first_and_takes_its_room() {
     let (mut waiting, tickets) = queue([request(3_000.0, 0), request(3_000.0, 1), request(3_000.0, 2)]);
     let mut targets = [target(6_500.0)];
     let woken = sweep(&mut waiting, &mut targets, at(100));
-    assert_eq!(woken, [0, 1].map(|older| Woken::Send { ticket: tickets[older], index: 0 }));
+    assert_eq!(woken, [0, 1].map(|older| send(tickets[older], 0)));
     assert_eq!(waiting.len(), 1);
     assert_eq!(targets[0].tokens().level, 500.0);
     assert_eq!(targets[0].held, 0.0, "nobody holds before 0.2 seconds");
@@ -56,15 +60,15 @@ fn the_oldest_holds_its_size_against_smaller_ones() {
     let (mut waiting, tickets) = queue([request(30_000.0, 0), request(1_000.0, 1)]);
     let mut early = [target(20_000.0)];
     let woken = sweep(&mut waiting.clone(), &mut early, at(200));
-    assert_eq!(woken, [Woken::Send { ticket: tickets[1], index: 0 }]);
+    assert_eq!(woken, [send(tickets[1], 0)]);
     let mut targets = [target(20_000.0)];
     assert_eq!(sweep(&mut waiting, &mut targets, at(201)), []);
     assert_eq!(targets[0].held, 30_000.0);
     let mut later = [target(30_500.0)];
     let woken = sweep(&mut waiting, &mut later, at(300));
-    assert_eq!(woken, [Woken::Send { ticket: tickets[0], index: 0 }], "and gets it, while the small one still waits");
+    assert_eq!(woken, [send(tickets[0], 0)], "and gets it, while the small one still waits");
     let mut rest = [target(1_500.0)];
-    assert_eq!(sweep(&mut waiting, &mut rest, at(301)), [Woken::Send { ticket: tickets[1], index: 0 }]);
+    assert_eq!(sweep(&mut waiting, &mut rest, at(301)), [send(tickets[1], 0)]);
 }
 
 #[test]
@@ -85,7 +89,7 @@ fn a_conversation_holds_room_at_its_home_when_that_is_near() {
     let held = |targets: &mut [TargetView]| {
         let (mut waiting, _) = queue([turn]);
         let mut sweep = Sweep::new(Strategy::Adaptive, targets, at(1_000));
-        assert_eq!(waiting.next_to_wake(&mut sweep, home, Spill::Allowed), None);
+        assert_eq!(waiting.next_to_wake(&mut sweep, home, Spill::Allowed, |_, _| true), None);
         sweep.targets().iter().map(|target| target.held).collect::<Vec<_>>()
     };
     assert_eq!(held(&mut [target(19_000.0), near]), [0.0, 20_000.0]);
@@ -105,7 +109,7 @@ fn whoever_is_overdue_is_told_when_there_would_be_room() {
 #[test]
 fn at_the_deadline_there_is_one_more_look() {
     let (mut waiting, tickets) = queue([request(3_000.0, 0)]);
-    assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(10_000)), [Woken::Send { ticket: tickets[0], index: 0 }]);
+    assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(10_000)), [send(tickets[0], 0)]);
 }
 
 #[test]
@@ -114,7 +118,7 @@ fn after_a_wait_targets_may_be_tried_again() {
     tried.tried.insert(0);
     let (mut waiting, tickets) = queue([tried]);
     assert_eq!(sweep(&mut waiting, &mut [target(9_000.0)], at(10)), []);
-    assert_eq!(sweep(&mut waiting, &mut [target(9_000.0)], at(20)), [Woken::Send { ticket: tickets[0], index: 0 }]);
+    assert_eq!(sweep(&mut waiting, &mut [target(9_000.0)], at(20)), [send(tickets[0], 0)]);
 }
 
 #[test]
@@ -164,11 +168,148 @@ fn the_timer_is_set_to_the_first_thing_that_can_happen() {
 }
 
 #[test]
+fn nobody_is_kept_waiting_by_what_is_held_for_it() {
+    let (mut waiting, _) = queue([request(6_000.0, 0), request(1_000.0, 1)]);
+    let mut targets = [target(3_000.0)];
+    assert_eq!(sweep(&mut waiting, &mut targets, at(300)), []);
+    assert_eq!(targets[0].held, 6_000.0);
+    // 3,000 are missing at 600 a second: the older one's own hold is no reason to wait for 6,000 more. The smaller one needs
+    // what is held and 1,000.
+    assert_eq!(waiting.next_timer(&targets, at(300)), Some(at(5_300)));
+}
+
+#[test]
+fn the_timer_is_not_set_for_the_smallest_alone() {
+    let at_one = |index: usize, tokens| {
+        let allowed = TargetSet::only(index);
+        RouteRequest { allowed, ..request(tokens, 0) }
+    };
+    let (waiting, _) = queue([at_one(0, 1_000.0), at_one(1, 6_000.0)]);
+    let targets = [target(-9_000.0), target(3_000.0)];
+    assert_eq!(waiting.next_timer(&targets, at(300)), Some(at(5_300)), "the larger one's target is nearer");
+    let (waiting, _) = queue((0..100).map(|_| at_one(0, 6_000.0)).chain([at_one(1, 4_200.0)]));
+    assert_eq!(waiting.next_timer(&targets, at(300)), Some(at(2_300)), "however many came before it");
+}
+
+#[test]
+fn who_waits_for_its_home_is_looked_at_when_that_has_room() {
+    let turn = RouteRequest { prefix: 30_000.0, ..request(20_000.0, 0) };
+    let home = |_| Some(Home { target: 1, used: at(0), cache: CacheLife::Short });
+    let (mut waiting, _) = queue([turn]);
+    let mut targets = [target(19_400.0), TargetView { id: 2, ..target(25_000.0) }];
+    let mut sweep = Sweep::new(Strategy::Adaptive, &mut targets, at(300));
+    assert_eq!(waiting.next_to_wake(&mut sweep, home, Spill::Allowed, |_, _| true), None);
+    assert_eq!(waiting.next_timer(&targets, at(300)), Some(at(1_300)), "not at once for the room that it declined");
+}
+
+#[test]
+fn the_timer_is_set_to_the_reopening_of_a_target() {
+    let (waiting, _) = queue([request(3_000.0, 0)]);
+    let closed = TargetView { gate: Gate::Open { until: at(2_000) }, ..target(36_000.0) };
+    assert_eq!(waiting.next_timer(&[target(0.0), closed], at(300)), Some(at(2_000)));
+    assert_eq!(waiting.next_timer(&[TargetView { drained: true, ..closed }], at(300)), Some(at(10_000)));
+}
+
+/// What a sweep of requests comes to whose debits succeed as `debits` says, and the targets that were asked.
+fn sweep_with(waiting: &mut Waiting, targets: &mut [TargetView], debits: impl Fn(usize) -> bool) -> (Vec<Woken>, Vec<usize>) {
+    let mut asked = Vec::new();
+    let mut sweep = Sweep::new(Strategy::Adaptive, targets, at(300));
+    let mut debit = |index: usize, _: &RouteRequest| {
+        asked.push(index);
+        debits(index)
+    };
+    let woken = std::iter::from_fn(|| waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed, &mut debit)).collect();
+    (woken, asked)
+}
+
+#[test]
+fn a_request_whose_room_has_gone_is_planned_again_and_else_keeps_its_place() {
+    let (mut waiting, tickets) = queue([request(3_000.0, 0), request(3_000.0, 1), request(500.0, 2)]);
+    let mut targets = [target(4_000.0), TargetView { id: 2, ..target(10_000.0) }];
+    let mut elsewhere = waiting.clone();
+    let (woken, asked) = sweep_with(&mut elsewhere, &mut targets.clone(), |index| index == 0);
+    assert_eq!(woken, [send(tickets[0], 0), send(tickets[2], 0)]);
+    assert_eq!(asked, [1, 0, 0], "where it was refused nobody of its size is sent in this sweep");
+    let (woken, asked) = sweep_with(&mut waiting, &mut targets, |_| false);
+    assert_eq!((woken, waiting.len()), (Vec::new(), 3));
+    assert_eq!(asked, [1, 0], "nor is anybody asked beside what the older ones hold now");
+    assert!(targets.iter().all(|target| target.held == 3_000.0), "{targets:?}");
+    assert_eq!(sweep_with(&mut waiting, &mut [target(4_000.0)], |_| true).0, [send(tickets[0], 0)], "the oldest first");
+}
+
+#[test]
+fn a_debit_that_never_succeeds_ends_the_sweep_all_the_same() {
+    let (mut waiting, _) = queue([request(3_000.0, 0)]);
+    let mut unknown = [TargetView::unknown(1), TargetView::unknown(2)];
+    let (woken, asked) = sweep_with(&mut waiting, &mut unknown, |_| false);
+    assert_eq!((woken, asked.len(), waiting.len()), (Vec::new(), 3, 1), "once per target and once more");
+    let mut half_open = [TargetView { gate: Gate::HalfOpen, ..target(36_000.0) }];
+    assert_eq!(sweep_with(&mut waiting, &mut half_open, |_| false).1, [0], "somebody else probes it");
+}
+
+#[test]
+fn a_request_that_comes_back_has_its_old_place() {
+    let (mut waiting, tickets) = queue((0..512).map(|place| request(3_000.0, place)));
+    assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(10)), [send(tickets[0], 0)]);
+    waiting.push(request(3_000.0, 600)).unwrap();
+    let mut back = request(70_000.0, 0);
+    back.tried.insert(0);
+    waiting.put_back(tickets[0], back);
+    assert_eq!(waiting.len(), 513, "it was let in before");
+    assert_eq!(waiting.push(request(3_000.0, 700)), Err(QueueFull));
+    assert!(waiting.classes().must_queue(&Demand::of_tokens(70_000.0)));
+    waiting.put_back(tickets[0], request(3_000.0, 0));
+    assert_eq!(waiting.len(), 513, "one that is there is replaced");
+    assert!(!waiting.classes().must_queue(&Demand::of_tokens(70_000.0)));
+    assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(20)), [send(tickets[0], 0)], "the oldest, as before");
+    waiting.put_back(tickets[0], request(3_000.0, 0));
+    assert!(waiting.remove(tickets[0]));
+}
+
+#[test]
+fn who_comes_or_goes_during_a_sweep_moves_nobody_out_of_it() {
+    let (mut waiting, tickets) = queue([request(30_000.0, 0), request(30_000.0, 1), request(1_000.0, 2), request(1_000.0, 3)]);
+    let first = sweep(&mut waiting, &mut [target(31_000.0)], at(100));
+    assert_eq!(first, [send(tickets[0], 0), send(tickets[2], 0)]);
+    let mut targets = [target(2_000.0)];
+    let mut sweep = Sweep::new(Strategy::Adaptive, &mut targets, at(100));
+    let late = waiting.push(request(1_000.0, 4)).unwrap();
+    let mut wake = |waiting: &mut Waiting| waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed, |_, _| true);
+    assert_eq!(wake(&mut waiting), Some(send(tickets[3], 0)));
+    // One before it comes back, another leaves: the walk goes on behind it.
+    waiting.put_back(tickets[0], request(30_000.0, 0));
+    waiting.remove(tickets[1]);
+    assert_eq!(wake(&mut waiting), Some(send(late, 0)));
+    assert_eq!((wake(&mut waiting), waiting.len()), (None, 1));
+}
+
+#[test]
+fn a_conversation_that_is_sent_elsewhere_by_choice_is_told_so() {
+    let turn = RouteRequest { prefix: 18_000.0, deadline: at(300), ..request(20_000.0, 0) };
+    let home = |_| Some(Home { target: 1, used: at(0), cache: CacheLife::Short });
+    let woken = |targets: &mut [TargetView], request: RouteRequest| {
+        let (mut waiting, _) = queue([request]);
+        let mut sweep = Sweep::new(Strategy::Adaptive, targets, at(300));
+        match waiting.next_to_wake(&mut sweep, home, Spill::Allowed, |_, _| true) {
+            Some(Woken::Send { index, spilled, .. }) => (index, spilled),
+            other => panic!("{other:?}"),
+        }
+    };
+    let other = TargetView { id: 2, ..target(30_000.0) };
+    assert_eq!(woken(&mut [target(0.0), other], turn), (1, true));
+    assert_eq!(woken(&mut [target(30_000.0), other], turn), (0, false), "at home");
+    let closed = TargetView { gate: Gate::Open { until: at(9_000) }, ..target(30_000.0) };
+    assert_eq!(woken(&mut [closed, other], turn), (1, false), "it had no choice");
+    let tried = RouteRequest { tried: TargetSet::only(0), ..turn };
+    assert_eq!(woken(&mut [target(30_000.0), other], tried), (1, false));
+}
+
+#[test]
 fn waiters_tell_which_limits_they_stand_at() {
     let (mut waiting, _) = queue([request(3_000.0, 0)]);
     let mut targets = [target(0.0), target(100.0)];
     let mut sweep = Sweep::new(Strategy::Adaptive, &mut targets, at(10));
-    assert_eq!(waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed), None);
+    assert_eq!(waiting.next_to_wake(&mut sweep, |_| None, Spill::Allowed, |_, _| true), None);
     assert_eq!(sweep.limited().map(TargetSet::len), [0, 2]);
 }
 
