@@ -83,6 +83,7 @@ fn alias_options(alias: &crate::settings::Alias) -> AliasOptions {
         metadata: alias.metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         extra: alias.extra_params.clone(),
         strategy: alias.strategy,
+        fallback: alias.fallback.clone(),
     }
 }
 

@@ -12,8 +12,9 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long a batch gathers: too short to notice in a terminal.
-const GATHER: Duration = Duration::from_millis(50);
+/// How long a batch gathers. What a SIGKILL may cost: usage is told by these lines, and nobody is told of those that were not
+/// written. Under load it still makes one write of many lines.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Lines that wait beyond this are dropped: a stuck pipe must not eat the memory. Bytes.
 const MOST_WAITING: usize = 8 * 1024 * 1024;

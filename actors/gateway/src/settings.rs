@@ -160,6 +160,8 @@ pub struct AliasOptions {
     pub extra: JsonObject,
     /// How targets are chosen.
     pub strategy: Option<Strategy>,
+    /// Models that are asked in this order when no region can serve this one.
+    pub fallback: Vec<String>,
 }
 
 /// The current snapshot: one atomic load to read.

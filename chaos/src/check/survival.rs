@@ -6,13 +6,17 @@ use crate::history::{End, History, HostFact, Joined, Micros};
 /// Answers that ended so shortly before the kill that their rows are the interesting ones; all are judged.
 const RECENT: Micros = Micros::seconds(600);
 
-/// Each answer that was complete before a kill must have exactly one row.
+/// A row may be on its way to the log for so long: the gateway gathers lines for 5 ms, and a busy machine wakes its writer late.
+const ON_ITS_WAY: Micros = Micros::millis(50);
+
+/// Each answer that was complete before a kill must have exactly one row, unless it was so just before.
 pub(super) fn check(history: &History) -> Verdict {
     let joined = Joined::of(history);
     let mut verdict = Verdict::default();
     for event in history.host.iter().filter(|event| event.fact == HostFact::Killed) {
         let complete = history.requests.iter().filter(|request| {
-            request.end == End::Complete && request.ended.is_some_and(|ended| ended <= event.at && event.at.minus(ended) <= RECENT)
+            let before = request.ended.filter(|ended| *ended <= event.at).map(|ended| event.at.minus(ended));
+            request.end == End::Complete && before.is_some_and(|before| before >= ON_ITS_WAY && before <= RECENT)
         });
         for request in complete {
             let Some(id) = request.request_id.as_deref() else { continue };

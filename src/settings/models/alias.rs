@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::settings::{
     guardrail::GUARDRAIL,
-    read::{At, Json, Kind, Map, NAME, Parsed, Reader, Record, Section, Words, shown},
+    read::{At, Json, Kind, List, Map, NAME, Parsed, Reader, Record, Section, Words, shown},
     routing::STRATEGY,
 };
 
@@ -52,6 +52,9 @@ pub struct Alias {
     /// How targets are chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// Models that are asked in this order when no region can serve this one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback: Vec<String>,
 }
 
 /// An alias: the name of a model, or a table.
@@ -91,7 +94,8 @@ fn read(section: &mut Section<'_>) -> Option<Alias> {
     }
     let extra_params = section.get("extra_params", Json, JsonObject::new());
     let strategy = section.find("strategy", STRATEGY);
-    Some(Alias { model: model?, service_tier, guardrail, metadata, extra_params, strategy })
+    let fallback = section.get("fallback", List::unique(NAME), Vec::new());
+    Some(Alias { model: model?, service_tier, guardrail, metadata, extra_params, strategy, fallback })
 }
 
 /// What is wrong with the name of an alias.

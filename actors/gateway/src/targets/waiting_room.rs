@@ -71,6 +71,8 @@ pub enum Woken {
         debit: Debit,
         /// To come back with.
         place: Place,
+        /// It leaves a warm home where it might have waited on.
+        spilled: bool,
     },
     /// Its deadline has come and nothing fits.
     Overdue,
@@ -278,8 +280,8 @@ impl Line {
         let (Verdict::Send { ticket, .. } | Verdict::Overdue { ticket, .. }) = verdict;
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         let woken = match (verdict, reserved) {
-            (Verdict::Send { index, .. }, Some(debit)) => {
-                Woken::Send { target: index, debit: debit.estimated(waiter.input_estimate), place: Place(ticket) }
+            (Verdict::Send { index, spilled, .. }, Some(debit)) => {
+                Woken::Send { target: index, debit: debit.estimated(waiter.input_estimate), place: Place(ticket), spilled }
             }
             // It was woken for room that was not reserved: as good as no room.
             (Verdict::Send { .. }, None) | (Verdict::Overdue { .. }, _) => Woken::Overdue,

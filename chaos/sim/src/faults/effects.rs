@@ -90,7 +90,7 @@ fn error(kind: &FaultKind, call: u64) -> Option<(ScriptedError, Duration)> {
     };
     Some(match kind {
         FaultKind::Throttle { limit, text, status } => (throttle(limit, text, *status), Duration::ZERO),
-        FaultKind::Storm { limit, text, .. } => (throttle(limit, text, None), Duration::ZERO),
+        FaultKind::Storm { limit, text, after, .. } => (throttle(limit, text, None), after.map_or(Duration::ZERO, Duration::from)),
         FaultKind::Error { code, status, text, retry_after } => {
             let status = status.or_else(|| ScriptedError::modeled_status(code)).unwrap_or(500);
             let mut error = ScriptedError::new(status, code.as_str(), words(text, usual_words(code)));

@@ -40,6 +40,9 @@ pub enum FaultKind {
         count: u64,
         /// Length of the storm.
         within: Span,
+        /// Silence before each refusal, so that many calls are under way when the first is refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Span>,
         /// As for `throttle`.
         #[serde(default)]
         limit: QuotaLimit,

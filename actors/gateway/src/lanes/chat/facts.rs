@@ -44,15 +44,20 @@ const UNTOLD_MAX_TOKENS: u64 = 4_096;
 
 /// Reads them from a request that is ready to be written.
 pub(super) fn facts(request: &ChatRequest, spec: &ModelSpec, hints: &Hints, strategy: Strategy, prompt_tokens: u64) -> RouteFacts {
-    let caches = spec.chat.as_ref().is_some_and(|chat| chat.cache.is_some());
-    let marked = if caches { marks(request) } else { None };
+    let support = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref());
+    let marked = support.and_then(|support| {
+        let (life, tokens) = (marks(request)?, prefix_tokens(request, prompt_tokens));
+        // A shorter prefix is not cached at all.
+        (tokens >= f64::from(support.min_tokens)).then_some((life, tokens))
+    });
     let told = request.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
     RouteFacts {
         strategy,
         reservation: Reservation { input_estimate: prompt_tokens, max_tokens: told.unwrap_or(UNTOLD_MAX_TOKENS) },
-        prefix: marked.map_or(0.0, |_| prefix_tokens(request, prompt_tokens)),
-        affinity: conversation(request, &spec.id, hints),
-        cache: marked.unwrap_or_default(),
+        prefix: marked.map_or(0.0, |(_, tokens)| tokens),
+        // Hashing a long prompt costs something: only where it decides.
+        affinity: if marked.is_some() { conversation(request, &spec.id, hints) } else { 0 },
+        cache: marked.map_or_else(CacheLife::default, |(life, _)| life),
         size: PromptSize::of(prompt_tokens),
     }
 }

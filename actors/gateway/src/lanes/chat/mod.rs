@@ -3,6 +3,7 @@
 mod attempt;
 mod explain;
 mod facts;
+mod fallback;
 mod heavy;
 mod media;
 mod prepare;

@@ -62,12 +62,13 @@ pub(super) enum Purpose {
     Showing(Disclosure),
 }
 
-/// Prepares a request. The account learns of its model as soon as that is known: what fails later is told with it.
+/// Prepares a request. `instead_of` is the name that the caller used, when another model stands in for it. The account learns of its model as soon as that is known: what fails later is told with it.
 pub(super) async fn prepare(
     context: &ChatContext,
     settings: &Arc<LiveSettings>,
     job: &mut ChatJob,
     purpose: Purpose,
+    instead_of: Option<&str>,
     tally: &mut Tally,
 ) -> Result<Prepared, GatewayError> {
     let asked = job.request.model.clone().unwrap_or_default();
@@ -78,7 +79,9 @@ pub(super) async fn prepare(
     tally.resolved(&resolution.model.id);
     // Who may use a retired model may not for that reason use the one that replaces it.
     let asked_counts = if resolution.replaced.is_some() { resolution.model.id.as_str() } else { asked.as_str() };
-    if !job.principal.may_use(&[asked_counts, resolution.model.id.as_str()]) {
+    // Who may use an alias may use what the operator lets it fall back to.
+    let names = [asked_counts, resolution.model.id.as_str(), instead_of.unwrap_or(asked_counts)];
+    if !job.principal.may_use(&names) {
         return Err(forbidden(&asked));
     }
     let request = std::mem::take(&mut *job.request);

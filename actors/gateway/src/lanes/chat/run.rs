@@ -10,7 +10,7 @@ use outcrop_translate::converse::{self, Mode};
 use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
-    explain,
+    explain, fallback,
     prepare::{Prepared, Purpose, prepare},
     stream,
     tally::{CallLog, Tally},
@@ -83,6 +83,7 @@ enum Worked {
     Opened(Box<stream::Opened>),
 }
 
+/// Asks the model, and where its alias has a chain, those after it.
 async fn answer(
     context: &ChatContext,
     settings: &Arc<LiveSettings>,
@@ -90,7 +91,41 @@ async fn answer(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
-    let prepared = prepare(context, settings, &mut job, Purpose::Sending, tally).await?;
+    let asked = job.request.model.clone().unwrap_or_default();
+    let chain = fallback::chain(settings, &asked);
+    // Without a chain, the usual case, nothing is copied.
+    let first = if chain.is_empty() { None } else { Some(fallback::job_for(&job, &asked)) };
+    let mut answered = answer_as(context, settings, &mut job, None, tally, deadline).await;
+    for model in &chain {
+        let (Err(error), Some(first)) = (&answered, &first) else { break };
+        if !fallback::may_do_better(error) || context.ports.clock.now() >= deadline {
+            break;
+        }
+        tracing::info!(request.id = %first.record.id(), model.asked = asked, model.next = model, error = error.class(), "another model is asked");
+        metrics::counter!("outcrop_fallbacks_total", "model" => model.clone()).increment(1);
+        let mut next = fallback::job_for(first, model);
+        match answer_as(context, settings, &mut next, Some(&asked), tally, deadline).await {
+            // What the caller asked for tells more than what the last of the chain lacked.
+            Err(worse) if !fallback::may_do_better(&worse) => break,
+            other => answered = other,
+        }
+    }
+    answered
+}
+
+/// Asks one model. `instead_of`: the name that the caller used, when this model stands in for it.
+async fn answer_as(
+    context: &ChatContext,
+    settings: &Arc<LiveSettings>,
+    job: &mut ChatJob,
+    instead_of: Option<&str>,
+    tally: &mut Tally,
+    deadline: Moment,
+) -> Result<Worked, GatewayError> {
+    let mut prepared = prepare(context, settings, job, Purpose::Sending, instead_of, tally).await?;
+    if instead_of.is_some() {
+        prepared.adjustments.note("model", format!("fallback:{}", prepared.resolution.model.id));
+    }
     tally.adjusted(&prepared.adjustments);
     tally.prepared(prepared.prompt_tokens, prepared.tier);
     match (prepared.client_mode, prepared.body.mode) {
@@ -217,7 +252,7 @@ pub(super) async fn explain(
         queue_wait,
     );
     tally.asked(job.request.model.as_deref().unwrap_or_default());
-    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure), &mut tally).await;
+    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure), None, &mut tally).await;
     let explained = match prepared {
         Ok(prepared) => explain::explain(&context, prepared, disclosure).await,
         Err(error) => Err(error),

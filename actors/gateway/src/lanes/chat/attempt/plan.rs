@@ -7,7 +7,7 @@ use outcrop_domain::{
     error::Cause,
     routing::{
         probe::{Probe, ProbeView, Urgency, probe},
-        strategy::{Strategy, limited, plan},
+        strategy::{Strategy, limited, plan, spilled},
         view::{Decision, Home, MAX_TARGETS, Resource, RouteRequest, TargetSet},
     },
 };
@@ -56,7 +56,7 @@ impl Attempts<'_> {
             match plan(self.facts.strategy, &request, &self.views, home, now) {
                 Decision::Send(position) => match self.reserve(position) {
                     Ok(debit) => {
-                        self.book_move(position, home, now);
+                        self.book_move(position, &request, home, now);
                         return Step::Call { position, debit };
                     }
                     Err(_no_room) => continue,
@@ -134,12 +134,8 @@ impl Attempts<'_> {
     }
 
     /// A conversation that leaves a warm home where it might have stayed burns its prefix: that has a budget.
-    pub(super) fn book_move(&self, position: usize, home: Option<Home>, now: Moment) {
-        let (Some(home), Some(route)) = (home.filter(|home| home.warm(now)), self.routes.get(position)) else { return };
-        let stays_open = |(view, route): (&outcrop_domain::routing::view::TargetView, &super::Route)| {
-            view.id == home.target && view.open() && !route.tried
-        };
-        if route.cell.id() != home.target && self.views.iter().zip(&self.routes).any(stays_open) {
+    fn book_move(&self, position: usize, request: &RouteRequest, home: Option<Home>, now: Moment) {
+        if spilled(request, &self.views, home, position, now) {
             self.pool.spilled(self.facts.prefix, now);
         }
     }

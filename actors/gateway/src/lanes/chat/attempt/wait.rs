@@ -106,13 +106,12 @@ impl Attempts<'_> {
         metrics::histogram!("outcrop_routing_wait_seconds", "model" => self.pool.model().to_string())
             .record(ended.since(now).as_secs_f64());
         match woken {
-            Ok(Woken::Send { target, debit, place }) => {
+            Ok(Woken::Send { target, debit, place, spilled }) => {
                 self.waits.place = Some(place);
-                let position = self.routes.iter().position(|route| route.place == target);
-                if let Some(position) = position {
-                    self.look(ended);
-                    self.book_move(position, self.home(ended), ended);
+                if spilled {
+                    self.pool.spilled(self.facts.prefix, ended);
                 }
+                let position = self.routes.iter().position(|route| route.place == target);
                 Ok(position.map(|position| (position, debit)))
             }
             Ok(Woken::Overdue) => {
