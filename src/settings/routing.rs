@@ -45,6 +45,8 @@ pub struct Routing {
     pub max_attempts: u32,
     /// Longest wait for room, or for a closed target to open, when no other is left. 0 s to 10 min.
     pub max_wait: Duration,
+    /// Streamed calls of a hundred of which a copy may be sent elsewhere when the first byte is late. 0 to 10.
+    pub hedge_percent: u32,
     /// Where what was learned of the targets is kept for the next start.
     pub state_file: Option<PathBuf>,
     /// Quotas that are known ahead, by region.
@@ -84,6 +86,7 @@ impl Routing {
             strategy: section.get("strategy", STRATEGY, Strategy::default()),
             max_attempts: section.get("max_attempts", Integer::between(1, 100), MAX_ATTEMPTS),
             max_wait: section.get("max_wait", Span::between(Duration::ZERO, Duration::from_secs(600)), MAX_WAIT),
+            hedge_percent: section.get("hedge_percent", Integer::between(0, 10), 0),
             state_file: section.find("state_file", STATE_FILE),
             quotas: section.get("quotas", Map { check_name, item: REGION_QUOTAS }, BTreeMap::new()),
             backoff: section.table("backoff", read_backoffs),

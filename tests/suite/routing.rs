@@ -402,3 +402,31 @@ async fn deadlines_end_requests() {
     .await;
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn an_alias_falls_back_to_other_models_when_no_region_can_serve_its_own() {
+    let gateway = TestGateway::builder()
+        .set("routing.max_wait=0s")
+        .set(r#"models.aliases.smart={model = "claude-sonnet-4-6", fallback = ["no-such-model", "nova-lite"]}"#)
+        .start()
+        .await;
+    let ask = |model: &str, stream: bool| {
+        let mut request = says("say exactly: served");
+        request["model"] = model.into();
+        request["stream"] = stream.into();
+        request
+    };
+    gateway.chat(&ask("smart", false)).await.ok();
+    gateway.simulator.script(Rule::always(throttled()).model(CLAUDE_ID));
+    let answer = gateway.chat(&ask("smart", false)).await;
+    assert_eq!(answer.ok()["model"], "amazon.nova-lite-v1:0");
+    assert_eq!(answer.header("x-outcrop-model"), Some("amazon.nova-lite-v1:0"));
+    assert!(answer.header("x-outcrop-adjusted").is_some_and(|told| told.contains("model=fallback:amazon.nova-lite-v1:0")), "{answer:?}");
+    let stream = gateway.streamed(&ask("smart", true)).await;
+    assert_eq!((stream.text().as_str(), &stream.headers["x-outcrop-model"]), ("served", &"amazon.nova-lite-v1:0".parse().unwrap()));
+    // Without the alias there is no chain, and when nothing of it helps the first failure is told.
+    gateway.chat(&ask(crate::support::CLAUDE, false)).await.refusal(429, "rate_limit_error", Some("rate_limit_exceeded"));
+    gateway.simulator.script(Rule::always(throttled()));
+    gateway.chat(&ask("smart", false)).await.refusal(429, "rate_limit_error", Some("rate_limit_exceeded"));
+    gateway.end().await;
+}

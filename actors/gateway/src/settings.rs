@@ -55,6 +55,8 @@ pub struct RoutingPolicy {
     pub strategy: Strategy,
     /// Some key or alias may choose by quotas though the default does not.
     pub quotas_elsewhere: bool,
+    /// Calls of a thousand that may be hedged; 0 = none.
+    pub hedge_thousandths: u32,
     /// Quotas that are known ahead.
     pub quotas: HashMap<Region, RegionQuotas>,
     /// Backoffs.
@@ -70,6 +72,7 @@ impl Default for RoutingPolicy {
         Self {
             strategy: Strategy::Ordered,
             quotas_elsewhere: false,
+            hedge_thousandths: 0,
             quotas: HashMap::new(),
             breaker: BreakerPolicy::default(),
             max_attempts: 10,

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::Verdict;
 use crate::history::{BucketKey, Buckets, History, Joined, Micros, Request};
 
+/// How long a prompt cache lives after its last use, unless the request asks for more.
+const CACHE_LIFE: Micros = Micros::seconds(300);
+
 /// Judges each throttled request by the true buckets of the second before it.
 pub(super) fn check(history: &History) -> Verdict {
     let seen = Seen::of(history);
@@ -80,8 +83,21 @@ impl<'h> Seen<'h> {
 
     fn fits(&self, region: &str, request: &Request, from: Micros, until: Micros, wanted: f64) -> bool {
         let mut keys = self.regions(request).filter(|key| key.region == region).peekable();
+        let reserve = if self.cached_elsewhere(request, region, until) { self.history.about.rules.spill_reserve } else { 0.0 };
+        let needed = |key: &BucketKey| wanted + reserve * self.buckets.depth(key, until);
         // A region without a bucket of the model is not limited.
-        keys.peek().is_none() || keys.any(|key| self.buckets.fits_throughout(key, from, until, wanted))
+        keys.peek().is_none() || keys.any(|key| self.buckets.fits_throughout(key, from, until, needed(key)))
+    }
+
+    /// Was the conversation of a request last answered in another region, so lately that its prompt is cached there?
+    fn cached_elsewhere(&self, request: &Request, region: &str, at: Micros) -> bool {
+        let Some((conversation, _)) = request.conversation else { return false };
+        let before =
+            self.history.requests.iter().filter(|other| {
+                other.conversation.is_some_and(|(id, _)| id == conversation) && other.ended.is_some_and(|ended| ended <= at)
+            });
+        let homes = before.filter_map(|other| Some((other.ended?, other.region.as_deref()?)));
+        homes.max_by_key(|(ended, _)| *ended).is_some_and(|(ended, home)| home != region && at.minus(ended) <= CACHE_LIFE)
     }
 
     pub(crate) fn regions<'a>(&'a self, request: &'a Request) -> impl Iterator<Item = &'a BucketKey> {
@@ -120,6 +136,24 @@ mod tests {
         let verdict = check(&history(0, 20_000));
         assert_eq!(verdict.found, 1);
         assert!(verdict.violations[0].words.contains(WEST), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_cached_conversation_may_be_kept_from_the_last_of_another_regions_room() {
+        let mut history = history(0, 8_000);
+        let mut turn = answered(2, 20, 2);
+        turn.conversation = Some((1, 0));
+        turn.region = Some(EAST.to_owned());
+        history.requests.push(turn);
+        history.requests[0].conversation = Some((1, 1));
+        assert_eq!(check(&history).found, 1, "unless the rules say so it may not");
+        history.about.rules.spill_reserve = 0.15;
+        // West holds 60,000: 15 % are 9,000, and 2,000 are wanted.
+        assert_eq!(check(&history).found, 0);
+        limited(&mut history, WEST, 29, 20_000);
+        assert_eq!(check(&history).found, 1, "that is more than the last of it");
+        history.requests[0].conversation = Some((7, 0));
+        assert_eq!(check(&history).found, 1, "a conversation that begins is cached nowhere");
     }
 
     #[test]

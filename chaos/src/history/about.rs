@@ -82,6 +82,9 @@ pub struct Rules {
     pub quiet_within: Micros,
     /// I6, I8: room counts when it was there for all of this time before a refusal.
     pub room_window: Micros,
+    /// Share of a bucket that a conversation whose prompt is cached elsewhere need not be let into: its prefix, read anew, would
+    /// push out twenty turns of others, who move in their turn. 0 asks for every last token.
+    pub spill_reserve: f64,
     /// I6, I9: after a fault has ended, its region may be avoided this long.
     pub recovery: Micros,
     /// I7.
@@ -136,6 +139,7 @@ impl Default for Rules {
             end_grace: Micros::seconds(1),
             quiet_within: Micros::seconds(1),
             room_window: Micros::seconds(1),
+            spill_reserve: 0.0,
             recovery: Micros::seconds(10),
             budget: Budget::default(),
             access_bench: Micros::seconds(60),

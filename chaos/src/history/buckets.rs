@@ -73,6 +73,14 @@ impl Buckets {
         self.states.keys().filter(move |key| key.model == model)
     }
 
+    /// Most tokens that the bucket holds at a moment; 0 where tokens are not limited.
+    #[must_use]
+    pub fn depth(&self, key: &BucketKey, at: Micros) -> f64 {
+        let states = self.states.get(key).map(Vec::as_slice).unwrap_or_default();
+        let state = states.partition_point(|state| state.at <= at).checked_sub(1).and_then(|index| states.get(index));
+        state.and_then(|state| state.tokens).map_or(0.0, |tokens| tokens.limit.depth)
+    }
+
     /// What was left at a moment; `None` before the bucket was made.
     #[must_use]
     pub fn room(&self, key: &BucketKey, at: Micros) -> Option<Room> {

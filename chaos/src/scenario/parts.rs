@@ -220,6 +220,7 @@ pub(super) fn rules(section: &mut Section) -> Rules {
     length("dead_after", &mut rules.dead_after);
     length("quiet_within", &mut rules.quiet_within);
     length("oracle_wait", &mut rules.oracle_wait);
+    rules.spill_reserve = given.share("spill_reserve").unwrap_or(rules.spill_reserve);
     rules.cache_share = given.share("cache_share").unwrap_or(rules.cache_share);
     rules.moves = given.share("moves").unwrap_or(rules.moves);
     rules.spend = given.whole("spend").unwrap_or(rules.spend);

@@ -19,6 +19,9 @@ const HOME_WAIT_SHARE: f64 = 0.5;
 /// A conversation leaves its warm home only for a target that is at most so full afterwards: elsewhere its prefix would
 /// push others out.
 const MOVE_FILL: f64 = 0.5;
+/// As above at the end of its wait, when the alternative is to be refused: under overload no target is so empty, and the
+/// collapse that the budget guards against cannot begin below.
+const LAST_MOVE_FILL: f64 = 0.85;
 /// New conversations go to targets that hold so many of them: one that fills its bucket cannot take a second turn.
 const HOME_DEPTHS: f64 = 2.0;
 /// A new conversation's first choice may be fuller than the mean by this factor (bounded loads)...
@@ -68,7 +71,8 @@ pub fn plan(request: &RouteRequest, targets: &[TargetView], sticky: Option<Home>
         return wait;
     }
     let may_spill = overdue && request.spill == Spill::Allowed;
-    let worth = if may_spill { fits } else { subset(targets, fits, |target| target.fill(demand) <= MOVE_FILL) };
+    let at_most = if overdue { LAST_MOVE_FILL } else { MOVE_FILL };
+    let worth = if may_spill { fits } else { subset(targets, fits, |target| target.fill(demand) <= at_most) };
     match choose(request, targets, worth) {
         Some(index) => Decision::Send(index),
         None if overdue || fits.is_empty() => full(demand, targets, candidates),

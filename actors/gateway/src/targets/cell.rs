@@ -207,6 +207,11 @@ impl TargetCell {
         self.pace.look_again(patience, began)
     }
 
+    /// Its usual time to the first byte of a stream, for a prompt of this size; `None` while it is not known.
+    pub(crate) fn usual_first_byte(&self, size: PromptSize) -> Option<Duration> {
+        Duration::try_from_secs_f64(self.pace.first_byte(size)?.seconds).ok()
+    }
+
     /// Has it been silent for longer than its pace explains?
     pub(crate) fn is_silent(&self, patience: super::Patience, began: Moment, now: Moment) -> bool {
         self.pace.silent(patience, began, now)

@@ -143,6 +143,11 @@ impl Lease {
         }
     }
 
+    /// A copy of the call was answered sooner: nothing is learned from this one.
+    pub fn overtaken(&mut self) {
+        self.waiting = false;
+    }
+
     /// The target was found silent while the call waited. Returns what that is to the caller.
     pub fn silent(&mut self) -> UpstreamFailure {
         self.waiting = false;

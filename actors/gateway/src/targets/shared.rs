@@ -13,7 +13,7 @@ use outcrop_domain::{
     clock::Moment,
     ids::Region,
     routing::{
-        budget::RetryBudget,
+        budget::{HedgeBudget, RetryBudget},
         sticky::{STICKY_CAPACITY, Sticky},
         view::{CacheLife, Home},
     },
@@ -27,6 +27,7 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub struct SharedRouting {
     retries: AtomicU64,
+    hedges: AtomicU64,
     turns: AtomicU64,
     homes: [Mutex<Sticky>; SHARDS],
     drained: ArcSwap<HashSet<Region>>,
@@ -36,6 +37,7 @@ impl Default for SharedRouting {
     fn default() -> Self {
         Self {
             retries: AtomicU64::new(RetryBudget::new(Moment::default()).to_bits()),
+            hedges: AtomicU64::new(HedgeBudget::new().to_bits()),
             turns: AtomicU64::new(0),
             homes: std::array::from_fn(|_| Mutex::new(Sticky::new(STICKY_CAPACITY / SHARDS))),
             drained: ArcSwap::default(),
@@ -56,6 +58,21 @@ impl SharedRouting {
     pub fn retry(&self, now: Moment) -> bool {
         let take = |bits: u64| RetryBudget::from_bits(bits).take(now).map(RetryBudget::to_bits);
         self.retries.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
+    }
+
+    /// A call is made, of which so many thousandths may be hedged.
+    pub fn called(&self, thousandths: u32) {
+        if thousandths > 0 {
+            let earn = |bits: u64| Some(HedgeBudget::from_bits(bits).call(thousandths).to_bits());
+            // The closure never declines.
+            let _ = self.hedges.fetch_update(Ordering::AcqRel, Ordering::Acquire, earn);
+        }
+    }
+
+    /// Takes one hedge out of the process's budget. False when it is spent.
+    pub fn hedge(&self) -> bool {
+        let take = |bits: u64| HedgeBudget::from_bits(bits).take().map(HedgeBudget::to_bits);
+        self.hedges.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
     /// Retries that are left, for consoles.

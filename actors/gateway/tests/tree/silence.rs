@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use outcrop_domain::{error::Cause, routing::Gate};
 use outcrop_gateway::{
     ports::ChatAnswer,
-    settings::{LiveSettings, Timeouts},
+    settings::{LiveSettings, RoutingPolicy, Timeouts},
     targets::TargetHealth,
 };
 use tokio::sync::mpsc;
@@ -193,4 +193,37 @@ async fn probe_and_end(tree: &Arc<TestTree>, point: Point, end: End) -> mpsc::Se
         End::JobKilled => assert!(tree.gateway.ports().chat.kill_one_job().await),
     }
     feed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_first_byte_is_hedged_where_the_settings_allow_it_and_the_first_to_begin_wins() {
+    for (thousandths, expected) in [(1_000, 1), (0, 0)] {
+        let routing = RoutingPolicy { hedge_thousandths: thousandths, ..RoutingPolicy::default() };
+        let tree = TestTree::with(&TWO, LiveSettings { routing, ..settings() }, LIMITS).await;
+        // Its usual first byte takes a second: late is after two, silent is after three.
+        let (feed, chunks) = mpsc::channel(4);
+        tree.regions[0].then(Step::Feed(chunks));
+        let slow = async {
+            tree.until(|| tree.regions[0].calls() == 1).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            feed.send(Ok(start_event())).await.unwrap();
+        };
+        let body = hello(true);
+        let (answer, ()) = tokio::join!(tree.ask(&body), slow);
+        drop((answer, feed));
+        let (feed, chunks) = mpsc::channel(4);
+        tree.regions[0].then(Step::Feed(chunks));
+        let began = tree.world.clock.now();
+        let late = async {
+            tree.until(|| tree.regions[0].calls() == 2).await;
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            // Nobody listens any more when the copy has won.
+            let _heard = feed.send(Ok(start_event())).await;
+        };
+        let (answer, ()) = tokio::join!(tree.ask(&body), late);
+        let ChatAnswer::Stream { about, .. } = answer.unwrap() else { panic!("whole") };
+        assert_eq!((about.region.as_str(), tree.regions[1].calls()), (TWO[expected], expected));
+        assert!(tree.world.clock.now().since(began) < Duration::from_secs(3));
+        assert_eq!(health(&tree).await.failed, 0, "a target that was overtaken is not a failed one");
+    }
 }

@@ -104,8 +104,12 @@ fn at_its_deadline_a_conversation_spills_while_the_budget_lasts() {
     let targets = [target(1, 600.0, 1.5), target(2, 600.0, 0.6)];
     let overdue = RouteRequest { deadline: NOW, ..turn(60_000.0) };
     assert_eq!(plan(&overdue, &targets, home(1), NOW), Decision::Send(1));
-    let spent = plan(&RouteRequest { spill: Spill::Spent, ..overdue }, &targets, home(1), NOW);
-    assert!(matches!(spent, Decision::Full { eta: Some(_) }), "{spent:?}");
+    let spent = RouteRequest { spill: Spill::Spent, ..overdue };
+    assert_eq!(plan(&spent, &targets, home(1), NOW), Decision::Send(1), "no client is refused while a region is far from full");
+    let crowded = [target(1, 600.0, 1.5), target(2, 600.0, 0.8)];
+    assert_eq!(plan(&overdue, &crowded, home(1), NOW), Decision::Send(1));
+    let refused = plan(&spent, &crowded, home(1), NOW);
+    assert!(matches!(refused, Decision::Full { eta: Some(_) }), "{refused:?}");
 }
 
 #[test]

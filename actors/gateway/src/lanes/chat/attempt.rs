@@ -1,5 +1,6 @@
 //! Calls the targets of a request, one after the other, until one answers.
 
+mod hedge;
 mod plan;
 mod refusal;
 mod wait;
@@ -14,7 +15,7 @@ use outcrop_domain::{
 };
 use outcrop_upstream::ports::BoxFuture;
 
-use self::{plan::Step, wait::Waits};
+use self::{hedge::Ended, plan::Step, wait::Waits};
 use super::{ChatContext, facts::RouteFacts, tally::CallLog};
 use crate::{
     settings::LiveSettings,
@@ -177,20 +178,26 @@ impl<'a> Attempts<'a> {
         route.tried = true;
         self.made += 1;
         self.log.begun(&route.target.region);
-        let Some(route) = self.routes.get(position) else { return Ok(None) };
-        let ended = tokio::select! {
-            biased;
-            ended = call(&route.target, &route.handle) => Some(ended),
-            // The call is dropped, and with it its connection.
-            () = self.silence(position, lease.began()) => None,
-        };
-        let failure = match ended {
-            Some(Ok(value)) => {
-                lease.answered();
-                self.settle_home(route);
-                return Ok(Some(Answered { value, lease, target: route.target.clone() }));
+        let (answering, failure) = match self.race(position, lease.began(), call).await {
+            Ended::First(Ok(value)) => (Some((position, value)), None),
+            Ended::Copy(other, copys, Ok(value)) => {
+                // The first call lost: nothing is said of its target, which may have been about to answer.
+                lease.overtaken();
+                lease = *copys;
+                self.made += 1;
+                (Some((other, value)), None)
             }
-            Some(Err(failure)) => {
+            Ended::First(Err(failure)) | Ended::Copy(_, _, Err(failure)) => (None, Some(failure)),
+            Ended::Silent => (None, None),
+        };
+        if let Some((position, value)) = answering {
+            lease.answered();
+            let Some(route) = self.routes.get(position) else { return Ok(None) };
+            self.settle_home(route);
+            return Ok(Some(Answered { value, lease, target: route.target.clone() }));
+        }
+        let failure = match failure {
+            Some(failure) => {
                 if self.now() >= self.deadline && failure.cause == Cause::Timeout {
                     // Our own deadline passed: whether that says anything of the target, its silence decides.
                     return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });

@@ -105,9 +105,10 @@ async fn answer(
         metrics::counter!("outcrop_fallbacks_total", "model" => model.clone()).increment(1);
         let mut next = fallback::job_for(first, model);
         match answer_as(context, settings, &mut next, Some(&asked), tally, deadline).await {
-            // What the caller asked for tells more than what the last of the chain lacked.
-            Err(worse) if !fallback::may_do_better(&worse) => break,
-            other => answered = other,
+            Ok(worked) => answered = Ok(worked),
+            // What the model lacked that the caller asked for tells more than what the last of the chain lacks.
+            Err(other) if fallback::may_do_better(&other) => {}
+            Err(_) => break,
         }
     }
     answered

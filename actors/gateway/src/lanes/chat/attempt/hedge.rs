@@ -1,0 +1,129 @@
+//! A second copy of a call whose first byte is late: whichever begins first is the answer.
+
+use std::{sync::Arc, time::Duration};
+
+use outcrop_domain::{
+    clock::Moment,
+    error::UpstreamFailure,
+    model::Target,
+    routing::{Gate, view::TargetView},
+};
+use outcrop_upstream::ports::BoxFuture;
+
+use super::{Attempts, Route};
+use crate::targets::{Answering, Debit, Lease, LeaseWish, RegionHandle};
+
+/// How a call ended, hedged or not.
+pub(super) enum Ended<T> {
+    /// The first call.
+    First(Result<T, UpstreamFailure>),
+    /// The copy, at the route of this position, with its lease.
+    Copy(usize, Box<Lease>, Result<T, UpstreamFailure>),
+    /// The first target was found silent.
+    Silent,
+}
+
+/// Never sooner: a copy doubles what the request holds of the quotas, and may be billed twice.
+const LEAST_HEDGE: Duration = Duration::from_secs(2);
+/// So many usual times without a first byte are late.
+const LATE: f64 = 2.0;
+/// A copy goes nowhere that is fuller than this with it.
+const HEDGE_FILL: f64 = 0.6;
+/// A longer prefix is read anew by the copy: that costs more quota than the wait is worth.
+const HEDGE_PREFIX: f64 = 8_000.0;
+
+impl Attempts<'_> {
+    /// Makes the call of `position`, and a copy of it elsewhere when its first byte is late, the settings allow it and the
+    /// budget pays for it. A copy that loses is dropped, and its connection with it.
+    pub(super) async fn race<T, F>(&self, position: usize, began: Moment, call: &mut F) -> Ended<T>
+    where
+        F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
+    {
+        let Some(route) = self.routes.get(position) else { return Ended::Silent };
+        self.context.board.shared().called(self.settings.routing.hedge_thousandths);
+        let mut first = call(&route.target, &route.handle);
+        tokio::select! {
+            biased;
+            ended = &mut first => return Ended::First(ended),
+            // The call is dropped, and with it its connection.
+            () = self.silence(position, began) => return Ended::Silent,
+            () = self.late(route, began) => {}
+        }
+        let Some((other, lease)) = self.copy(position) else {
+            return tokio::select! {
+                biased;
+                ended = first => Ended::First(ended),
+                () = self.silence(position, began) => Ended::Silent,
+            };
+        };
+        let Some(there) = self.routes.get(other) else { return Ended::First(first.await) };
+        self.log.begun(&there.target.region);
+        metrics::counter!("outcrop_hedges_total", "model" => self.pool.model().to_string()).increment(1);
+        let mut copy = call(&there.target, &there.handle);
+        let mut lease = Box::new(lease);
+        tokio::select! {
+            biased;
+            ended = &mut first => match ended {
+                Ok(value) => Ended::First(Ok(value)),
+                // The copy is under way already: it may do better.
+                Err(failure) => match copy.await {
+                    Ok(value) => Ended::Copy(other, lease, Ok(value)),
+                    Err(other_failure) => {
+                        lease.failed(&other_failure);
+                        Ended::First(Err(failure))
+                    }
+                },
+            },
+            ended = &mut copy => match ended {
+                Ok(value) => Ended::Copy(other, lease, Ok(value)),
+                Err(failure) => {
+                    lease.failed(&failure);
+                    drop(lease);
+                    Ended::First(first.await)
+                }
+            },
+        }
+    }
+
+    /// Ends when the first byte of a call is late. Never, where nothing is hedged.
+    async fn late(&self, route: &Route, began: Moment) {
+        let usual = route.cell.usual_first_byte(self.facts.size);
+        match usual {
+            Some(usual) if self.settings.routing.hedge_thousandths > 0 && self.patience.answering == Answering::Streamed => {
+                let after = LEAST_HEDGE.max(usual.mul_f64(LATE));
+                tokio::time::sleep(began.after(after).since(self.now())).await;
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// A target that can afford a copy of the call, leased and debited.
+    fn copy(&self, position: usize) -> Option<(usize, Lease)> {
+        if self.facts.prefix > HEDGE_PREFIX {
+            return None;
+        }
+        let now = self.now();
+        let shared = self.context.board.shared();
+        let affords = |view: &TargetView| {
+            view.gate == Gate::Closed && view.open() && view.fits(&self.demand) && view.fill(&self.demand) <= HEDGE_FILL
+        };
+        let (other, there) = self.routes.iter().enumerate().find(|(other, route)| {
+            let drained = shared.is_drained(&route.target.region);
+            *other != position && !route.tried && affords(&route.cell.view(self.sight, drained, self.facts.size, now))
+        })?;
+        if !shared.hedge() {
+            return None;
+        }
+        let clock = &self.context.ports.clock;
+        let debit = Debit::take(&there.cell, clock, self.demand, self.facts.reservation.input_estimate).ok()?;
+        let lease = Lease::take(LeaseWish {
+            cell: Arc::clone(&there.cell),
+            owner: there.handle.owner.clone(),
+            clock: Arc::clone(clock),
+            patience: self.patience,
+            sight: self.sight,
+            debit: Some(debit),
+        })?;
+        Some((other, lease))
+    }
+}
