@@ -13,7 +13,10 @@ use outcrop_gateway::{
 };
 use outcrop_upstream::fetch::FetchLimits;
 
-use crate::{http::EdgeLimits, settings::Settings};
+use crate::{
+    http::{EdgeLimits, ToldHeaders},
+    settings::Settings,
+};
 
 /// Everything that a reload replaces behind the edge.
 #[must_use]
@@ -36,7 +39,7 @@ pub fn edge_limits(settings: &Settings) -> EdgeLimits {
         body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
         open_stream_after: settings.chat.open_stream_after,
-        report_adjustments: settings.chat.report_adjustments,
+        told: ToldHeaders { adjustments: settings.chat.report_adjustments, routing: settings.routing.report },
     }
 }
 

@@ -49,8 +49,17 @@ pub struct EdgeLimits {
     pub keep_alive: Duration,
     /// Longest wait for a real status before a stream is opened regardless.
     pub open_stream_after: Duration,
-    /// `x-outcrop-adjusted` is sent.
-    pub report_adjustments: bool,
+    /// Which of our own headers are sent.
+    pub told: ToldHeaders,
+}
+
+/// Which of our own headers answers have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToldHeaders {
+    /// `x-outcrop-adjusted`.
+    pub adjustments: bool,
+    /// `x-outcrop-region` and `x-outcrop-attempts`.
+    pub routing: bool,
 }
 
 /// What every handler holds.

@@ -13,7 +13,7 @@ mod route;
 mod server;
 mod sse;
 
-pub use edge::{Edge, EdgeLimits};
+pub use edge::{Edge, EdgeLimits, ToldHeaders};
 pub use server::{Connections, ServerOptions, serve};
 
 use axum::Router;

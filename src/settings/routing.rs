@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use outcrop_domain::routing::{BackoffPolicy, BreakerPolicy, strategy::Strategy};
 use serde::Serialize;
 
-use super::read::{Integer, Map, Parsed, Record, Section, Span, Words, shown};
+use super::read::{Integer, Map, Parsed, Record, SWITCH, Section, Span, Words, shown};
 
 /// More than there are regions in most set-ups: every target gets its chance.
 const MAX_ATTEMPTS: u32 = 10;
@@ -47,6 +47,8 @@ pub struct Routing {
     pub max_wait: Duration,
     /// Streamed calls of a hundred of which a copy may be sent elsewhere when the first byte is late. 0 to 10.
     pub hedge_percent: u32,
+    /// Answers tell region and attempts in headers.
+    pub report: bool,
     /// Where what was learned of the targets is kept for the next start.
     pub state_file: Option<PathBuf>,
     /// Quotas that are known ahead, by region.
@@ -87,6 +89,7 @@ impl Routing {
             max_attempts: section.get("max_attempts", Integer::between(1, 100), MAX_ATTEMPTS),
             max_wait: section.get("max_wait", Span::between(Duration::ZERO, Duration::from_secs(600)), MAX_WAIT),
             hedge_percent: section.get("hedge_percent", Integer::between(0, 10), 0),
+            report: section.get("report", SWITCH, true),
             state_file: section.find("state_file", STATE_FILE),
             quotas: section.get("quotas", Map { check_name, item: REGION_QUOTAS }, BTreeMap::new()),
             backoff: section.table("backoff", read_backoffs),

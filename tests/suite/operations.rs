@@ -376,3 +376,17 @@ async fn regions_that_cannot_be_called_are_told_with_their_cause() {
     assert_eq!(gateway.get("/health/regions").await.status, 503);
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn region_and_attempts_are_told_unless_the_settings_say_otherwise() {
+    for told in [true, false] {
+        let gateway = TestGateway::builder().set(format!("routing.report={told}")).start().await;
+        let answer = gateway.chat(&says("hello")).await;
+        assert_eq!((answer.header("x-outcrop-region").is_some(), answer.header("x-outcrop-attempts").is_some()), (told, told));
+        assert!(answer.header("x-outcrop-model").is_some());
+        gateway.simulator.script(Rule::always(Action::Error(ScriptedError::unavailable())));
+        let failed = gateway.chat(&says("hello")).await;
+        assert_eq!((failed.header("x-outcrop-region").is_some(), failed.header("x-outcrop-attempts").is_some()), (told, told));
+        gateway.end().await;
+    }
+}

@@ -42,7 +42,7 @@ pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, re
         let mut response = openai_error(&error);
         // The job has told how far it came before it answered.
         if let Some(report) = record.as_ref().and_then(|record| record.job()) {
-            headers::describe_failure(response.headers_mut(), report, &error, limits.report_adjustments);
+            headers::describe_failure(response.headers_mut(), report, &error, limits.told);
         }
         response
     })
@@ -124,13 +124,13 @@ impl Meta {
                 let body = serde_json::to_vec(&completion)
                     .map_err(|_| GatewayError::Internal { message: "the answer has no JSON form".to_owned() })?;
                 let mut response = json_response(StatusCode::OK, body);
-                headers::describe(response.headers_mut(), &about, limits.report_adjustments);
+                headers::describe(response.headers_mut(), &about, limits.told);
                 Ok(response)
             }
             ChatAnswer::Stream { events, about } => {
                 let body = ChatStream::flowing(events, self.writer(&about), limits.keep_alive);
                 let mut response = event_stream(body);
-                headers::describe(response.headers_mut(), &about, limits.report_adjustments);
+                headers::describe(response.headers_mut(), &about, limits.told);
                 Ok(response)
             }
         }

@@ -11,6 +11,8 @@ use outcrop_gateway::{
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
+use crate::http::ToldHeaders;
+
 /// The changes made to the request: `field=action,...`.
 const ADJUSTED: HeaderName = HeaderName::from_static("x-outcrop-adjusted");
 /// The region that answers, or that failed last.
@@ -81,11 +83,13 @@ fn word<T: DeserializeOwned>(headers: &HeaderMap, name: &'static str) -> Result<
 }
 
 /// Tells about an answer.
-pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, report_adjustments: bool) {
-    set(headers, REGION, about.region.as_str());
+pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, told: ToldHeaders) {
+    if told.routing {
+        set(headers, REGION, about.region.as_str());
+        headers.insert(ATTEMPTS, HeaderValue::from(about.attempts));
+    }
     set(headers, MODEL, about.model.as_str());
-    headers.insert(ATTEMPTS, HeaderValue::from(about.attempts));
-    if report_adjustments && !about.adjustments.is_empty() {
+    if told.adjustments && !about.adjustments.is_empty() {
         set(headers, ADJUSTED, &about.adjustments.to_string());
     }
     if let Some(words) = &about.replaced {
@@ -95,19 +99,21 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, report_adju
 
 /// Tells how far a failed request came: the calls made, the region of the failure that is told (else the last that was
 /// called), the model.
-pub(super) fn describe_failure(headers: &mut HeaderMap, report: &JobReport, error: &GatewayError, report_adjustments: bool) {
-    headers.insert(ATTEMPTS, HeaderValue::from(report.attempts));
-    let told = match error {
+pub(super) fn describe_failure(headers: &mut HeaderMap, report: &JobReport, error: &GatewayError, told: ToldHeaders) {
+    if told.routing {
+        headers.insert(ATTEMPTS, HeaderValue::from(report.attempts));
+    }
+    let failed = match error {
         GatewayError::Upstream(failure) => failure.region.as_ref().filter(|region| report.regions_tried.contains(region)),
         _ => None,
     };
-    if let Some(region) = told.or(report.regions_tried.last()) {
+    if let Some(region) = failed.or(report.regions_tried.last()).filter(|_| told.routing) {
         set(headers, REGION, region.as_str());
     }
     if let Some(model) = &report.model {
         set(headers, MODEL, model.as_str());
     }
-    if report_adjustments && !report.adjusted.is_empty() {
+    if told.adjustments && !report.adjusted.is_empty() {
         set(headers, ADJUSTED, &report.adjusted);
     }
 }

@@ -48,12 +48,11 @@ impl TargetMeters {
     /// Tells how full the quotas are, as far as they are known.
     pub(super) fn quota_levels(&self, views: &[ResourceView; RESOURCES]) {
         for (view, resource) in views.iter().zip(["requests", "tokens"]).filter(|(view, _)| view.known) {
-            let gauge = |name| {
-                let (model, region) = (self.model.clone(), self.region.clone());
-                metrics::gauge!(name, "model" => model, "region" => region, "resource" => resource)
-            };
-            gauge("outcrop_target_level_ratio").set(view.level / view.depth);
-            gauge("outcrop_target_rate_per_minute").set(view.rate * 60.0);
+            let (model, region) = (self.model.clone(), self.region.clone());
+            metrics::gauge!("outcrop_target_level_ratio", "model" => model.clone(), "region" => region.clone(), "resource" => resource)
+                .set(view.level / view.depth);
+            metrics::gauge!("outcrop_target_rate_per_minute", "model" => model, "region" => region, "resource" => resource)
+                .set(view.rate * 60.0);
         }
     }
 
