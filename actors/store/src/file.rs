@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::{Snapshots, StoreError};
@@ -37,9 +38,10 @@ impl Snapshots for FileSnapshot {
     }
 
     fn save(&self, snapshot: &[u8]) -> Result<(), StoreError> {
-        // Two processes that share a path by mistake do not write into the same file; the later rename wins.
+        // Two saves at once, of one process or of two that share a path by mistake, do not write into the same file.
+        static SAVES: AtomicU64 = AtomicU64::new(0);
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{}.new", std::process::id()));
+        name.push(format!(".{}-{}.new", std::process::id(), SAVES.fetch_add(1, Ordering::Relaxed)));
         let new = PathBuf::from(name);
         let write = || {
             let mut file = File::create(&new)?;

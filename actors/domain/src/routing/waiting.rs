@@ -322,7 +322,11 @@ impl Sweep<'_> {
             let Decision::Send(index) = decision else { break };
             if debit(index, request) {
                 let spilled = spilled(request, self.targets, sticky, index, self.now);
-                self.targets.iter_mut().skip(index).take(1).for_each(|target| target.debit(&request.demand));
+                for target in self.targets.iter_mut().skip(index).take(1) {
+                    target.debit(&request.demand);
+                    // One call at a time may try it.
+                    target.probing |= target.gate == Gate::HalfOpen;
+                }
                 return Placed::Sent { index, spilled };
             }
             self.targets.iter_mut().skip(index).take(1).for_each(|target| target.overtaken(&request.demand));

@@ -100,16 +100,19 @@ pub struct LedgerReport {
 #[derive(Debug, Default)]
 pub struct LedgerBook {
     report: LedgerReport,
-    seen: HashSet<(RequestId, u32)>,
-    order: VecDeque<(RequestId, u32)>,
+    seen: HashSet<RowIdentity>,
+    order: VecDeque<RowIdentity>,
 }
+
+/// What a row is known by. A choice may be answered by two models, when its alias falls back after the first has begun.
+type RowIdentity = (RequestId, u32, ModelId);
 
 /// Rows remembered to recognise a repeat. A repeat follows within one settlement, so thousands are ample.
 const REMEMBERED_ROWS: usize = 65_536;
 
 impl LedgerBook {
     fn record(&mut self, row: &UsageRow) {
-        let identity = (row.request.clone(), row.choice);
+        let identity = (row.request.clone(), row.choice, row.model.clone());
         if !self.seen.insert(identity.clone()) {
             return;
         }

@@ -84,7 +84,11 @@ impl HealthBoard {
             let quota = cell.book.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
             (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped: cell.breaker.load().cause() })
         };
-        self.cells().iter().map(|cell| remember(cell)).collect()
+        let mut known: Vec<_> = self.cells().iter().map(|cell| remember(cell)).collect();
+        // What nobody asked for in this run is as the last one knew it.
+        let unseen = |model: &ModelId, region: &Region| self.pools.get(model).is_none_or(|pool| pool.find(region).is_none());
+        known.extend(self.memory.all().filter(|(model, region, _)| unseen(model, region)));
+        known
     }
 
     /// All cells, in no order.

@@ -13,7 +13,7 @@ use super::TargetCell;
 ///
 /// It travels with the call and then with the report of its end. Whoever drops it without having closed it (a killed job, a
 /// message that nobody reads, an owner that dies over it) settles it by the estimate of its input, which AWS counts also
-/// for answers that nobody waits for.
+/// for answers that nobody waits for; before the call was made, all of it is given back.
 #[derive(Debug)]
 pub struct Debit {
     cell: Arc<TargetCell>,
@@ -21,6 +21,8 @@ pub struct Debit {
     demand: Demand,
     input_estimate: u64,
     sent: Sent,
+    /// The call was made.
+    called: bool,
     open: bool,
 }
 
@@ -53,7 +55,12 @@ impl Debit {
     }
 
     fn new(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64, sent: Sent) -> Self {
-        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, input_estimate, sent, open: true }
+        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, input_estimate, sent, called: false, open: true }
+    }
+
+    /// The call is made now.
+    pub(super) fn called(&mut self) {
+        self.called = true;
     }
 
     /// Was it sent although the shadow had no room?
@@ -98,7 +105,9 @@ impl Debit {
 
 impl Drop for Debit {
     fn drop(&mut self) {
-        if self.open {
+        if self.open && !self.called {
+            self.cell.quota.give_back(&self.demand, self.clock.now());
+        } else if self.open {
             let used = f64::from(u32::try_from(self.input_estimate).unwrap_or(u32::MAX));
             self.cell.quota.settle(&self.demand, used.min(self.demand.tokens()), self.clock.now());
         }

@@ -76,6 +76,8 @@ impl Lease {
             }
             return None;
         }
+        let mut debit = debit;
+        debit.iter_mut().for_each(Debit::called);
         cell.in_flight.fetch_add(1, Ordering::Relaxed);
         cell.meters.in_flight.increment(1.0);
         Some(Self { cell, owner, clock, began, patience, sight, doubtful: gate != Gate::Closed, probe, debit, waiting: true })
@@ -195,7 +197,7 @@ impl Lease {
 pub fn not_sent(owner: &Slot<TargetMsg>, debit: Debit) {
     let cell = Arc::clone(debit.cell());
     if owner.cast(TargetMsg::QuotaTold(Box::new(QuotaTold { cell, news: QuotaNews::NotCounted { debit } }))).is_err() {
-        tracing::debug!("the target's actor is restarting: a reservation that was not used settles by its estimate");
+        tracing::debug!("the target's actor is restarting: a reservation that was not used gives itself back");
     }
 }
 

@@ -119,20 +119,22 @@ impl RoutingMemory {
         self.targets.get(&(model.clone(), region.clone()))
     }
 
+    /// Everything in it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (ModelId, Region, RememberedTarget)> + '_ {
+        self.targets.iter().map(|((model, region), target)| (model.clone(), region.clone(), *target))
+    }
+
     /// How old it was when it was read.
     pub(super) fn age(&self) -> Duration {
         self.age
     }
 }
 
-/// Writes what is worth keeping. `None` when nothing is.
+/// Writes what is worth keeping, also when that is nothing any more.
 #[must_use]
 pub fn write(targets: impl IntoIterator<Item = (ModelId, Region, RememberedTarget)>, wall: SystemTime) -> Option<Vec<u8>> {
     let told = targets.into_iter().filter(|(_, _, target)| target.tells_something());
     let mut targets: Vec<_> = told.map(|(model, region, target)| WrittenTarget { model, region, target }).collect();
-    if targets.is_empty() {
-        return None;
-    }
     targets.sort_by(|a, b| (&a.model, &a.region).cmp(&(&b.model, &b.region)));
     // Numbers and names only: nothing in it can fail to be written.
     serde_json::to_vec(&Written { version: VERSION, written: unix_seconds(wall), targets }).ok()
@@ -181,8 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_is_nothing_written() {
-        assert_eq!(write([(ModelId::from("a"), Region::from("r"), unknown())], at(1)), None);
+    fn nothing_known_is_an_empty_memory() {
+        let bytes = write([(ModelId::from("a"), Region::from("r"), unknown())], at(1)).unwrap();
+        assert!(RoutingMemory::read(&bytes, at(1)).unwrap().is_empty());
     }
 
     #[test]

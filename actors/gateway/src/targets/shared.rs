@@ -29,6 +29,7 @@ pub struct SharedRouting {
     retries: AtomicU64,
     hedges: AtomicU64,
     turns: AtomicU64,
+    rooms: AtomicU64,
     homes: [Mutex<Sticky>; SHARDS],
     drained: ArcSwap<HashSet<Region>>,
 }
@@ -39,6 +40,7 @@ impl Default for SharedRouting {
             retries: AtomicU64::new(RetryBudget::new(Moment::default()).to_bits()),
             hedges: AtomicU64::new(HedgeBudget::new().to_bits()),
             turns: AtomicU64::new(0),
+            rooms: AtomicU64::new(0),
             homes: std::array::from_fn(|_| Mutex::new(Sticky::new(STICKY_CAPACITY / SHARDS))),
             drained: ArcSwap::default(),
         }
@@ -75,7 +77,12 @@ impl SharedRouting {
         self.hedges.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).is_ok()
     }
 
-    /// Retries that are left, for consoles.
+    /// Numbers waiting rooms.
+    pub(super) fn next_room(&self) -> u64 {
+        self.rooms.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Retries that are left.
     #[must_use]
     pub fn retries_left(&self, now: Moment) -> u32 {
         RetryBudget::from_bits(self.retries.load(Ordering::Acquire)).left(now)

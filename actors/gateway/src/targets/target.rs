@@ -188,7 +188,13 @@ impl TargetState {
         let policy = self.args.settings.load().routing.breaker;
         let (own, other) = match (ended.outcome, ended.sight) {
             // Whoever sees quotas leaves throttles to them.
-            (Outcome::Failed(Cause::Throttled | Cause::QuotaExhausted), Sight::Quotas) => return,
+            (Outcome::Failed(Cause::Throttled | Cause::QuotaExhausted), Sight::Quotas) => {
+                if ended.outcome == Outcome::Failed(Cause::QuotaExhausted) {
+                    // What those are told who find the day spent.
+                    ended.cell.last_failure.store(ended.failure.map(Arc::new));
+                }
+                return;
+            }
             (Outcome::Failed(Cause::Throttled | Cause::QuotaExhausted), Sight::Health) => (&ended.cell.throttles, None),
             // An answer heals both, a failure of any other kind is one of health.
             (Outcome::Answered, _) => (&ended.cell.breaker, Some(&ended.cell.throttles)),
@@ -227,6 +233,7 @@ impl TargetState {
                 after.learn(ended.outcome, ended.ended, ended.ended, &policy, self.args.ports.entropy.unit());
                 cell.breaker.store(Arc::new(after));
                 cell.last_failure.store(ended.failure.clone().map(Arc::new));
+                tell_operators(&cell, ended.failure.as_ref(), after.windows());
                 cell.announce();
             }
         }
@@ -240,7 +247,9 @@ impl TargetState {
         let mut room = false;
         match news {
             QuotaNews::Granted { demand, sent } => {
-                cell.meters.quota_probe(true);
+                if sent.probed() {
+                    cell.meters.quota_probe(true);
+                }
                 change(&cell, now, |quota| quota.granted(now, &demand, &sent));
                 room = true;
             }

@@ -58,7 +58,11 @@ pub struct Wish {
 
 /// A place in line, kept by a request that comes back because the target it was sent to refused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(Ticket);
+pub struct Place {
+    ticket: Ticket,
+    /// Of the room: the next one counts its tickets anew, and this one's mean nothing to it.
+    room: u64,
+}
 
 /// How a wait ended.
 #[derive(Debug)]
@@ -110,6 +114,8 @@ pub struct WaitingRoom;
 #[derive(Debug)]
 pub struct WaitingRoomState {
     args: WaitingRoomArgs,
+    /// Number of this room in its process.
+    room: u64,
     lines: HashMap<ModelId, Line>,
 }
 
@@ -117,7 +123,9 @@ pub struct WaitingRoomState {
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Longest time between two looks: drains and other changes are seen that late.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
-/// As above while the single probe of a target is out, whose answer may come any moment.
+/// A timer may come so much early, as our clock has it: taken for a stale one, it would be the line's last.
+const TIMER_SLACK: Duration = Duration::from_millis(2);
+/// Longest time between two looks while the single probe of a target is out, whose answer may come any moment.
 const LOOK_FOR_PROBE: Duration = Duration::from_millis(250);
 
 impl Actor for WaitingRoom {
@@ -132,7 +140,8 @@ impl Actor for WaitingRoom {
             pool.publish_waiting(Waiting::default().classes(), false);
             pool.looked();
         }
-        Ok(WaitingRoomState { args, lines: HashMap::new() })
+        let room = args.board.shared().next_room();
+        Ok(WaitingRoomState { args, room, lines: HashMap::new() })
     }
 
     async fn handle(
@@ -144,7 +153,8 @@ impl Actor for WaitingRoom {
         let now = state.args.ports.clock.now();
         match message {
             WaitingRoomMsg::Wait(wish) => {
-                let line = state.lines.entry(wish.pool.model().clone()).or_insert_with(|| Line::new(Arc::clone(&wish.pool)));
+                let room = state.room;
+                let line = state.lines.entry(wish.pool.model().clone()).or_insert_with(|| Line::new(Arc::clone(&wish.pool), room));
                 line.join(*wish);
                 line.look_by(line.soonest(now), now, &myself);
             }
@@ -155,7 +165,7 @@ impl Actor for WaitingRoom {
             }
             WaitingRoomMsg::Due { model } => {
                 if let Some(line) = state.lines.get_mut(&model)
-                    && line.timer.is_some_and(|timer| now >= timer)
+                    && line.timer.is_some_and(|timer| now.after(TIMER_SLACK) >= timer)
                 {
                     line.timer = None;
                     if let Some(next) = line.look(&state.args, now) {
@@ -177,6 +187,7 @@ impl Actor for WaitingRoom {
 /// The requests that wait for one model.
 #[derive(Debug)]
 struct Line {
+    room: u64,
     pool: Arc<ModelPool>,
     waiting: Waiting,
     waiters: HashMap<Ticket, Waiter>,
@@ -191,18 +202,18 @@ struct Waiter {
 }
 
 impl Line {
-    fn new(pool: Arc<ModelPool>) -> Self {
-        Self { pool, waiting: Waiting::default(), waiters: HashMap::new(), looked: None, timer: None }
+    fn new(pool: Arc<ModelPool>, room: u64) -> Self {
+        Self { room, pool, waiting: Waiting::default(), waiters: HashMap::new(), looked: None, timer: None }
     }
 
     fn join(&mut self, wish: Wish) {
         let Wish { request, input_estimate, place, reply, .. } = wish;
         let ticket = match place {
-            Some(Place(ticket)) => {
-                self.waiting.put_back(ticket, request);
-                Ok(ticket)
+            Some(place) if place.room == self.room => {
+                self.waiting.put_back(place.ticket, request);
+                Ok(place.ticket)
             }
-            None => self.waiting.push(request),
+            Some(_) | None => self.waiting.push(request),
         };
         match ticket {
             Ok(ticket) => {
@@ -280,13 +291,16 @@ impl Line {
         let (Verdict::Send { ticket, .. } | Verdict::Overdue { ticket, .. }) = verdict;
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         let woken = match (verdict, reserved) {
-            (Verdict::Send { index, spilled, .. }, Some(debit)) => {
-                Woken::Send { target: index, debit: debit.estimated(waiter.input_estimate), place: Place(ticket), spilled }
-            }
+            (Verdict::Send { index, spilled, .. }, Some(debit)) => Woken::Send {
+                target: index,
+                debit: debit.estimated(waiter.input_estimate),
+                place: Place { ticket, room: self.room },
+                spilled,
+            },
             // It was woken for room that was not reserved: as good as no room.
             (Verdict::Send { .. }, None) | (Verdict::Overdue { .. }, _) => Woken::Overdue,
         };
-        // A debit that finds no caller gives itself back.
+        // A debit that finds no caller was not sent, and gives itself back.
         waiter.reply.send(woken);
     }
 }

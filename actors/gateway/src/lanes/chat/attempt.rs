@@ -63,6 +63,8 @@ struct Route {
     /// Its place in the pool.
     place: usize,
     tried: bool,
+    /// Its last call was refused by a quota.
+    throttled: bool,
 }
 
 /// What an attempt needs to know of its request.
@@ -83,7 +85,7 @@ impl<'a> Attempts<'a> {
         let route = |target: &Target| {
             let handle = context.regions.0.get(&target.region)?.clone();
             let (place, cell) = context.board.target(&pool, &target.region);
-            Some(Route { target: target.clone(), handle, cell, place, tried: false })
+            Some(Route { target: target.clone(), handle, cell, place, tried: false, throttled: false })
         };
         let routes: Vec<Route> = resolution.targets.iter().filter_map(route).collect();
         let at_most = match answering {
@@ -178,13 +180,17 @@ impl<'a> Attempts<'a> {
         route.tried = true;
         self.made += 1;
         self.log.begun(&route.target.region);
-        let (answering, failure) = match self.race(position, lease.began(), call).await {
+        let (ended, copied) = self.race(position, lease.began(), call).await;
+        if let Some(route) = copied.and_then(|other| self.routes.get_mut(other)) {
+            route.tried = true;
+            self.made += 1;
+        }
+        let (answering, failure) = match ended {
             Ended::First(Ok(value)) => (Some((position, value)), None),
             Ended::Copy(other, copys, Ok(value)) => {
                 // The first call lost: nothing is said of its target, which may have been about to answer.
                 lease.overtaken();
                 lease = *copys;
-                self.made += 1;
                 (Some((other, value)), None)
             }
             Ended::First(Err(failure)) | Ended::Copy(_, _, Err(failure)) => (None, Some(failure)),
@@ -251,6 +257,9 @@ impl<'a> Attempts<'a> {
             if let Some(route) = self.routes.get_mut(position) {
                 route.tried = false;
             }
+        }
+        if let Some(route) = self.routes.get_mut(position) {
+            route.throttled = failure.cause == Cause::Throttled;
         }
         let telling = self.last.as_ref().is_none_or(|last| refusal::rank(failure.cause) <= refusal::rank(last.cause));
         if telling {

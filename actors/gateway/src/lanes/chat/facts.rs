@@ -14,6 +14,8 @@ use outcrop_domain::{
     },
 };
 
+use outcrop_translate::converse::ConverseBody;
+
 /// What routing must know of a request, told once for all its attempts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RouteFacts {
@@ -43,14 +45,16 @@ pub(super) struct Hints {
 const UNTOLD_MAX_TOKENS: u64 = 4_096;
 
 /// Reads them from a request that is ready to be written.
-pub(super) fn facts(request: &ChatRequest, spec: &ModelSpec, hints: &Hints, strategy: Strategy, prompt_tokens: u64) -> RouteFacts {
+pub(super) fn facts(request: &ChatRequest, body: &ConverseBody, spec: &ModelSpec, hints: &Hints, strategy: Strategy) -> RouteFacts {
+    let prompt_tokens = estimate::prompt_tokens(request);
     let support = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref());
     let marked = support.and_then(|support| {
         let (life, tokens) = (marks(request)?, prefix_tokens(request, prompt_tokens));
         // A shorter prefix is not cached at all.
         (tokens >= f64::from(support.min_tokens)).then_some((life, tokens))
     });
-    let told = request.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
+    // As written: the client's number may have been lowered to the model's ceiling, or raised for its thinking.
+    let told = body.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
     RouteFacts {
         strategy,
         reservation: Reservation { input_estimate: prompt_tokens, max_tokens: told.unwrap_or(UNTOLD_MAX_TOKENS) },

@@ -7,7 +7,6 @@ use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatRequest, ServiceTier},
     error::GatewayError,
-    estimate,
     model::{Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
@@ -131,8 +130,9 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let mut adjustments = read.adjustments.clone();
     adjustments.extend(resolution.notes.clone());
     adjustments.extend(body.adjustments.clone());
-    let (prompt_tokens, tier) = (estimate::prompt_tokens(&read.request), read.request.service_tier);
-    let route = facts::facts(&read.request, &resolution.model, &hints, strategy, prompt_tokens);
+    let tier = read.request.service_tier;
+    let route = facts::facts(&read.request, &body, &resolution.model, &hints, strategy);
+    let prompt_tokens = route.reservation.input_estimate;
     // Written: a prompt may be megabytes, and an answer may take minutes.
     read.request = ChatRequest::default();
     // Shared by all attempts without a copy.

@@ -45,6 +45,7 @@ pub fn write(request: &ChatRequest, model: &ChatCapabilities, options: &WriteOpt
     Ok(ConverseBody {
         bytes: to_bytes(&assembled.body, request)?,
         mode: assembled.mode,
+        max_tokens: assembled.body.inference_config.as_ref().and_then(|config| config.max_tokens),
         reply: assembled.reply,
         adjustments: assembled.adjustments,
     })
@@ -128,6 +129,8 @@ pub struct ConverseBody {
     /// The operation to call. `Whole` although the client streams when the model cannot stream with tools: the
     /// answer is then replayed as events.
     pub mode: Mode,
+    /// Most tokens of the answer, as the body says; `None` leaves it to the model.
+    pub max_tokens: Option<u32>,
     /// For the readers of the answer.
     pub reply: ReplyContext,
     /// What was changed.

@@ -6,12 +6,12 @@ use outcrop_domain::{
     clock::Moment,
     error::UpstreamFailure,
     model::Target,
-    routing::{Gate, view::TargetView},
+    routing::{Gate, strategy::Strategy, view::TargetView},
 };
 use outcrop_upstream::ports::BoxFuture;
 
 use super::{Attempts, Route};
-use crate::targets::{Answering, Debit, Lease, LeaseWish, RegionHandle};
+use crate::targets::{Answering, Lease, LeaseWish, RegionHandle};
 
 /// How a call ended, hedged or not.
 pub(super) enum Ended<T> {
@@ -34,54 +34,58 @@ const HEDGE_PREFIX: f64 = 8_000.0;
 
 impl Attempts<'_> {
     /// Makes the call of `position`, and a copy of it elsewhere when its first byte is late, the settings allow it and the
-    /// budget pays for it. A copy that loses is dropped, and its connection with it.
-    pub(super) async fn race<T, F>(&self, position: usize, began: Moment, call: &mut F) -> Ended<T>
+    /// budget pays for it. A copy that loses is dropped, and its connection with it. Returns also where a copy was sent.
+    pub(super) async fn race<T, F>(&self, position: usize, began: Moment, call: &mut F) -> (Ended<T>, Option<usize>)
     where
         F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
     {
-        let Some(route) = self.routes.get(position) else { return Ended::Silent };
+        let Some(route) = self.routes.get(position) else { return (Ended::Silent, None) };
         self.context.board.shared().called(self.settings.routing.hedge_thousandths);
         let mut first = call(&route.target, &route.handle);
         tokio::select! {
             biased;
-            ended = &mut first => return Ended::First(ended),
+            ended = &mut first => return (Ended::First(ended), None),
             // The call is dropped, and with it its connection.
-            () = self.silence(position, began) => return Ended::Silent,
+            () = self.silence(position, began) => return (Ended::Silent, None),
             () = self.late(route, began) => {}
         }
-        let Some((other, lease)) = self.copy(position) else {
-            return tokio::select! {
-                biased;
-                ended = first => Ended::First(ended),
-                () = self.silence(position, began) => Ended::Silent,
-            };
+        let copy = self.copy(position).and_then(|(other, lease)| Some((other, Box::new(lease), self.routes.get(other)?)));
+        let Some((other, mut lease, there)) = copy else {
+            return (self.first_alone(first, position, began).await, None);
         };
-        let Some(there) = self.routes.get(other) else { return Ended::First(first.await) };
         self.log.begun(&there.target.region);
         metrics::counter!("outcrop_hedges_total", "model" => self.pool.model().to_string()).increment(1);
-        let mut copy = call(&there.target, &there.handle);
-        let mut lease = Box::new(lease);
-        tokio::select! {
+        let mut second = call(&there.target, &there.handle);
+        let ended = tokio::select! {
             biased;
             ended = &mut first => match ended {
                 Ok(value) => Ended::First(Ok(value)),
                 // The copy is under way already: it may do better.
-                Err(failure) => match copy.await {
+                Err(failure) => match second.await {
                     Ok(value) => Ended::Copy(other, lease, Ok(value)),
-                    Err(other_failure) => {
-                        lease.failed(&other_failure);
+                    Err(copys) => {
+                        lease.failed(&copys);
                         Ended::First(Err(failure))
                     }
                 },
             },
-            ended = &mut copy => match ended {
+            ended = &mut second => match ended {
                 Ok(value) => Ended::Copy(other, lease, Ok(value)),
                 Err(failure) => {
                     lease.failed(&failure);
                     drop(lease);
-                    Ended::First(first.await)
+                    self.first_alone(first, position, began).await
                 }
             },
+        };
+        (ended, Some(other))
+    }
+
+    async fn first_alone<T>(&self, first: BoxFuture<'_, Result<T, UpstreamFailure>>, position: usize, began: Moment) -> Ended<T> {
+        tokio::select! {
+            biased;
+            ended = first => Ended::First(ended),
+            () = self.silence(position, began) => Ended::Silent,
         }
     }
 
@@ -99,7 +103,7 @@ impl Attempts<'_> {
 
     /// A target that can afford a copy of the call, leased and debited.
     fn copy(&self, position: usize) -> Option<(usize, Lease)> {
-        if self.facts.prefix > HEDGE_PREFIX {
+        if self.facts.prefix > HEDGE_PREFIX || self.facts.strategy == Strategy::Disabled {
             return None;
         }
         let now = self.now();
@@ -114,15 +118,14 @@ impl Attempts<'_> {
         if !shared.hedge() {
             return None;
         }
-        let clock = &self.context.ports.clock;
-        let debit = Debit::take(&there.cell, clock, self.demand, self.facts.reservation.input_estimate).ok()?;
+        let debit = self.reserve(other).ok()?;
         let lease = Lease::take(LeaseWish {
             cell: Arc::clone(&there.cell),
             owner: there.handle.owner.clone(),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(&self.context.ports.clock),
             patience: self.patience,
             sight: self.sight,
-            debit: Some(debit),
+            debit,
         })?;
         Some((other, lease))
     }

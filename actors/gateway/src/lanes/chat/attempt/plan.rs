@@ -13,7 +13,7 @@ use outcrop_domain::{
 };
 
 use super::{Attempts, ROUND_PAUSE};
-use crate::targets::{Debit, QuotaTold, Sight, TargetMsg};
+use crate::targets::{Debit, QuotaTold, Sight, TargetMsg, not_sent};
 
 /// What to do next.
 pub(super) enum Step {
@@ -42,7 +42,8 @@ impl Attempts<'_> {
         // The first call and the first move to another target are the request's own: what made it move closes the target
         // or empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the
         // whole process, or wait until it can pay.
-        if self.made > 1 && !self.context.board.shared().retry(now) {
+        let paid = self.made <= 1;
+        if !paid && self.context.board.shared().retries_left(now) == 0 {
             return Step::WaitUntil(now.after(BUDGET_PAUSE));
         }
         if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && !self.waits.is_over(now) {
@@ -56,6 +57,11 @@ impl Attempts<'_> {
             match plan(self.facts.strategy, &request, &self.views, home, now) {
                 Decision::Send(position) => match self.reserve(position) {
                     Ok(debit) => {
+                        // Paid only when the call is certain.
+                        if !paid && !self.context.board.shared().retry(now) {
+                            self.unused(position, debit);
+                            return Step::WaitUntil(now.after(BUDGET_PAUSE));
+                        }
                         self.book_move(position, &request, home, now);
                         return Step::Call { position, debit };
                     }
@@ -116,14 +122,17 @@ impl Attempts<'_> {
     pub(super) fn another_is_open(&self, position: usize, now: Moment) -> bool {
         let shared = self.context.board.shared();
         let others = self.routes.iter().enumerate().filter(|(other, route)| *other != position && !route.tried);
-        self.facts.strategy != Strategy::Disabled
+        let may_call_again = self.facts.strategy != Strategy::Disabled
+            && self.made < self.settings.routing.max_attempts as usize
+            && (self.made <= 1 || shared.retries_left(now) > 0);
+        may_call_again
             && others
                 .map(|(_, route)| route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now))
-                .any(|view| view.open())
+                .any(|view| view.open() && (self.sight == Sight::Health || view.fits(&self.demand)))
     }
 
     /// Reserves what the call takes of the target's quotas. Nobody keeps quotas while no strategy of the settings sees them.
-    fn reserve(&self, position: usize) -> Result<Option<Debit>, outcrop_domain::routing::cell::NoRoom> {
+    pub(super) fn reserve(&self, position: usize) -> Result<Option<Debit>, outcrop_domain::routing::cell::NoRoom> {
         let Some(route) = self.routes.get(position) else { return Ok(None) };
         let (clock, input) = (&self.context.ports.clock, self.facts.reservation.input_estimate);
         match self.sight {
@@ -150,8 +159,9 @@ impl Attempts<'_> {
         let chosen = probe(request, &self.views, &probes, home, urgency, now)?;
         let (Probe::Dip(position) | Probe::Test(position)) = chosen;
         let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
-        let claimed = matches!(chosen, Probe::Dip(_)) || route.cell.claim_quota_probe(seen, now);
-        if !claimed || !self.context.board.shared().retry(now) {
+        // Paid first: a claim that cannot be paid would keep others from asking.
+        let paid = self.context.board.shared().retry(now);
+        if !paid || !(matches!(chosen, Probe::Dip(_)) || route.cell.claim_quota_probe(seen, now)) {
             return None;
         }
         self.probed = true;
@@ -159,9 +169,16 @@ impl Attempts<'_> {
         Some(Step::Call { position, debit: Some(debit) })
     }
 
-    /// Could a target that is closed now hold the request?
+    /// Could a target that is closed now, or that was tried, hold the request?
     fn may_fit_later(&self) -> bool {
-        self.views.iter().any(|view| !view.open() && view.holds(&self.demand))
+        self.views.iter().zip(&self.routes).any(|(view, route)| (!view.open() || route.tried) && view.holds(&self.demand))
+    }
+
+    /// Gives back what was reserved for a call that is not made.
+    fn unused(&self, position: usize, debit: Option<Debit>) {
+        if let (Some(route), Some(debit)) = (self.routes.get(position), debit) {
+            not_sent(&route.handle.owner, debit);
+        }
     }
 
     /// Tells owners at whose limits this request stands.
@@ -181,6 +198,8 @@ impl Attempts<'_> {
     /// No route may be called.
     fn closed(&self, reopens: Option<Moment>, now: Moment) -> Step {
         match (reopens, self.sight) {
+            // In vain, when none opens within the wait.
+            (Some(at), Sight::Quotas) if at > self.waits.deadline() => Step::GiveUp,
             (Some(_), Sight::Quotas) => Step::Queue,
             (Some(at), Sight::Health) => Step::WaitUntil(at),
             (None, _) if self.may_go_round(now) => Step::GoRound,
@@ -194,7 +213,7 @@ impl Attempts<'_> {
             .last
             .as_ref()
             .is_some_and(|failure| matches!(failure.cause, Cause::Throttled | Cause::NotReady | Cause::Unavailable | Cause::Connection));
-        passes_by_itself && self.waits.left(now) >= ROUND_PAUSE
+        passes_by_itself && self.waits.left(self.sight, now) >= ROUND_PAUSE
     }
 }
 

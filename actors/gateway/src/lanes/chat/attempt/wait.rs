@@ -5,13 +5,16 @@ use std::{sync::Arc, time::Duration};
 use outcrop_domain::{
     clock::Moment,
     error::GatewayError,
-    routing::view::{RouteRequest, TargetSet},
+    routing::{
+        strategy::Strategy,
+        view::{RouteRequest, TargetSet},
+    },
 };
 use outcrop_supervision::{CallError, Refusal, Reply};
 use tokio::sync::watch;
 
 use super::Attempts;
-use crate::targets::{Debit, Place, WaitingRoomMsg, Wish, Woken};
+use crate::targets::{Debit, Place, Sight, WaitingRoomMsg, Wish, Woken};
 
 /// How long a request may wait, and what it has of it.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +51,13 @@ impl Waits {
         self.over || now >= self.deadline
     }
 
-    /// What is left of the wait, however it is spent.
-    pub(super) fn left(&self, now: Moment) -> Duration {
-        self.left.min(self.deadline.since(now))
+    /// What is left of the wait: for whoever sees health alone only waiting counts, for whoever stands in line the time since
+    /// it came.
+    pub(super) fn left(&self, sight: Sight, now: Moment) -> Duration {
+        match sight {
+            Sight::Health => self.left,
+            Sight::Quotas => self.left.min(self.deadline.since(now)),
+        }
     }
 
     pub(super) fn pause_until(&mut self, at: Moment) {
@@ -134,11 +141,14 @@ impl Attempts<'_> {
         let (mut allowed, mut tried) = (TargetSet::EMPTY, TargetSet::EMPTY);
         for route in &self.routes {
             allowed.insert(route.place);
-            if route.tried {
+            // What throttled it has an empty shadow now, and that is backoff enough.
+            if route.tried && !route.throttled {
                 tried.insert(route.place);
             }
         }
-        RouteRequest { allowed, tried, ..request }
+        // The line plans everybody by quotas and homes: those who do not go by homes have none.
+        let prefix = if self.facts.strategy == Strategy::Adaptive { request.prefix } else { 0.0 };
+        RouteRequest { allowed, tried, prefix, ..request }
     }
 }
 
