@@ -307,8 +307,10 @@ fn the_tree_is_drawn_as_it_is() {
     let tree = Source::of("actors/gateway/src/tree.rs", &read("actors/gateway/src/tree.rs"));
     let supervisors: Vec<String> = documents::supervisors(&tree).into_iter().map(|supervisor| supervisor.drawn).collect();
     assert!(supervisors.len() >= 6, "{supervisors:?}");
+    // The tree, the slots of its children, and the work that the composition root adds.
+    let slots = Source::of("actors/gateway/src/tree/handle.rs", &read("actors/gateway/src/tree/handle.rs"));
     let root_file = Source::of("src/app.rs", &read("src/app.rs"));
-    let children: Vec<String> = [tree, root_file].iter().flat_map(documents::named_children).collect();
+    let children: Vec<String> = [tree, slots, root_file].iter().flat_map(documents::named_children).collect();
     assert!(children.len() >= 8, "{children:?}");
     expect_none(documents::unnamed("actors/README.md", &readme, &[supervisors, children].concat()));
 }
