@@ -36,12 +36,24 @@ type Work = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 /// # Errors
 /// What could not be built, and why.
 pub async fn start(settings: &Settings, world: &Ports, recorder: Option<PrometheusHandle>) -> anyhow::Result<Gateway> {
-    let extra_roots = settings.aws.ca_bundle.as_ref().map(fs::read).transpose().context("reading aws.ca_bundle")?;
-    let transport = Transport::new(&transport_settings(settings, extra_roots.clone())).context("building the way to AWS")?;
-    let (access, mut background) = access(settings, &transport, world)?;
+    let transport = Transport::new(&transport_settings(settings, extra_roots(settings)?)).context("building the way to AWS")?;
+    start_over(&transport, settings, world, recorder).await
+}
+
+/// As [`start`], over a way to AWS that is given: an AWS in memory, for instance.
+///
+/// # Errors
+/// What could not be built, and why.
+pub async fn start_over(
+    transport: &Transport,
+    settings: &Settings,
+    world: &Ports,
+    recorder: Option<PrometheusHandle>,
+) -> anyhow::Result<Gateway> {
+    let (access, mut background) = access(settings, transport, world)?;
     background.extend(recorder.map(metrics_upkeep));
-    let regions = regions(settings, &transport, &access, world)?;
-    let fetcher = Fetcher::new(&fetch_settings(settings, extra_roots)).context("building the URL fetcher")?;
+    let regions = regions(settings, transport, &access, world)?;
+    let fetcher = Fetcher::new(&fetch_settings(settings, extra_roots(settings)?)).context("building the URL fetcher")?;
     let memory_store = settings.routing.state_file.as_ref().map(FileSnapshot::new);
     let parts = GatewayParts {
         regions,
@@ -62,6 +74,11 @@ pub async fn start(settings: &Settings, world: &Ports, recorder: Option<Promethe
         ports: world.clone(),
     };
     start_gateway(parts).await.context("starting the actor tree")
+}
+
+/// The operator's own roots, PEM.
+fn extra_roots(settings: &Settings) -> anyhow::Result<Option<Vec<u8>>> {
+    settings.aws.ca_bundle.as_ref().map(fs::read).transpose().context("reading aws.ca_bundle")
 }
 
 /// What the last run knew of its targets. One that cannot be used is told and left: learning anew costs less than not starting.

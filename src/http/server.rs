@@ -63,6 +63,16 @@ impl Connections {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Serves one connection over any byte stream, as [`serve`] does each that it accepts. Returns at once; the connection
+    /// is a task of these connections and ends with them.
+    pub fn serve_stream<S>(&self, stream: S, router: Router, edge: Edge, options: ServerOptions)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let of_this_listener = self.clone();
+        self.tracker.spawn(async move { serve_connection(stream, EdgeService::new(router, edge), options, &of_this_listener).await });
+    }
+
     /// Stops accepting, lets running requests end, and returns when all have, or after `grace`.
     /// True when all ended in time.
     pub async fn drain(&self, grace: Duration) -> bool {

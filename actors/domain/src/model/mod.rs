@@ -18,6 +18,6 @@ pub use catalogue::{
     AliasTarget, Catalogue, CataloguePolicy, ConfiguredProfile, FilterError, LegacyModels, ListedModel, ModelFilter, PrefixedNames,
     ProfileClass, ProfilePreference, ProfileUse, Replaced, Resolution, ResolveError, Route, Standing, Target, Uncallable,
 };
-pub use offer::{OfferedModel, OfferedProfile, ProfileKind, RegionOffer};
+pub use offer::{OfferPart, OfferProblem, OfferedModel, OfferedProfile, ProfileKind, RegionOffer};
 pub use price::{Factor, LongContextPrice, PriceList, PriceRule, PriceUnit, batch_cost, cost, unit_cost};
 pub use spec::{BareId, Date, Geographies, ImageTask, Lifecycle, Modality, ModelKind, ModelSpec, Origin, Surface};

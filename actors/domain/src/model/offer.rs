@@ -13,8 +13,54 @@ pub struct RegionOffer {
     pub models: Vec<OfferedModel>,
     /// Inference profiles usable there (system-defined and the account's own).
     pub profiles: Vec<OfferedProfile>,
-    /// Parts of discovery that failed, in upstream's words; the rest still counts.
-    pub problems: Vec<String>,
+    /// Parts of discovery that failed; the rest still counts.
+    pub problems: Vec<OfferProblem>,
+}
+
+/// A part of discovery that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferProblem {
+    /// Which.
+    pub part: OfferPart,
+    /// In upstream's words.
+    pub words: String,
+}
+
+/// The questions that an offer is put together from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OfferPart {
+    /// ListFoundationModels.
+    Models,
+    /// ListInferenceProfiles of this kind.
+    Profiles(ProfileKind),
+    /// GetFoundationModelAvailability of this model.
+    Availability(ModelId),
+}
+
+impl RegionOffer {
+    /// A list is missing: what it held is not known, which is not the same as that it is empty.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.problems.iter().any(|problem| !matches!(problem.part, OfferPart::Availability(_)))
+    }
+
+    /// Fills the parts that failed with what an earlier offer of the region held there.
+    #[must_use]
+    pub fn completed_by(mut self, earlier: &Self) -> Self {
+        for problem in &self.problems {
+            match &problem.part {
+                OfferPart::Models => self.models.clone_from(&earlier.models),
+                OfferPart::Profiles(kind) => self.profiles.extend(earlier.profiles.iter().filter(|known| known.kind == *kind).cloned()),
+                OfferPart::Availability(id) => {
+                    let known = earlier.models.iter().find(|known| known.id == *id).map(|known| known.available);
+                    for model in self.models.iter_mut().filter(|model| model.id == *id) {
+                        model.available = known.unwrap_or(model.available);
+                    }
+                }
+            }
+        }
+        self
+    }
 }
 
 /// A foundation model as ListFoundationModels tells it.

@@ -152,13 +152,15 @@ fn on_answered(myself: &ActorRef<DiscoveryMsg>, state: &mut DiscoveryState, resu
     let next = match result {
         Ok(offer) => {
             for problem in &offer.problems {
-                tracing::warn!(%region, problem, "a part of model discovery failed");
+                tracing::warn!(%region, problem = problem.words, "a part of model discovery failed");
             }
             state.answered += 1;
-            state.failures_in_a_row = 0;
-            state.last_failure = None;
-            tell(state, CatalogueKeeperMsg::Offered(Box::new(offer)));
-            state.args.interval
+            let partial = offer.is_partial();
+            state.last_failure = offer.problems.first().filter(|_| partial).map(|problem| problem.words.clone());
+            // Half an answer is asked for again as soon as none would be.
+            state.failures_in_a_row = if partial { state.failures_in_a_row.saturating_add(1) } else { 0 };
+            let told = tell(state, CatalogueKeeperMsg::Offered(Box::new(offer)));
+            if partial || !told { retry_delay(state) } else { state.args.interval }
         }
         Err(failure) => {
             tracing::warn!(%region, upstream.code = failure.code, upstream.message = failure.message, "model discovery failed");
@@ -173,10 +175,13 @@ fn on_answered(myself: &ActorRef<DiscoveryMsg>, state: &mut DiscoveryState, resu
     }
 }
 
-fn tell(state: &DiscoveryState, message: CatalogueKeeperMsg) {
-    if state.args.keeper.cast(message).is_err() {
-        tracing::warn!(region = %state.args.control.region(), "the catalogue keeper is restarting: discovery is told again at the next answer");
+/// False when nobody could be told: the question is then asked again soon.
+fn tell(state: &DiscoveryState, message: CatalogueKeeperMsg) -> bool {
+    let told = state.args.keeper.cast(message).is_ok();
+    if !told {
+        tracing::warn!(region = %state.args.control.region(), "the catalogue keeper is restarting: it is told at the next answer");
     }
+    told
 }
 
 fn retry_delay(state: &DiscoveryState) -> Duration {

@@ -137,6 +137,8 @@ fn on_offered(state: &mut CatalogueKeeperState, offer: RegionOffer) {
     match offers.iter_mut().find(|known| known.region == offer.region) {
         Some(known) if *known == offer => return,
         Some(known) => {
+            // A list that failed is not an empty one: what it held before still counts.
+            let offer = offer.completed_by(known);
             // Profiles that were looked up one by one (another account's) are in no list, and stay.
             let listed = |profile: &OfferedProfile| offer.profiles.iter().any(|new| new.arn == profile.arn);
             let kept: Vec<OfferedProfile> =

@@ -1,6 +1,10 @@
 //! The actor with whom requests wait when no target has room for them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use outcrop_domain::{
     clock::{Moment, Ports},
@@ -116,7 +120,7 @@ pub struct WaitingRoomState {
     args: WaitingRoomArgs,
     /// Number of this room in its process.
     room: u64,
-    lines: HashMap<ModelId, Line>,
+    lines: BTreeMap<ModelId, Line>,
 }
 
 /// Least time between two looks at a line: settlements come by the hundred a second.
@@ -141,7 +145,7 @@ impl Actor for WaitingRoom {
             pool.looked();
         }
         let room = args.board.shared().next_room();
-        Ok(WaitingRoomState { args, room, lines: HashMap::new() })
+        Ok(WaitingRoomState { args, room, lines: BTreeMap::new() })
     }
 
     async fn handle(
@@ -190,7 +194,7 @@ struct Line {
     room: u64,
     pool: Arc<ModelPool>,
     waiting: Waiting,
-    waiters: HashMap<Ticket, Waiter>,
+    waiters: BTreeMap<Ticket, Waiter>,
     looked: Option<Moment>,
     timer: Option<Moment>,
 }
@@ -203,7 +207,7 @@ struct Waiter {
 
 impl Line {
     fn new(pool: Arc<ModelPool>, room: u64) -> Self {
-        Self { room, pool, waiting: Waiting::default(), waiters: HashMap::new(), looked: None, timer: None }
+        Self { room, pool, waiting: Waiting::default(), waiters: BTreeMap::new(), looked: None, timer: None }
     }
 
     fn join(&mut self, wish: Wish) {

@@ -2,7 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use outcrop_domain::{error::Cause, model::CataloguePolicy, secret::SecretString};
+use outcrop_domain::{
+    error::Cause,
+    model::{CataloguePolicy, OfferPart, OfferProblem, RegionOffer},
+    secret::SecretString,
+};
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot},
     ports::Reload,
@@ -84,6 +88,34 @@ async fn discovery_asks_on_its_timer_and_survives_a_failing_region() {
     assert!(tree.ask_text().await.is_ok(), "what the region offered before stays");
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(tree.gateway.ports().describe().await.discovery[0].failures_in_a_row, 0, "it was asked again soon");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_an_offer_takes_nothing_away_and_is_asked_for_again_soon() {
+    let tree = TestTree::start(&["us-east-1"]).await;
+    let problem = OfferProblem { part: OfferPart::Models, words: "ListFoundationModels: TotalTimeout".to_owned() };
+    let half = RegionOffer { models: Vec::new(), problems: vec![problem], ..offer("us-east-1") };
+    tree.controls[0].answers.lock().unwrap().push_back(Ok(half));
+    tree.gateway.ports().tree.refresh_models();
+    tree.until(|| tree.controls[0].asked.load(Ordering::Relaxed) == 2).await;
+    let report = tree.gateway.ports().describe().await.discovery;
+    assert_eq!((report[0].failures_in_a_row, report[0].last_failure.as_deref()), (1, Some("ListFoundationModels: TotalTimeout")));
+    assert!(tree.ask_text().await.is_ok(), "what the list held before still counts");
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(tree.controls[0].asked.load(Ordering::Relaxed), 3);
+    assert_eq!(tree.gateway.ports().describe().await.discovery[0].failures_in_a_row, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_offer_that_nobody_took_is_asked_for_again_soon() {
+    let tree = TestTree::start(&["us-east-1"]).await;
+    // Its place is empty until it is started again.
+    tree.cell("catalogue-keeper").unwrap().kill();
+    tree.until(|| tree.cell("catalogue-keeper").is_none()).await;
+    tree.gateway.ports().tree.refresh_models();
+    tree.until(|| tree.controls[0].asked.load(Ordering::Relaxed) == 2).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(tree.controls[0].asked.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use outcrop_domain::{
     error::UpstreamFailure,
     ids::{InvokeId, ModelId, Region},
-    model::{OfferedModel, OfferedProfile, ProfileKind, RegionOffer},
+    model::{OfferPart, OfferProblem, OfferedModel, OfferedProfile, ProfileKind, RegionOffer},
 };
 
 use super::{
@@ -97,21 +97,23 @@ impl AwsControl {
         let mut offer = RegionOffer { region: self.region.clone(), models: Vec::new(), profiles: Vec::new(), problems: Vec::new() };
         let mut first_failure = None;
         let mut answers = 0;
-        let mut take = |part: &str, failure: UpstreamFailure, problems: &mut Vec<String>| {
-            problems.push(format!("{part}: {failure}"));
+        let mut take = |part: OfferPart, question: &str, failure: UpstreamFailure, problems: &mut Vec<OfferProblem>| {
+            problems.push(OfferProblem { part, words: format!("{question}: {failure}") });
             first_failure.get_or_insert(failure);
         };
         match models {
             Ok(models) => (offer.models, answers) = (models, answers + 1),
-            Err(failure) => take("ListFoundationModels", failure, &mut offer.problems),
+            Err(failure) => take(OfferPart::Models, "ListFoundationModels", failure, &mut offer.problems),
         }
-        for (kind, profiles) in [("SYSTEM_DEFINED", system), ("APPLICATION", own)] {
+        for (kind, name, profiles) in
+            [(ProfileKind::SystemDefined, "SYSTEM_DEFINED", system), (ProfileKind::Application, "APPLICATION", own)]
+        {
             match profiles {
                 Ok(profiles) => {
                     offer.profiles.extend(profiles);
                     answers += 1;
                 }
-                Err(failure) => take(&format!("ListInferenceProfiles {kind}"), failure, &mut offer.problems),
+                Err(failure) => take(OfferPart::Profiles(kind), &format!("ListInferenceProfiles {name}"), failure, &mut offer.problems),
             }
         }
         match first_failure {
@@ -151,7 +153,7 @@ impl AwsControl {
         }
     }
 
-    async fn ask_about(&self, mut model: OfferedModel) -> (OfferedModel, Option<String>) {
+    async fn ask_about(&self, mut model: OfferedModel) -> (OfferedModel, Option<OfferProblem>) {
         match self.client.get_foundation_model_availability().model_id(model.id.as_str()).send().await {
             Ok(answer) => {
                 let denied = *answer.authorization_status() == AuthorizationStatus::NotAuthorized
@@ -161,8 +163,9 @@ impl AwsControl {
                 (model, None)
             }
             Err(error) => {
-                let problem = format!("GetFoundationModelAvailability {}: {}", model.id, self.failure(error));
-                (model, Some(problem))
+                let words = format!("GetFoundationModelAvailability {}: {}", model.id, self.failure(error));
+                let part = OfferPart::Availability(model.id.clone());
+                (model, Some(OfferProblem { part, words }))
             }
         }
     }

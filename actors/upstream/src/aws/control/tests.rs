@@ -79,7 +79,7 @@ fn region(received: &Received, denied: &str) -> http::Response<crate::testkit::S
 async fn a_region_is_discovered_over_all_pages_and_kinds() {
     let server = FakeServer::new(|received| std::future::ready(region(&received, "new.model")));
     let offer = control_of(&server, AvailabilityCheck::Ask).discover().await.unwrap();
-    assert_eq!(offer.problems, Vec::<String>::new());
+    assert!(offer.problems.is_empty() && !offer.is_partial(), "{:?}", offer.problems);
     let [claude, new] = &offer.models[..] else { panic!("two models, in order") };
     assert_eq!(
         (claude.id.as_str(), claude.on_demand, claude.streaming, claude.available),
@@ -123,8 +123,9 @@ async fn what_fails_is_told_and_the_rest_counts() {
     let offer = control_of(&server, AvailabilityCheck::Ask).discover().await.unwrap();
     assert_eq!((offer.models.len(), offer.profiles.len()), (2, 2));
     assert!(offer.models.iter().all(|model| model.available), "an unanswered question denies nothing");
+    assert!(offer.is_partial());
     assert_eq!(
-        offer.problems,
+        offer.problems.iter().map(|problem| problem.words.as_str()).collect::<Vec<_>>(),
         [
             "ListInferenceProfiles APPLICATION: AccessDeniedException: not authorized to perform: bedrock:ListInferenceProfiles",
             "GetFoundationModelAvailability new.model-v1:0: ThrottlingException: slow down",

@@ -1,0 +1,87 @@
+//! No word is lost, doubled, reordered or invented: what a client heard is one call's words, all of them or a beginning.
+
+use outcrop_chaos::history::{Run, Said};
+use outcrop_sim::CallRecord;
+
+use super::Verdict;
+use crate::books::{Books, Ended, Seen};
+
+pub fn check(books: &Books) -> Verdict {
+    let mut verdict = Verdict::default();
+    for seen in &books.requests {
+        let mut used = Vec::new();
+        for (choice, said) in &seen.said {
+            verdict.look();
+            match heard(books, seen, said) {
+                Ok(Some(call)) if used.contains(&call) => {
+                    verdict.fail(seen.ended, format!("request {}: two choices have the words of call {call}", seen.asked.id));
+                }
+                Ok(call) => used.extend(call),
+                Err(words) => verdict.fail(seen.ended, format!("request {}, choice {choice}: {words}", seen.asked.id)),
+            }
+        }
+        if seen.end == Ended::Complete {
+            verdict.expect(books.calls_of(seen).next().is_some(), seen.ended, || {
+                format!("request {} was answered, and AWS was never asked", seen.asked.id)
+            });
+            let silent = seen.said.values().filter(|said| said.is_empty()).count() + seen.asked.choices as usize - seen.said.len();
+            let wordless = books.calls_of(seen).filter(|call| call.words_total == 0).count();
+            verdict.expect(silent <= wordless, seen.ended, || format!("request {}: {silent} choices without a word", seen.asked.id));
+        }
+    }
+    verdict
+}
+
+/// Nothing is tried again once its client has heard a word.
+pub fn said(books: &Books) -> Verdict {
+    let mut verdict = Verdict::default();
+    for seen in books.requests.iter().filter(|seen| seen.asked.choices == 1) {
+        let Some(first) = seen.first_content else { continue };
+        for call in books.calls_of(seen) {
+            let arrived = call.arrived.duration();
+            verdict
+                .expect(arrived <= first, arrived, || format!("request {} had heard words, and call {} was made", seen.asked.id, call.id));
+        }
+    }
+    verdict
+}
+
+/// The call that these words are of.
+fn heard(books: &Books, seen: &Seen, said: &Said) -> Result<Option<u64>, String> {
+    if let Some(stray) = said.stray.first() {
+        return Err(format!("text that no model said: {stray:?}"));
+    }
+    let run: Run = match said.runs.as_slice() {
+        [] => return Ok(None),
+        [run] => *run,
+        [first, second, ..] => {
+            return Err(format!("after word {}.{} came {}.{}", first.call, first.last, second.call, second.first));
+        }
+    };
+    let call = books.call(run.call).ok_or_else(|| format!("words of call {}, which was never made", run.call))?;
+    if call.nonce.as_deref() != Some(seen.asked.nonce.as_str()) {
+        return Err(format!("words of call {}, which was made for another request", run.call));
+    }
+    if run.first != 0 {
+        return Err(format!("the first {} words of call {} are missing", run.first, run.call));
+    }
+    if run.last >= call.words_total {
+        return Err(format!("word {} of call {}, which has {}", run.last, run.call, call.words_total));
+    }
+    if seen.end == Ended::Complete {
+        whole(call, run.last + 1)?;
+    }
+    Ok(Some(run.call))
+}
+
+fn whole(call: &CallRecord, words: u64) -> Result<(), String> {
+    /// Faults after which an answer is not whole, however many of its words came.
+    const BREAKING: [&str; 5] = ["no_stop", "corrupt_frame", "truncate_frame", "exception_frame", "error_frame"];
+    if words < call.words_total {
+        return Err(format!("{words} of {} words of call {}, told as a whole answer", call.words_total, call.id));
+    }
+    match call.fault.as_ref().filter(|fault| BREAKING.contains(&fault.kind.as_str())) {
+        Some(fault) => Err(format!("call {} was broken by {}, and told as a whole answer", call.id, fault.kind)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,267 @@
+//! Each seed in a process of its own: what a process keeps from one run to the next could not repeat itself.
+
+use std::{
+    env,
+    io::Write as _,
+    process::{Command, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{check, options::Options, plant::Plant, run::run, shim, trace};
+
+/// What came of a seed.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    pub seed: u64,
+    /// Of the trace.
+    pub hash: u64,
+    /// Names of the checks that failed.
+    pub failed: Vec<String>,
+    /// What the process said.
+    pub text: String,
+    /// The trace, where it was asked for.
+    pub trace: Vec<String>,
+}
+
+const CHILD: &str = "OUTCROP_SIM_CHILD";
+const PLANT: &str = "OUTCROP_SIM_PLANT";
+const TRACE: &str = "OUTCROP_SIM_TRACE";
+const SALT: &str = "OUTCROP_SIM_SALT";
+/// Begins the line in which a process tells its result.
+const RESULT: &str = "simulated:";
+/// No seed takes so long, whatever the machine has to do besides.
+const WALL: Duration = Duration::from_secs(180);
+/// Processes at a time.
+const AT_ONCE: usize = 2;
+/// One seed in so many is run twice.
+const TWICE: u64 = 20;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// The process of one seed: simulates, judges, tells.
+pub fn child() {
+    let (seed, plant) = (number(CHILD).unwrap_or(0), Plant::of_number(number(PLANT).unwrap_or(0) as usize));
+    let told = env::var_os(TRACE).is_some();
+    // A fresh thread: nothing on it has drawn a number yet.
+    let failed = thread::Builder::new().stack_size(16 << 20).spawn(move || one(seed, plant, told)).unwrap().join().unwrap();
+    assert!(!failed, "seed {seed} violates what must hold");
+}
+
+fn one(seed: u64, plant: Plant, told: bool) -> bool {
+    // Another salt gives other orders to hash maps and `select!`, and changes nothing else.
+    shim::seed(seed ^ number(SALT).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    log();
+    let options = Options::of(seed, plant);
+    println!("{options}");
+    // Without I/O: a socket would panic. Paused from the first moment.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let books = runtime.block_on(async {
+        shim::begin();
+        run(options).await
+    });
+    let lines = trace::lines(&books);
+    if told {
+        println!("{TRACE}");
+        lines.iter().for_each(|line| println!("{line}"));
+        println!("{TRACE}");
+    }
+    let mut failed = Vec::new();
+    let mut checked = Vec::new();
+    for check in check::ALL {
+        let verdict = (check.judge)(&books);
+        checked.push(format!("{} {}", verdict.checked, check.name));
+        for violation in &verdict.violations {
+            println!("VIOLATED {} at {:.6}: {}", check.name, violation.at.as_secs_f64(), violation.words);
+        }
+        if !verdict.violations.is_empty() {
+            failed.push(check.name);
+        }
+    }
+    println!("checked: {}", checked.join(", "));
+    println!("{RESULT} {:016x} {} requests, {} calls; {}", trace::hash(&lines), books.requests.len(), books.calls.len(), failed.join("|"));
+    !failed.is_empty()
+}
+
+/// The gateway's log on standard error, where it is asked for.
+fn log() {
+    if let Ok(level) = env::var("OUTCROP_SIM_LOG") {
+        let filter = tracing_subscriber::EnvFilter::new(level);
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).with_writer(std::io::stdout).init();
+    }
+}
+
+/// Runs a seed in a process of its own.
+pub fn run_apart(seed: u64, plant: Plant, traced: Option<()>) -> Outcome {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.args(["--exact", "one_seed", "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(CHILD, seed.to_string()).env(PLANT, plant.number().to_string());
+    if traced.is_some() {
+        command.env(TRACE, "1");
+    } else {
+        command.env_remove("OUTCROP_SIM_LOG");
+    }
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let readers = (reading(child.stdout.take().unwrap()), reading(child.stderr.take().unwrap()));
+    let began = Instant::now();
+    let (mut ended, mut late) = (child.try_wait().unwrap(), false);
+    while ended.is_none() {
+        if began.elapsed() > WALL && !late {
+            late = true;
+            child.kill().unwrap();
+        }
+        thread::sleep(Duration::from_millis(5));
+        ended = child.try_wait().unwrap();
+    }
+    let (said, complained) = (readers.0.join().unwrap(), readers.1.join().unwrap());
+    outcome(seed, &said, &complained, late)
+}
+
+fn reading(mut from: impl std::io::Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+fn outcome(seed: u64, said: &str, complained: &str, late: bool) -> Outcome {
+    let mut outcome = Outcome { seed, ..Outcome::default() };
+    let mut in_trace = false;
+    for line in said.lines() {
+        match line {
+            TRACE => in_trace = !in_trace,
+            line if in_trace => outcome.trace.push(line.to_owned()),
+            line => {
+                outcome.text.push_str(line);
+                outcome.text.push('\n');
+            }
+        }
+    }
+    let result = said.lines().find_map(|line| line.strip_prefix(RESULT));
+    match result.and_then(|line| line.trim().split_once(' ')) {
+        Some((hash, rest)) => {
+            outcome.hash = u64::from_str_radix(hash, 16).unwrap();
+            let failed = rest.split_once(';').map_or("", |(_, failed)| failed.trim());
+            outcome.failed = failed.split('|').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        }
+        None => {
+            outcome.failed.push(if late { "time".to_owned() } else { "no panic".to_owned() });
+            outcome.text.push_str(complained);
+        }
+    }
+    outcome
+}
+
+/// Which seeds are run.
+pub struct Runner {
+    from: u64,
+    count: u64,
+    only: Option<u64>,
+    all_twice: bool,
+}
+
+impl Runner {
+    pub fn of_environment() -> Self {
+        Self {
+            from: number("OUTCROP_SIM_FROM").unwrap_or(0),
+            count: number("OUTCROP_SIM_SEEDS").unwrap_or(200),
+            only: number("OUTCROP_SIM_SEED"),
+            all_twice: env::var("OUTCROP_SIM_TWICE").is_ok_and(|what| what == "all"),
+        }
+    }
+
+    pub fn run(&self) {
+        match self.only {
+            Some(seed) => Self::replay(seed),
+            None => self.all(),
+        }
+    }
+
+    fn replay(seed: u64) {
+        let outcome = run_apart(seed, Plant::None, Some(()));
+        tell(&outcome.trace.join("\n"));
+        tell(&outcome.text);
+        assert!(outcome.failed.is_empty(), "seed {seed} violates: {}", outcome.failed.join(", "));
+    }
+
+    fn all(&self) {
+        let (next, done, began) = (AtomicU64::new(self.from), AtomicU64::new(0), Instant::now());
+        let bad = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= self.from + self.count {
+                            return;
+                        }
+                        if let Some(outcome) = self.seed(seed) {
+                            complain(&outcome);
+                            bad.lock().unwrap().push(outcome);
+                        }
+                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                        if done.is_multiple_of((self.count / 10).clamp(1, 100)) || done == self.count {
+                            let failed = bad.lock().unwrap().len();
+                            tell(&format!(
+                                "simulation: {done} of {} seeds in {:.0} s, {failed} failed",
+                                self.count,
+                                began.elapsed().as_secs_f64()
+                            ));
+                        }
+                    }
+                });
+            }
+        });
+        let mut seeds: Vec<u64> = bad.into_inner().unwrap().iter().map(|outcome| outcome.seed).collect();
+        seeds.sort_unstable();
+        assert!(seeds.is_empty(), "{} seeds fail: {seeds:?}", seeds.len());
+    }
+
+    /// What is wrong with a seed.
+    fn seed(&self, seed: u64) -> Option<Outcome> {
+        let first = run_apart(seed, Plant::None, None);
+        if !first.failed.is_empty() {
+            return Some(first);
+        }
+        if !self.all_twice && !seed.is_multiple_of(TWICE) {
+            return None;
+        }
+        let again = run_apart(seed, Plant::None, None);
+        (first.hash != again.hash).then(|| differing(seed))
+    }
+}
+
+/// Where two runs of a seed part.
+fn differing(seed: u64) -> Outcome {
+    let (one, other) = (run_apart(seed, Plant::None, Some(())), run_apart(seed, Plant::None, Some(())));
+    let at = one.trace.iter().zip(&other.trace).position(|(one, other)| one != other);
+    let text = match at {
+        Some(at) => format!("line {at} differs:\n  {}\n  {}\n", one.trace[at], other.trace[at]),
+        None => format!("the traces have {} and {} lines; run it twice again\n", one.trace.len(), other.trace.len()),
+    };
+    Outcome { failed: vec!["the same trace twice".to_owned()], text, ..one }
+}
+
+fn complain(outcome: &Outcome) {
+    let Outcome { seed, failed, text, .. } = outcome;
+    let found: Vec<&str> = text.lines().filter(|line| !line.starts_with("set: ")).collect();
+    tell(&format!(
+        "simulation: seed {seed} violates {}\n{}\nreplay: OUTCROP_SIM_SEED={seed} cargo test -p outcrop --test simulation every_seed_holds\n",
+        failed.join(", "),
+        found.join("\n")
+    ));
+}
+
+/// Past the capture of the test harness: progress is for now.
+fn tell(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // Nobody may be reading.
+    let _told = writeln!(out, "{text}");
+}
