@@ -86,7 +86,7 @@ pub enum Unusable {
 }
 
 impl RoutingMemory {
-    /// Reads what [`write`] wrote.
+    /// Reads what [`write()`] wrote.
     ///
     /// # Errors
     /// Why it is of no use: start without.
