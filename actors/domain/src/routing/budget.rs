@@ -48,18 +48,6 @@ impl RetryBudget {
         self.0.refill(now, Self::PER_SECOND, Self::MOST).amount() / TOKEN
     }
 
-    /// How long until one retry may be taken, if nobody else takes it and no request comes in before; zero when one is left.
-    #[must_use]
-    pub fn wait(self, now: Moment) -> Duration {
-        let refilled = self.0.refill(now, Self::PER_SECOND, Self::MOST);
-        let missing = u64::from(TOKEN.saturating_sub(refilled.amount()));
-        if missing == 0 {
-            return Duration::ZERO;
-        }
-        // At a token per second a thousandth is a millisecond; a clock that went back must first catch up.
-        Duration::from_millis((refilled.at() - milliseconds(now.0)).saturating_add(missing * u64::from(TOKEN / Self::PER_SECOND)))
-    }
-
     /// For an `AtomicU64`.
     #[must_use]
     pub fn to_bits(self) -> u64 {
@@ -260,20 +248,6 @@ mod tests {
     fn time_that_goes_backwards_earns_nothing() {
         let (budget, _) = drain(RetryBudget::new(at(9_000)), at(9_000));
         assert_eq!(budget.request(at(0)).left(at(9_100)), 0);
-    }
-
-    #[test]
-    fn the_wait_for_a_retry_is_exactly_as_long_as_it_takes() {
-        let full = RetryBudget::new(at(0));
-        assert_eq!(full.wait(at(0)), Duration::ZERO);
-        let (spent, _) = drain(full, at(0));
-        assert_eq!(spent.wait(at(0)), Duration::from_secs(1));
-        let earned = spent.request(at(300));
-        assert_eq!(earned.wait(at(300)), Duration::from_millis(600), "a tenth for the request, three for the time");
-        assert_eq!((earned.take(at(899)), earned.take(at(900)).is_some()), (None, true));
-        let ahead = drain(RetryBudget::new(at(9_000)), at(9_000)).0;
-        assert_eq!(ahead.wait(at(8_000)), Duration::from_secs(2), "the clock went back");
-        assert!(ahead.take(at(9_999)).is_none() && ahead.take(at(10_000)).is_some());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which target answers: pure functions of snapshots.
 //!
 //! A *target* is one model in one region (with its profile class, endpoint and account). [`Breaker`] says, from the outcomes
-//! of calls, whether a target may be called now; [`plan`] puts the targets of a request in order of preference. Both are told
+//! of calls, whether a target may be called now; [`strategy::plan`] chooses the target of a request. Both are told
 //! the time and draw nothing. The modules below are the adaptive router: they know quotas, conversations and queues as well,
 //! and [`strategy::plan`] is the one entry for all strategies, the ordered one included.
 //!
@@ -63,7 +63,7 @@ pub mod budget;
 pub mod cell;
 pub mod daily;
 pub mod lowest_latency;
-mod plan;
+pub mod ordered;
 pub mod probe;
 pub mod quota;
 pub mod rendezvous;
@@ -77,4 +77,3 @@ pub mod view;
 pub mod waiting;
 
 pub use breaker::{BackoffPolicy, Breaker, BreakerPolicy, Gate, Outcome};
-pub use plan::{Candidate, Plan, Strategy, plan};

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Candidate, Plan, adaptive, lowest_latency, round_robin,
-    view::{Decision, Home, MAX_TARGETS, RESOURCES, Resource, RouteRequest, TargetSet, TargetView},
+    adaptive, lowest_latency, ordered, round_robin,
+    view::{Decision, Home, RESOURCES, Resource, RouteRequest, TargetSet, TargetView},
 };
-use crate::{clock::Moment, routing::Gate};
+use crate::clock::Moment;
 
 /// How a request's target is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,21 +36,12 @@ impl Strategy {
     }
 }
 
-impl From<super::Strategy> for Strategy {
-    fn from(strategy: super::Strategy) -> Self {
-        match strategy {
-            super::Strategy::Ordered => Self::Ordered,
-            super::Strategy::Disabled => Self::Disabled,
-        }
-    }
-}
-
 /// What to do with a request now. Pure, no allocation, O(targets).
 #[must_use]
 pub fn plan(strategy: Strategy, request: &RouteRequest, targets: &[TargetView], sticky: Option<Home>, now: Moment) -> Decision {
     match strategy {
-        Strategy::Ordered => in_order(request.allowed, request, targets, now),
-        Strategy::Disabled => in_order(request.allowed.first(), request, targets, now),
+        Strategy::Ordered => ordered::plan(request.allowed, request, targets, now),
+        Strategy::Disabled => ordered::plan(request.allowed.first(), request, targets, now),
         Strategy::RoundRobin => round_robin::plan(request, targets, now),
         Strategy::LowestLatency => lowest_latency::plan(request, targets, now),
         Strategy::Adaptive => adaptive::plan(request, targets, sticky, now),
@@ -86,22 +77,6 @@ pub fn limited(decision: &Decision, request: &RouteRequest, targets: &[TargetVie
 pub fn spilled(request: &RouteRequest, targets: &[TargetView], sticky: Option<Home>, index: usize, now: Moment) -> bool {
     let home = adaptive::warm_home(request, targets, adaptive::candidates(request, targets), sticky, now);
     home.is_some_and(|(home, _)| home != index)
-}
-
-/// The planner that knows order and health alone, over the targets in `considered`.
-fn in_order(considered: TargetSet, request: &RouteRequest, targets: &[TargetView], now: Moment) -> Decision {
-    let unusable = Candidate { gate: Gate::Closed, probing: false, tried: true };
-    let mut candidates = [unusable; MAX_TARGETS];
-    for (index, (candidate, target)) in candidates.iter_mut().zip(targets).enumerate() {
-        let usable = considered.contains(index) && !target.drained;
-        *candidate = Candidate { gate: target.gate, probing: target.probing, tried: !usable || request.tried.contains(index) };
-    }
-    let candidates = candidates.get(..targets.len().min(MAX_TARGETS)).unwrap_or_default();
-    match super::plan(super::Strategy::Ordered, candidates, now) {
-        Plan::Call(index) => Decision::Send(index),
-        Plan::WaitUntil(until) => Decision::None { reopens: Some(until) },
-        Plan::Exhausted => Decision::None { reopens: None },
-    }
 }
 
 #[cfg(test)]

@@ -141,15 +141,19 @@ impl TargetCell {
         strictest(health, other)
     }
 
-    /// The target as a planner sees it, for a prompt of this size.
+    /// The target as a planner sees it, for a prompt of this size. Who sees health alone is shown no quotas and no times.
     #[must_use]
     pub fn view(&self, sight: Sight, drained: bool, size: PromptSize, now: Moment) -> TargetView {
+        let (gate, probing) = (self.gate(sight, now), self.probe.is_taken());
+        if sight == Sight::Health {
+            return TargetView { gate, probing, drained, ..TargetView::unknown(self.id) };
+        }
         TargetView {
             id: self.id,
             resources: self.quota.view(now),
             held: self.held(),
-            gate: self.gate(sight, now),
-            probing: self.probe.is_taken(),
+            gate,
+            probing,
             drained,
             first_byte: self.pace.first_byte(size),
             price: 0.0,

@@ -8,7 +8,7 @@ use std::{
 use outcrop_domain::{
     clock::Moment,
     routing::{
-        silence::{FirstBytes, PromptSize, SIZES},
+        silence::{FirstBytes, PATIENCE_STREAM, PATIENCE_WHOLE, PromptSize, SIZES},
         view::FirstByte,
     },
 };
@@ -33,17 +33,11 @@ pub struct Patience {
     pub at_most: Duration,
 }
 
-/// No shorter silence of a stream means anything: fast models have ordinary hiccups.
-const LEAST_SILENCE_STREAMED: Duration = Duration::from_secs(2);
-
-/// As above for whole answers, whose time depends on their length: one of 2,000 tokens takes half a minute.
-const LEAST_SILENCE_WHOLE: Duration = Duration::from_secs(30);
-
 impl Patience {
     fn least(self) -> Duration {
         match self.answering {
-            Answering::Streamed => LEAST_SILENCE_STREAMED,
-            Answering::Whole => LEAST_SILENCE_WHOLE,
+            Answering::Streamed => PATIENCE_STREAM,
+            Answering::Whole => PATIENCE_WHOLE,
         }
     }
 }
@@ -160,7 +154,7 @@ mod tests {
     fn the_bound_follows_the_usual_time_between_its_limits() {
         let pace = Pace::default();
         pace.answered(STREAMED, Moment(Duration::from_millis(500)), at(1));
-        assert_eq!(pace.look_again(STREAMED, at(10)), at(10).after(LEAST_SILENCE_STREAMED));
+        assert_eq!(pace.look_again(STREAMED, at(10)), at(10).after(PATIENCE_STREAM));
         for _ in 0..200 {
             pace.answered(STREAMED, at(0), at(10));
         }

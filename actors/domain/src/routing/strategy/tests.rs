@@ -4,7 +4,10 @@ use proptest::prelude::{Just, any, prop, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
 use super::*;
-use crate::routing::view::{CacheLife, Demand, FirstByte, ResourceView, Spill};
+use crate::routing::{
+    Gate,
+    view::{CacheLife, Demand, FirstByte, ResourceView, Spill},
+};
 
 const NOW: Moment = Moment(Duration::from_secs(1_000));
 
@@ -132,8 +135,6 @@ fn names_in_settings_are_words_with_underscores() {
     for (name, strategy) in names.iter().zip(strategies) {
         assert_eq!(serde_json::to_string(&strategy).unwrap(), format!("\"{name}\""));
     }
-    assert_eq!(Strategy::from(super::super::Strategy::Ordered), Strategy::Ordered);
-    assert_eq!(Strategy::from(super::super::Strategy::Disabled), Strategy::Disabled);
 }
 
 fn gates() -> impl proptest::strategy::Strategy<Value = Gate> {
@@ -144,26 +145,35 @@ fn gates() -> impl proptest::strategy::Strategy<Value = Gate> {
     ]
 }
 
+#[test]
+fn in_order_a_half_open_target_gets_one_probe_and_a_drained_one_nothing() {
+    let healthy = TargetView::unknown(1);
+    let half_open = TargetView { gate: Gate::HalfOpen, ..healthy };
+    let probing = TargetView { probing: true, ..half_open };
+    let drained = TargetView { drained: true, ..healthy };
+    let ordered = |targets: &[TargetView]| plan(Strategy::Ordered, &request(), targets, None, NOW);
+    assert_eq!(ordered(&[half_open, healthy]), Decision::Send(0));
+    assert_eq!(ordered(&[probing, healthy]), Decision::Send(1));
+    assert_eq!(ordered(&[probing]), Decision::None { reopens: Some(NOW) }, "its answer may come any moment");
+    assert_eq!(ordered(&[drained, healthy]), Decision::Send(1));
+    assert_eq!(ordered(&[drained]), Decision::None { reopens: None });
+    assert_eq!(ordered(&[]), Decision::None { reopens: None });
+}
+
 proptest! {
     #[test]
-    fn in_order_is_what_it_was(candidates in prop::collection::vec((gates(), any::<bool>(), any::<bool>()), 0..9), disabled in any::<bool>()) {
-        let old = if disabled { super::super::Strategy::Disabled } else { super::super::Strategy::Ordered };
+    fn in_order_the_first_that_may_be_called_is_called_however_full(
+        candidates in prop::collection::vec((gates(), any::<bool>(), any::<bool>()), 0..9),
+    ) {
         let mut asks = request();
-        let mut targets = Vec::new();
-        let mut known = Vec::new();
-        for (index, (gate, probing, tried)) in candidates.into_iter().enumerate() {
-            // Full or not is nothing to it.
-            targets.push(TargetView { gate, probing, ..full(1) });
-            known.push(Candidate { gate, probing, tried });
-            if tried {
-                asks.tried.insert(index);
-            }
+        let targets: Vec<TargetView> = candidates.iter().map(|(gate, probing, _)| TargetView { gate: *gate, probing: *probing, ..full(1) }).collect();
+        for (index, _) in candidates.iter().enumerate().filter(|(_, (_, _, tried))| *tried) {
+            asks.tried.insert(index);
         }
-        let expected = match super::super::plan(old, &known, NOW) {
-            Plan::Call(index) => Decision::Send(index),
-            Plan::WaitUntil(until) => Decision::None { reopens: Some(until) },
-            Plan::Exhausted => Decision::None { reopens: None },
-        };
-        prop_assert_eq!(plan(old.into(), &asks, &targets, None, NOW), expected);
+        let untried = || candidates.iter().enumerate().filter(|(_, (_, _, tried))| !tried);
+        let first = untried().find(|(_, (gate, probing, _))| *gate == Gate::Closed || (*gate == Gate::HalfOpen && !probing));
+        let reopens = untried().map(|(_, (gate, _, _))| if let Gate::Open { until } = gate { *until } else { NOW }).min();
+        let expected = first.map_or(Decision::None { reopens }, |(index, _)| Decision::Send(index));
+        prop_assert_eq!(plan(Strategy::Ordered, &asks, &targets, None, NOW), expected);
     }
 }
