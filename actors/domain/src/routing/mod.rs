@@ -35,7 +35,7 @@
 //!      if [`quota::Sent::probed`], or if the gate was not closed, [`quota::TargetQuota::granted`]
 //!    * end: [`quota::TargetQuota::settle`] with [`reserve::settled`]; [`reserve::Bias::learn`]; the queue is swept
 //!    * throttled: [`quota::TargetQuota::refused`], and the request tries another target at once, within the retry budget
-//!      ([`budget::RetryBudget::wait`] says how long it is spent). If it has to wait again, it does so at its old place
+//!      ([`budget::RetryBudget::take`]). If it has to wait again, it does so at its old place
 //!      ([`waiting::Waiting::put_back`]). No breaker: the shadow is the backoff
 //!    * never arrived, or failed before admission: [`quota::TargetQuota::give_back`], and the breaker
 //!    * when the owner cannot be told, e.g. by a guard that is dropped, [`cell::QuotaCell::settle`] or

@@ -69,17 +69,11 @@ pub struct FirstBytes {
 }
 
 impl FirstBytes {
-    /// From numbers that the owner published: the usual first byte by [`PromptSize::place`], seconds ([`FirstBytes::measured`]),
-    /// and when the last one came ([`FirstBytes::last`]). A negative number, or none, counts as never measured.
+    /// From numbers that the owner published: the usual first byte by [`PromptSize::place`], seconds, and
+    /// when the last one came ([`FirstBytes::last`]). A negative number, or none, counts as never measured.
     #[must_use]
     pub fn of(usual: [Option<f64>; SIZES], last: Option<Moment>) -> Self {
         Self { usual: usual.map(|seconds| seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0)), last }
-    }
-
-    /// The usual times as they were measured, seconds, by [`PromptSize::place`]: to be published.
-    #[must_use]
-    pub fn measured(&self) -> [Option<f64>; SIZES] {
-        self.usual
     }
 
     /// A first byte came after `waited`.
@@ -214,10 +208,10 @@ mod tests {
     fn what_was_published_judges_as_the_owner_does() {
         let mut bytes = usually(1_000);
         bytes.learn(PromptSize::Large, Duration::from_secs(8), at(3_000));
-        let copy = FirstBytes::of(bytes.measured(), bytes.last());
+        let copy = FirstBytes::of(bytes.usual, bytes.last());
         assert_eq!(copy, bytes);
-        assert_eq!(bytes.measured()[PromptSize::Large.place()], Some(8.0));
-        assert_eq!(bytes.measured()[PromptSize::Medium.place()], None, "not what stands in for it");
+        assert_eq!(bytes.usual[PromptSize::Large.place()], Some(8.0));
+        assert_eq!(bytes.usual[PromptSize::Medium.place()], None, "not what stands in for it");
         let odd = FirstBytes::of([Some(f64::NAN), Some(-1.0), None, Some(f64::INFINITY)], None);
         assert_eq!(odd, FirstBytes::default());
         let places = [PromptSize::Small, PromptSize::Medium, PromptSize::Large, PromptSize::Huge].map(PromptSize::place);
