@@ -1,8 +1,12 @@
 //! One request, from admission to settlement.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt as _,
+    future::Either,
+    stream::{self as streams, FuturesUnordered, Stream},
+};
 use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError};
 use outcrop_supervision::{Delivery, Reply};
 use outcrop_translate::converse::{self, Mode};
@@ -153,8 +157,9 @@ async fn whole(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<(Vec<ChatResponse>, AnswerFacts), GatewayError> {
-    let mut calls: FuturesUnordered<_> =
-        (0..prepared.read.choices).map(|choice| one_whole(context, settings, prepared, tally.calls(), choice, deadline)).collect();
+    let log = tally.calls();
+    let ask = |choice| one_whole(context, settings, prepared, Arc::clone(&log), choice, deadline);
+    let mut calls = pin!(each_choice(prepared.read.choices, ask));
     let mut choices = Vec::new();
     let mut region = None;
     let mut failed = None;
@@ -180,6 +185,15 @@ async fn whole(
         (None, Some(region)) => Ok((choices, prepared.facts(region, tally.attempts()))),
         (Some(error), _) => Err(error),
         (None, None) => Err(GatewayError::Internal { message: "a request without choices was answered".to_owned() }),
+    }
+}
+
+/// Runs a future for each choice and gives their results as they end. A single one, the usual case, is polled where it lies.
+pub(super) fn each_choice<F: Future>(choices: u32, begin: impl FnMut(u32) -> F) -> impl Stream<Item = F::Output> {
+    let mut begin = begin;
+    match choices {
+        1 => Either::Left(streams::once(begin(0))),
+        _ => Either::Right((0..choices).map(begin).collect::<FuturesUnordered<_>>()),
     }
 }
 

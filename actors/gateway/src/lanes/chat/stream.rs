@@ -1,9 +1,8 @@
 //! Streamed answers: opened with failover, held until the first event, then handed on as they come.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-
+use futures_util::StreamExt as _;
 use outcrop_domain::{
     chat::{ChatEvent, ChatResponse},
     clock::Moment,
@@ -21,7 +20,7 @@ use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
     prepare::Prepared,
-    run::{ChatReply, deliver, upstream_request_id},
+    run::{ChatReply, deliver, each_choice, upstream_request_id},
     tally::{CallLog, Heard, Tally},
     upstream_call,
 };
@@ -94,27 +93,29 @@ pub(super) async fn open(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Opened, GatewayError> {
-    let numbers = 0..prepared.read.choices;
-    let mut calls: FuturesUnordered<_> =
-        numbers.map(|number| open_one(context, settings, &prepared, tally.calls(), number, deadline)).collect();
     // Exactly as many: a growing vector starts with room for four, kilobytes for as long as the stream lasts.
-    let mut choices: Vec<Choice> = Vec::with_capacity(calls.len());
+    let mut choices: Vec<Choice> = Vec::with_capacity(prepared.read.choices as usize);
     let mut failed = None;
-    while let Some(result) = calls.next().await {
-        match result {
-            Ok(mut choice) => {
-                tally.identified(choice.request_id.take());
-                choice.heard = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
-                choice.heard.produced(choice.reader.produced_bytes());
-                choices.push(choice);
-            }
-            Err(error) => {
-                tally.identified(upstream_request_id(&error));
-                failed = failed.or(Some(error));
+    let log = tally.calls();
+    {
+        // Dropped at the end of this block, with all that it borrows.
+        let open = |number| open_one(context, settings, &prepared, Arc::clone(&log), number, deadline);
+        let mut calls = pin!(each_choice(prepared.read.choices, open));
+        while let Some(result) = calls.next().await {
+            match result {
+                Ok(mut choice) => {
+                    tally.identified(choice.request_id.take());
+                    choice.heard = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
+                    choice.heard.produced(choice.reader.produced_bytes());
+                    choices.push(choice);
+                }
+                Err(error) => {
+                    tally.identified(upstream_request_id(&error));
+                    failed = failed.or(Some(error));
+                }
             }
         }
     }
-    drop(calls);
     choices.sort_by_key(|choice| choice.number);
     if let Some(error) = failed {
         return Err(error);
