@@ -39,9 +39,6 @@ impl Default for ServerOptions {
     }
 }
 
-/// Most header lines of a request. Browsers and SDKs send fewer than forty.
-const MAX_HEADERS: usize = 200;
-
 /// The open connections of a listener, and the switch that ends them.
 #[derive(Debug, Clone)]
 pub struct Connections {
@@ -146,7 +143,6 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_read_timeout)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(options.max_head_bytes.max(MIN_BUFFER))
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

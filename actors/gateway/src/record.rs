@@ -154,7 +154,8 @@ pub struct RequestRecord {
     route: OnceLock<(Arc<str>, Interest)>,
     key: OnceLock<KeyId>,
     edge: OnceLock<EdgeFacts>,
-    job: OnceLock<JobReport>,
+    /// In a box: it is large, and known only at the end.
+    job: OnceLock<Box<JobReport>>,
     sink: Arc<dyn RecordSink>,
 }
 
@@ -209,7 +210,7 @@ impl RequestRecord {
 
     /// The job's part, once.
     pub fn set_job(&self, report: JobReport) {
-        if self.job.set(report).is_err() {
+        if self.job.set(Box::new(report)).is_err() {
             tracing::error!(request.id = %self.id, "job report of a request was set twice");
         }
     }
@@ -217,14 +218,14 @@ impl RequestRecord {
     /// The job's part, when it has ended.
     #[must_use]
     pub fn job(&self) -> Option<&JobReport> {
-        self.job.get()
+        self.job.get().map(Box::as_ref)
     }
 }
 
 impl Drop for RequestRecord {
     fn drop(&mut self) {
         let duration = self.clock.now().since(self.began);
-        self.sink.write(&RequestLine { id: &self.id, duration, edge: self.edge.get(), job: self.job.get() });
+        self.sink.write(&RequestLine { id: &self.id, duration, edge: self.edge.get(), job: self.job() });
     }
 }
 

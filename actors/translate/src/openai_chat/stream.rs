@@ -20,7 +20,7 @@ use super::{
 };
 use crate::errors;
 use delta::{
-    Begun, ChoiceState, Detail, chunk, close_calls, push_member, push_next, push_optional, push_tier, start_call, write_citation,
+    Begun, ChoiceState, Detail, Frame, chunk, close_calls, push_member, push_next, push_optional, push_tier, start_call, write_citation,
     write_detail, write_reasoning, write_text, write_tool_input,
 };
 
@@ -39,10 +39,7 @@ pub enum UsageChunk {
 pub struct ChunkWriter {
     shape: AnswerShape,
     usage_chunk: UsageChunk,
-    /// `data: {"id":…,"object":…,"created":…,"model":…,"choices":[`
-    head: Vec<u8>,
-    /// What ends an unfinished choice's chunk: from after the delta to the blank line.
-    tail: Vec<u8>,
+    frame: Frame,
     choices: Vec<ChoiceState>,
     usage: Usage,
     service_tier: Option<ServiceTier>,
@@ -53,14 +50,14 @@ impl ChunkWriter {
     /// A writer for an answer of `choices` choices.
     #[must_use]
     pub fn new(meta: &RenderMeta, shape: AnswerShape, usage_chunk: UsageChunk, choices: u32) -> Self {
-        let head = head(meta);
-        let mut tail = b"},\"logprobs\":null,\"finish_reason\":null}]".to_vec();
-        if usage_chunk == UsageChunk::Sent {
-            tail.extend_from_slice(b",\"usage\":null");
-        }
-        tail.extend_from_slice(b"}\n\n");
-        let choices = (0..choices).map(|index| ChoiceState::new(&head, index)).collect();
-        Self { shape, usage_chunk, head, tail, choices, usage: Usage::default(), service_tier: None, ended: false }
+        // A stream may last an hour, and thousands may be open: nothing is kept that can be written anew.
+        let tail: &[u8] = match usage_chunk {
+            UsageChunk::Sent => b"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n",
+            UsageChunk::Omitted => b"},\"logprobs\":null,\"finish_reason\":null}]}\n\n",
+        };
+        let frame = Frame { head: head(meta).into_boxed_slice(), tail };
+        let choices = (0..choices).map(ChoiceState::new).collect();
+        Self { shape, usage_chunk, frame, choices, usage: Usage::default(), service_tier: None, ended: false }
     }
 
     /// Writes what `event` of choice `choice` (from 0) means to the client; nothing for events it does not see.
@@ -71,26 +68,26 @@ impl ChunkWriter {
         let Some(state) = self.choices.get_mut(choice as usize) else { return };
         if state.begun == Begun::No {
             state.begun = Begun::Yes;
-            chunk(state, &self.tail, out, |out| out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"));
+            chunk(state, &self.frame, out, |out| out.extend_from_slice(b"\"role\":\"assistant\",\"content\":\"\",\"refusal\":null"));
         }
         let shown = self.shape.reasoning == ReasoningVisibility::Shown;
         match event {
-            ChatEvent::Text { index, text } => write_text(state, &self.tail, *index, text, out),
-            ChatEvent::ToolInput { index, fragment } => write_tool_input(state, &self.tail, *index, fragment, out),
-            ChatEvent::Reasoning { index, text } if shown => write_reasoning(state, &self.tail, *index, text, out),
+            ChatEvent::Text { index, text } => write_text(state, &self.frame, *index, text, out),
+            ChatEvent::ToolInput { index, fragment } => write_tool_input(state, &self.frame, *index, fragment, out),
+            ChatEvent::Reasoning { index, text } if shown => write_reasoning(state, &self.frame, *index, text, out),
             ChatEvent::ReasoningSignature { index, signature } if shown => {
-                write_detail(state, &self.tail, *index, Detail::Signature(signature), out);
+                write_detail(state, &self.frame, *index, Detail::Signature(signature), out);
             }
             ChatEvent::ReasoningRedacted { index, data } if shown => {
-                write_detail(state, &self.tail, *index, Detail::Redacted(data), out);
+                write_detail(state, &self.frame, *index, Detail::Redacted(data), out);
             }
             ChatEvent::BlockStarted { index, kind: BlockKind::ToolUse { id, name, origin } } => {
-                start_call(state, &self.tail, &self.shape, (*index, id, name, *origin), out);
+                start_call(state, &self.frame, &self.shape, (*index, id, name, *origin), out);
             }
-            ChatEvent::Cited { index, citation } => write_citation(state, &self.tail, *index, citation, out),
-            ChatEvent::BlockStopped { index } => close_calls(state, &self.tail, Some(*index), out),
+            ChatEvent::Cited { index, citation } => write_citation(state, &self.frame, *index, citation, out),
+            ChatEvent::BlockStopped { index } => close_calls(state, &self.frame, Some(*index), out),
             ChatEvent::Stopped { reason, .. } => {
-                close_calls(state, &self.tail, None, out);
+                close_calls(state, &self.frame, None, out);
                 state.stop = Some(*reason);
             }
             ChatEvent::Finished { usage, service_tier, trace } => {
@@ -163,7 +160,7 @@ impl ChunkWriter {
         let Some(state) = self.choices.get_mut(choice as usize) else { return };
         let (false, Some(stop)) = (state.complete, state.stop) else { return };
         state.complete = true;
-        out.extend_from_slice(&state.delta_head);
+        state.open(&self.frame, out);
         out.extend_from_slice(b"},\"logprobs\":null,\"finish_reason\":");
         push_string(out, finish_reason(stop, state.shown_calls, calls));
         out.extend_from_slice(b"}]");
@@ -180,7 +177,7 @@ impl ChunkWriter {
 
     fn write_usage(&self, out: &mut Vec<u8>) {
         let usage = completion_usage(&self.usage);
-        out.extend_from_slice(&self.head);
+        out.extend_from_slice(&self.frame.head);
         out.push(b']');
         push_tier(out, self.service_tier);
         out.extend_from_slice(b",\"usage\":{");

@@ -30,7 +30,7 @@ impl Connector {
     pub fn from_service<S>(service: S) -> Self
     where
         S: Service<Uri> + Clone + Send + Sync + 'static,
-        S::Response: Read + Write + Connection + Send + Unpin + 'static,
+        S::Response: Read + Write + Send + Unpin + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
@@ -86,9 +86,9 @@ impl fmt::Debug for Connector {
     }
 }
 
-trait AnyConnection: Read + Write + Connection + Send + Unpin {}
+trait AnyConnection: Read + Write + Send + Unpin {}
 
-impl<T: Read + Write + Connection + Send + Unpin> AnyConnection for T {}
+impl<T: Read + Write + Send + Unpin> AnyConnection for T {}
 
 /// A connection of any kind.
 pub struct BoxedConnection {
@@ -98,7 +98,7 @@ pub struct BoxedConnection {
 }
 
 impl BoxedConnection {
-    pub(super) fn new<T: Read + Write + Connection + Send + Unpin + 'static>(connection: T) -> Self {
+    pub(super) fn new<T: Read + Write + Send + Unpin + 'static>(connection: T) -> Self {
         Self { inner: Box::new(connection), forwarded: false }
     }
 
@@ -107,15 +107,15 @@ impl BoxedConnection {
         Self::new(PlainStream(TokioIo::new(stream)))
     }
 
-    pub(super) fn forwarded<T: Read + Write + Connection + Send + Unpin + 'static>(connection: T) -> Self {
+    pub(super) fn forwarded<T: Read + Write + Send + Unpin + 'static>(connection: T) -> Self {
         Self { inner: Box::new(connection), forwarded: true }
     }
 }
 
 impl Connection for BoxedConnection {
     fn connected(&self) -> Connected {
-        let connected = self.inner.connected();
-        if self.forwarded { connected.proxy(true) } else { connected }
+        // Without the addresses of its sockets, which every response would carry for nobody.
+        Connected::new().proxy(self.forwarded)
     }
 }
 

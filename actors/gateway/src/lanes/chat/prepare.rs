@@ -150,7 +150,7 @@ async fn resolve(context: &ChatContext, settings: &LiveSettings, principal: &Pri
             if !principal.may_use(&[asked, arn.as_str()]) {
                 return Err(forbidden(asked));
             }
-            profile::look_up(context, settings, arn, region).await?;
+            Box::pin(profile::look_up(context, settings, arn, region)).await?;
             Ok(context.catalogue.load().resolve(asked)?)
         }
         other => Ok(other?),
@@ -176,7 +176,8 @@ async fn fetch(
             message: "this gateway does not fetch URLs: send the content as a data URL".to_owned(),
             param: urls.first().map(|url| url.param.clone()),
         }),
-        Purpose::Sending => media::fetch_all(context, urls, settings, held).await,
+        // In a box: few requests fetch, and all would make room for it.
+        Purpose::Sending => Box::pin(media::fetch_all(context, urls, settings, held)).await,
     }
 }
 

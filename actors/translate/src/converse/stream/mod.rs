@@ -39,7 +39,8 @@ pub struct StreamReader {
     held: Vec<ChatEvent>,
     seen: Seen,
     stop: Option<Stop>,
-    metadata: Option<Metadata>,
+    /// In a box: it comes last.
+    metadata: Option<Box<Metadata>>,
     finished: Option<StreamEnd>,
     /// Bytes of text, tool calls and reasoning that the model wrote, shown to the client or not.
     produced: u64,
@@ -363,11 +364,11 @@ impl StreamReader {
     }
 
     fn on_metadata(&mut self, event: MetadataEvent, out: &mut Vec<ChatEvent>) {
-        self.metadata = Some(Metadata {
+        self.metadata = Some(Box::new(Metadata {
             usage: event.usage.map(|usage| answer::usage(&usage, None)),
             service_tier: answer::service_tier(event.service_tier),
             trace: event.trace,
-        });
+        }));
         if self.stop.is_some() {
             self.finish(out);
         }

@@ -8,12 +8,17 @@ use crate::openai_chat::{
     shape::{custom_input, web_source},
 };
 
+/// What stands around every delta of an answer.
+pub(super) struct Frame {
+    /// `data: {"id":…,"object":…,"created":…,"model":…,"choices":[`
+    pub(super) head: Box<[u8]>,
+    /// What ends an unfinished choice's chunk: from after the delta to the blank line.
+    pub(super) tail: &'static [u8],
+}
+
 /// What the writer remembers of one choice.
 pub(super) struct ChoiceState {
-    /// `head` and `{"index":N,"delta":{`
-    pub(super) delta_head: Vec<u8>,
-    /// `delta_head` and `"content":`
-    content_head: Vec<u8>,
+    number: u32,
     pub(super) begun: Begun,
     /// Code points of text so far.
     characters: u64,
@@ -55,16 +60,17 @@ enum CallForm {
 }
 
 impl ChoiceState {
-    pub(super) fn new(head: &[u8], index: u32) -> Self {
-        let mut delta_head = head.to_vec();
-        delta_head.extend_from_slice(b"{\"index\":");
-        push_number(&mut delta_head, u64::from(index));
-        delta_head.extend_from_slice(b",\"delta\":{");
-        let mut content_head = delta_head.clone();
-        push_name(&mut content_head, "content");
+    /// Begins a chunk of this choice, up to the members of its delta.
+    pub(super) fn open(&self, frame: &Frame, out: &mut Vec<u8>) {
+        out.extend_from_slice(&frame.head);
+        out.extend_from_slice(b"{\"index\":");
+        push_number(out, u64::from(self.number));
+        out.extend_from_slice(b",\"delta\":{");
+    }
+
+    pub(super) fn new(number: u32) -> Self {
         Self {
-            delta_head,
-            content_head,
+            number,
             begun: Begun::No,
             characters: 0,
             text_starts: Vec::new(),
@@ -78,13 +84,16 @@ impl ChoiceState {
 }
 
 /// One chunk of a choice whose delta has the members that `members` writes.
-pub(super) fn chunk(state: &ChoiceState, tail: &[u8], out: &mut Vec<u8>, members: impl FnOnce(&mut Vec<u8>)) {
-    out.extend_from_slice(&state.delta_head);
+pub(super) fn chunk(state: &ChoiceState, frame: &Frame, out: &mut Vec<u8>, members: impl FnOnce(&mut Vec<u8>)) {
+    state.open(frame, out);
     members(out);
-    out.extend_from_slice(tail);
+    out.extend_from_slice(frame.tail);
 }
 
-pub(super) fn write_text(state: &mut ChoiceState, tail: &[u8], block: u32, text: &str, out: &mut Vec<u8>) {
+/// What a text delta takes beside its frame and its text, and a little more.
+const DELTA_BYTES: usize = 64;
+
+pub(super) fn write_text(state: &mut ChoiceState, frame: &Frame, block: u32, text: &str, out: &mut Vec<u8>) {
     if text.is_empty() {
         return;
     }
@@ -92,20 +101,21 @@ pub(super) fn write_text(state: &mut ChoiceState, tail: &[u8], block: u32, text:
         state.text_starts.push((block, state.characters));
     }
     state.characters += text.chars().count() as u64;
-    out.reserve(state.content_head.len() + text.len() + tail.len() + 2);
-    out.extend_from_slice(&state.content_head);
-    push_string(out, text);
-    out.extend_from_slice(tail);
+    out.reserve(frame.head.len() + text.len() + frame.tail.len() + DELTA_BYTES);
+    chunk(state, frame, out, |out| {
+        push_name(out, "content");
+        push_string(out, text);
+    });
 }
 
 /// A piece of readable reasoning: once for people, once for machines (in OpenRouter's form, which carries the
 /// signature later; pieces of one block share its `index`).
-pub(super) fn write_reasoning(state: &mut ChoiceState, tail: &[u8], block: u32, text: &str, out: &mut Vec<u8>) {
+pub(super) fn write_reasoning(state: &mut ChoiceState, frame: &Frame, block: u32, text: &str, out: &mut Vec<u8>) {
     if text.is_empty() {
         return;
     }
     let ordinal = reasoning_ordinal(state, block);
-    chunk(state, tail, out, |out| {
+    chunk(state, frame, out, |out| {
         push_name(out, "reasoning_content");
         let start = out.len();
         push_string(out, text);
@@ -124,9 +134,9 @@ pub(super) enum Detail<'a> {
     Redacted(&'a str),
 }
 
-pub(super) fn write_detail(state: &mut ChoiceState, tail: &[u8], block: u32, detail: Detail<'_>, out: &mut Vec<u8>) {
+pub(super) fn write_detail(state: &mut ChoiceState, frame: &Frame, block: u32, detail: Detail<'_>, out: &mut Vec<u8>) {
     let ordinal = reasoning_ordinal(state, block);
-    chunk(state, tail, out, |out| {
+    chunk(state, frame, out, |out| {
         push_name(out, "reasoning_details");
         match detail {
             Detail::Signature(signature) => {
@@ -154,7 +164,7 @@ fn reasoning_ordinal(state: &mut ChoiceState, block: u32) -> u32 {
 
 pub(super) fn start_call(
     state: &mut ChoiceState,
-    tail: &[u8],
+    frame: &Frame,
     shape: &AnswerShape,
     (block, id, name, origin): (u32, &str, &str, ToolOrigin),
     out: &mut Vec<u8>,
@@ -173,17 +183,17 @@ pub(super) fn start_call(
         state.shown_calls += 1;
     }
     match &form {
-        CallForm::Function { ordinal } => chunk(state, tail, out, |out| {
+        CallForm::Function { ordinal } => chunk(state, frame, out, |out| {
             push_call_start(out, *ordinal, id, "function");
             push_string(out, name);
             out.extend_from_slice(b",\"arguments\":\"\"}}]");
         }),
-        CallForm::Custom { ordinal, .. } => chunk(state, tail, out, |out| {
+        CallForm::Custom { ordinal, .. } => chunk(state, frame, out, |out| {
             push_call_start(out, *ordinal, id, "custom");
             push_string(out, name);
             out.extend_from_slice(b",\"input\":\"\"}}]");
         }),
-        CallForm::Legacy => chunk(state, tail, out, |out| {
+        CallForm::Legacy => chunk(state, frame, out, |out| {
             out.extend_from_slice(b"\"function_call\":{\"name\":");
             push_string(out, name);
             out.extend_from_slice(b",\"arguments\":\"\"}");
@@ -206,7 +216,7 @@ fn push_call_start(out: &mut Vec<u8>, ordinal: u32, id: &str, kind: &str) {
     out.extend_from_slice(b"{\"name\":");
 }
 
-pub(super) fn write_tool_input(state: &mut ChoiceState, tail: &[u8], block: u32, fragment: &str, out: &mut Vec<u8>) {
+pub(super) fn write_tool_input(state: &mut ChoiceState, frame: &Frame, block: u32, fragment: &str, out: &mut Vec<u8>) {
     if fragment.is_empty() {
         return;
     }
@@ -221,7 +231,7 @@ pub(super) fn write_tool_input(state: &mut ChoiceState, tail: &[u8], block: u32,
         CallForm::Legacy => None,
         CallForm::Custom { .. } | CallForm::Hidden => return,
     };
-    chunk(state, tail, out, |out| push_fragment(out, legacy, fragment));
+    chunk(state, frame, out, |out| push_fragment(out, legacy, fragment));
 }
 
 /// A fragment of arguments: of `tool_calls[ordinal]`, or of `function_call`.
@@ -244,16 +254,16 @@ fn push_fragment(out: &mut Vec<u8>, ordinal: Option<u32>, fragment: &str) {
 
 /// Settles the calls of a block (of all blocks with `None`): a call without arguments ends as `{}`, never as an
 /// empty text, and a custom call hands out its text.
-pub(super) fn close_calls(state: &mut ChoiceState, tail: &[u8], block: Option<u32>, out: &mut Vec<u8>) {
+pub(super) fn close_calls(state: &mut ChoiceState, frame: &Frame, block: Option<u32>, out: &mut Vec<u8>) {
     let mut calls = std::mem::take(&mut state.calls);
     for call in calls.iter_mut().filter(|call| !call.settled && block.is_none_or(|block| call.block == block)) {
         call.settled = true;
         match &call.form {
-            CallForm::Function { ordinal } => chunk(state, tail, out, |out| push_fragment(out, Some(*ordinal), "{}")),
-            CallForm::Legacy => chunk(state, tail, out, |out| push_fragment(out, None, "{}")),
+            CallForm::Function { ordinal } => chunk(state, frame, out, |out| push_fragment(out, Some(*ordinal), "{}")),
+            CallForm::Legacy => chunk(state, frame, out, |out| push_fragment(out, None, "{}")),
             CallForm::Custom { ordinal, collected } => {
                 let input = custom_input(collected);
-                chunk(state, tail, out, |out| {
+                chunk(state, frame, out, |out| {
                     out.extend_from_slice(b"\"tool_calls\":[{\"index\":");
                     push_number(out, u64::from(*ordinal));
                     out.extend_from_slice(b",\"custom\":{\"input\":");
@@ -267,10 +277,10 @@ pub(super) fn close_calls(state: &mut ChoiceState, tail: &[u8], block: Option<u3
     state.calls = calls;
 }
 
-pub(super) fn write_citation(state: &ChoiceState, tail: &[u8], block: u32, citation: &Citation, out: &mut Vec<u8>) {
+pub(super) fn write_citation(state: &ChoiceState, frame: &Frame, block: u32, citation: &Citation, out: &mut Vec<u8>) {
     let Some((title, url)) = web_source(citation) else { return };
     let start = state.text_starts.iter().rev().find(|(known, _)| *known == block).map_or(state.characters, |(_, start)| *start);
-    chunk(state, tail, out, |out| {
+    chunk(state, frame, out, |out| {
         out.extend_from_slice(b"\"annotations\":[{\"type\":\"url_citation\",\"url_citation\":{\"start_index\":");
         push_number(out, start);
         push_next(out, "end_index", state.characters);
