@@ -83,8 +83,7 @@ pub(super) async fn prepare(
     if !job.principal.may_use(&names) {
         return Err(forbidden(&asked));
     }
-    let request = std::mem::take(&mut *job.request);
-    let media = fetch(context, settings, &request, purpose, job.held.as_ref()).await?;
+    let media = fetch(context, settings, &job.request, purpose, job.held.as_ref()).await?;
     // By name: settings and catalogue are published apart, so positions could disagree for a moment.
     let alias = resolution.alias.and_then(|_| settings.chat.aliases.get(&asked.to_lowercase()));
     let options = read_options(&settings.chat, alias, &job.overrides, context)?;
@@ -92,9 +91,11 @@ pub(super) async fn prepare(
     let (settings, held) = (Arc::clone(settings), job.held.take());
     let strategy = job.principal.strategy.or_else(|| alias.and_then(|alias| alias.strategy)).unwrap_or(settings.routing.strategy);
     let session = job.overrides.session.take();
+    let request = std::mem::take(&mut *job.request);
     let hints = Hints { session, prompt_cache_key: request.prompt_cache_key.clone(), user: request.user.clone() };
-    let work = Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints };
-    heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(work)).await?
+    // In a box: it is kilobytes, and a future has room for each place that it moves through.
+    let work = Box::new(Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints });
+    heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
 }
 
 /// Everything that the translation of a request needs: it may happen on another thread.

@@ -135,7 +135,7 @@ async fn answer_as(
     tally.prepared(prepared.prompt_tokens, prepared.tier);
     match (prepared.client_mode, prepared.body.mode) {
         (Mode::Stream, Mode::Stream) => {
-            stream::open(context, settings, prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
+            stream::open(context, settings, &prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
         }
         (Mode::Stream, Mode::Whole) => {
             // The model cannot stream this: the whole answer is fetched and replayed as events.

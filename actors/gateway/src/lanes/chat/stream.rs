@@ -89,7 +89,7 @@ struct Choice {
 pub(super) async fn open(
     context: &ChatContext,
     settings: &LiveSettings,
-    prepared: Prepared,
+    prepared: &Prepared,
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Opened, GatewayError> {
@@ -99,7 +99,7 @@ pub(super) async fn open(
     let log = tally.calls();
     {
         // Dropped at the end of this block, with all that it borrows.
-        let open = |number| open_one(context, settings, &prepared, Arc::clone(&log), number, deadline);
+        let open = |number| open_one(context, settings, prepared, Arc::clone(&log), number, deadline);
         let mut calls = pin!(each_choice(prepared.read.choices, open));
         while let Some(result) = calls.next().await {
             match result {
