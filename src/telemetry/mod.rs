@@ -145,7 +145,7 @@ fn describe_metrics() {
         "outcrop_cost_micro_usd_total",
         "Cost in millionths of a US dollar, by model, region, and whether upstream told the tokens"
     );
-    describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows that found the ledger restarting");
+    describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows beyond those that may wait for a ledger that does not run");
     describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
     describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");

@@ -149,7 +149,7 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
         board: Arc::clone(&handle.0.board),
         regions: RegionTargets(regions),
         waiting: handle.0.waiting.clone(),
-        ledger: handle.0.ledger.clone(),
+        usage: Arc::clone(&handle.0.usage),
         fetcher: Arc::clone(&parts.fetcher),
         sniff: parts.sniff,
         ports: parts.ports.clone(),
@@ -192,10 +192,11 @@ const BRANCHES: [&str; 5] = ["foundation", "admission", "catalogue", "targets", 
 fn foundation(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
     let cell = Arc::clone(&handle.0.settings);
     let memory = RoutingKeeperArgs { board: Arc::clone(&handle.0.board), store: parts.memory_store.clone(), ports: parts.ports.clone() };
+    let usage = Arc::clone(&handle.0.usage);
     let mut spec = SupervisorSpec::new("foundation", Strategy::RestForOne, Intensity::new(5, 30))
         .readiness(&handle.0.readiness)
         .child(ChildSpec::actor(&handle.0.settings_keeper, move || (SettingsKeeper, SettingsKeeperArgs { cell: Arc::clone(&cell) })))
-        .child(ChildSpec::actor(&handle.0.ledger, || (LedgerWriter, ())))
+        .child(ChildSpec::actor(&handle.0.ledger, move || (LedgerWriter, Arc::clone(&usage))))
         .child(ChildSpec::actor(&handle.0.routing_keeper, move || (RoutingKeeper, memory.clone())));
     for job in &parts.background {
         let (slot, job) = (Slot::<BackgroundMsg>::new(job.name), job.clone());

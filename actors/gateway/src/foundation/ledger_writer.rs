@@ -1,6 +1,10 @@
 //! The owner of usage totals.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use outcrop_domain::{
     ids::{KeyId, ModelId, Region, RequestId},
@@ -11,6 +15,7 @@ use outcrop_supervision::Reply;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 
+use super::UsageInbox;
 use crate::record::JobOutcome;
 
 /// Tokens and cost of one upstream call that produced something.
@@ -39,8 +44,10 @@ pub struct UsageRow {
 /// What a [`LedgerWriter`] is told.
 #[derive(Debug)]
 pub enum LedgerWriterMsg {
-    /// Count this call. A row that was counted already is ignored.
-    Record(Box<UsageRow>),
+    /// Rows wait in the inbox.
+    Waiting,
+    /// Time to take them. A row that was counted already is ignored.
+    Collect,
     /// Asks for the totals.
     Describe {
         /// The answer.
@@ -97,8 +104,9 @@ pub struct LedgerReport {
 }
 
 /// State of a [`LedgerWriter`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LedgerBook {
+    inbox: Arc<UsageInbox>,
     report: LedgerReport,
     seen: HashSet<RowIdentity>,
     order: VecDeque<RowIdentity>,
@@ -107,10 +115,26 @@ pub struct LedgerBook {
 /// What a row is known by. A choice may be answered by two models, when its alias falls back after the first has begun.
 type RowIdentity = (RequestId, u32, ModelId);
 
-/// Rows remembered to recognise a repeat. A repeat follows within one settlement, so thousands are ample.
-const REMEMBERED_ROWS: usize = 65_536;
+/// Rows remembered to recognise a repeat. A repeat follows within one settlement, so thousands are ample, and few enough to
+/// stay in the processor's cache.
+const REMEMBERED_ROWS: usize = 4_096;
+
+/// How long rows gather: a busy gateway has hundreds by then, and nobody watches totals more closely.
+const GATHER: Duration = Duration::from_millis(20);
 
 impl LedgerBook {
+    /// An empty book.
+    fn new(inbox: Arc<UsageInbox>) -> Self {
+        Self { inbox, report: LedgerReport::default(), seen: HashSet::new(), order: VecDeque::new() }
+    }
+
+    /// Counts what waits.
+    fn collect(&mut self) {
+        for row in self.inbox.take() {
+            self.record(&row);
+        }
+    }
+
     fn record(&mut self, row: &UsageRow) {
         let identity = (row.request.clone(), row.choice, row.model.clone());
         if !self.seen.insert(identity.clone()) {
@@ -132,27 +156,32 @@ impl LedgerBook {
 /// Counts usage.
 ///
 /// * Owns: the totals by key, model and region.
-/// * Told by: jobs, when they settle.
+/// * Told by: the inbox that jobs put their rows in when they settle, once for all rows of some milliseconds.
 /// * Tells: nobody.
-/// * On restart: begins with empty totals; the counters of the metrics endpoint keep the sums of the process.
-/// * Bounded by: one row per upstream call; calls are bounded by the lanes. Repeats are recognised among the last
-///   65,536 rows.
+/// * On restart: begins with empty totals, and takes the rows that its predecessor left in the inbox; the counters of the
+///   metrics endpoint keep the sums of the process.
+/// * Bounded by: one row per upstream call; calls are bounded by the lanes, rows in the inbox by a number. Repeats are
+///   recognised among the last 4,096 rows.
 #[derive(Debug, Default)]
 pub struct LedgerWriter;
 
 impl Actor for LedgerWriter {
     type Msg = LedgerWriterMsg;
     type State = LedgerBook;
-    type Arguments = ();
+    type Arguments = Arc<UsageInbox>;
 
-    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, (): ()) -> Result<LedgerBook, ActorProcessingErr> {
-        Ok(LedgerBook::default())
+    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, inbox: Arc<UsageInbox>) -> Result<LedgerBook, ActorProcessingErr> {
+        let mut book = LedgerBook::new(inbox);
+        book.collect();
+        Ok(book)
     }
 
-    async fn handle(&self, _myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut LedgerBook) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut LedgerBook) -> Result<(), ActorProcessingErr> {
         match message {
-            LedgerWriterMsg::Record(row) => state.record(&row),
+            LedgerWriterMsg::Waiting => drop(myself.send_after(GATHER, || LedgerWriterMsg::Collect)),
+            LedgerWriterMsg::Collect => state.collect(),
             LedgerWriterMsg::Describe { reply } => {
+                state.collect();
                 reply.send(state.report.clone());
             }
         }
@@ -161,29 +190,35 @@ impl Actor for LedgerWriter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use outcrop_supervision::Slot;
+
     use super::*;
 
-    fn row(request: &str, choice: u32, outcome: JobOutcome, cost: Option<i64>) -> UsageRow {
+    pub(in crate::foundation) fn row(request: &str) -> UsageRow {
         UsageRow {
             request: request.into(),
-            choice,
+            choice: 0,
             key: "key".into(),
             model: "model".into(),
             region: "us-east-1".into(),
             usage: Usage { input: 10, output: 5, ..Usage::default() },
             metering: Metering::Told,
-            cost: cost.map(MicroUsd),
-            outcome,
+            cost: Some(MicroUsd(7)),
+            outcome: JobOutcome::Completed,
         }
+    }
+
+    fn book() -> LedgerBook {
+        LedgerBook::new(Arc::new(UsageInbox::new(Slot::new("ledger-writer"))))
     }
 
     #[test]
     fn a_row_is_counted_once() {
-        let mut book = LedgerBook::default();
-        book.record(&row("req_1", 0, JobOutcome::Completed, Some(7)));
-        book.record(&row("req_1", 0, JobOutcome::Completed, Some(7)));
-        book.record(&row("req_1", 1, JobOutcome::Cancelled, None));
+        let mut book = book();
+        book.record(&row("req_1"));
+        book.record(&row("req_1"));
+        book.record(&UsageRow { choice: 1, outcome: JobOutcome::Cancelled, cost: None, ..row("req_1") });
         let all = book.report.all;
         assert_eq!((all.calls, all.cancelled, all.usage.input, all.cost, all.unpriced), (2, 1, 20, MicroUsd(7), 1));
         assert_eq!(book.report.by_key.len(), 1);
@@ -191,20 +226,61 @@ mod tests {
 
     #[test]
     fn estimated_tokens_count_and_are_told_apart() {
-        let mut book = LedgerBook::default();
-        book.record(&row("req_1", 0, JobOutcome::Completed, Some(7)));
-        book.record(&UsageRow { metering: Metering::Estimated, ..row("req_2", 0, JobOutcome::Cancelled, Some(3)) });
+        let mut book = book();
+        book.record(&row("req_1"));
+        book.record(&UsageRow { metering: Metering::Estimated, outcome: JobOutcome::Cancelled, cost: Some(MicroUsd(3)), ..row("req_2") });
         let all = book.report.all;
         assert_eq!((all.usage.input, all.estimated, all.estimated_usage.input, all.cost), (20, 1, 10, MicroUsd(10)));
     }
 
     #[test]
     fn the_memory_of_rows_is_bounded() {
-        let mut book = LedgerBook::default();
+        let mut book = book();
         for number in 0..REMEMBERED_ROWS + 10 {
-            book.record(&row(&format!("req_{number}"), 0, JobOutcome::Completed, None));
+            book.record(&row(&format!("req_{number}")));
         }
         assert_eq!(book.seen.len(), REMEMBERED_ROWS);
         assert_eq!(book.order.len(), REMEMBERED_ROWS);
+    }
+
+    /// A slot for a ledger, and its inbox.
+    fn place() -> (Slot<LedgerWriterMsg>, Arc<UsageInbox>) {
+        let slot = Slot::new("ledger-writer");
+        (slot.clone(), Arc::new(UsageInbox::new(slot)))
+    }
+
+    async fn calls(slot: &Slot<LedgerWriterMsg>) -> u64 {
+        slot.call(|reply| LedgerWriterMsg::Describe { reply }, Duration::from_secs(1)).await.unwrap().all.calls
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_are_taken_together_after_a_moment_and_before_every_answer() {
+        let (slot, inbox) = place();
+        let (actor, _join) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
+        slot.fill(actor);
+        inbox.record(row("req_1"));
+        inbox.record(row("req_2"));
+        assert_eq!(calls(&slot).await, 2, "whoever asks is told of all");
+        inbox.record(row("req_3"));
+        tokio::time::sleep(GATHER * 2).await;
+        assert!(inbox.take().is_empty(), "nobody asked, and it was taken");
+        inbox.record(row("req_4"));
+        assert_eq!(calls(&slot).await, 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dead_ledger_left_is_there_for_the_next() {
+        let (slot, inbox) = place();
+        let (first, ended) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
+        slot.fill(first.clone());
+        inbox.record(row("req_1"));
+        first.kill();
+        ended.await.unwrap();
+        slot.clear();
+        inbox.record(row("req_2"));
+        let (second, _join) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
+        slot.fill(second);
+        inbox.record(row("req_3"));
+        assert_eq!(calls(&slot).await, 3);
     }
 }

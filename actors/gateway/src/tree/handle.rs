@@ -17,7 +17,7 @@ use super::{BRANCHES, GatewayParts};
 use crate::{
     admission::{KeyDirectoryMsg, KeyReport, KeySnapshot},
     catalogue::{CatalogueKeeperMsg, CatalogueReport, DiscoveryMsg, DiscoveryReport, ProfileFinderMsg, ProfileReport},
-    foundation::{LedgerReport, LedgerWriterMsg, RoutingKeeperMsg, RoutingKeeperReport, SettingsKeeperMsg, SettingsReport},
+    foundation::{LedgerReport, LedgerWriterMsg, RoutingKeeperMsg, RoutingKeeperReport, SettingsKeeperMsg, SettingsReport, UsageInbox},
     lanes::{ChatWork, LaneMetrics},
     ports::Reload,
     settings::SettingsCell,
@@ -37,6 +37,7 @@ pub(super) struct TreeParts {
     pub(super) settings_keeper: Slot<SettingsKeeperMsg>,
     pub(super) routing_keeper: Slot<RoutingKeeperMsg>,
     pub(super) ledger: Slot<LedgerWriterMsg>,
+    pub(super) usage: Arc<UsageInbox>,
     pub(super) key_directory: Slot<KeyDirectoryMsg>,
     pub(super) catalogue_keeper: Slot<CatalogueKeeperMsg>,
     pub(super) profile_finder: Slot<ProfileFinderMsg>,
@@ -66,6 +67,7 @@ impl TreeHandle {
         let lane = LaneSpec::new("chat", parts.chat_limits).observer(LaneMetrics::new("chat")).drain(parts.drain);
         let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(parts.settings.clone()));
         let board = HealthBoard::new(Arc::clone(&settings), Arc::clone(&parts.ports.clock), parts.memory.clone());
+        let ledger = Slot::new("ledger-writer");
         Self(Arc::new(TreeParts {
             settings,
             keys: Arc::new(ArcSwap::from_pointee(parts.keys.clone())),
@@ -74,7 +76,8 @@ impl TreeHandle {
             board: Arc::new(board),
             settings_keeper: Slot::new("settings-keeper"),
             routing_keeper: Slot::new("routing-keeper"),
-            ledger: Slot::new("ledger-writer"),
+            usage: Arc::new(UsageInbox::new(ledger.clone())),
+            ledger,
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
             profile_finder: Slot::new("profile-finder"),

@@ -36,7 +36,7 @@ pub use self::heavy::by_size;
 use self::{prepare::Prepared, run::ChatReply};
 use crate::{
     catalogue::ProfileFinderMsg,
-    foundation::LedgerWriterMsg,
+    foundation::UsageInbox,
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
     settings::{LiveSettings, SettingsCell},
     targets::{HealthBoard, RegionTargets, WaitingRoomMsg},
@@ -60,7 +60,7 @@ pub struct ChatContext {
     /// With whom requests wait for room.
     pub waiting: Slot<WaitingRoomMsg>,
     /// Usage.
-    pub ledger: Slot<LedgerWriterMsg>,
+    pub usage: Arc<UsageInbox>,
     /// The way to callers' URLs.
     pub fetcher: Arc<outcrop_upstream::fetch::Fetcher>,
     /// Tells a media format from its first bytes.

@@ -41,9 +41,9 @@ pub(super) async fn run(context: Arc<ChatContext>, job: ChatJob, reply: ChatRepl
 /// Answers, or opens the stream.
 async fn begin(context: Arc<ChatContext>, job: ChatJob, mut reply: ChatReply, queue_wait: Duration) -> Option<Box<stream::Streaming>> {
     let settings = context.settings.load_full();
-    let ledger = context.ledger.clone();
+    let usage = Arc::clone(&context.usage);
     let clock = Arc::clone(&context.ports.clock);
-    let mut tally = Tally::open(Arc::clone(&job.record), ledger, job.principal.key.clone(), clock, Arc::clone(&context.board), queue_wait);
+    let mut tally = Tally::open(Arc::clone(&job.record), usage, job.principal.key.clone(), clock, Arc::clone(&context.board), queue_wait);
     tally.asked(job.request.model.as_deref().unwrap_or_default());
     let deadline = job.record.began().after(settings.timeouts.total);
     // Over everything, fetches and look-ups included.
@@ -260,7 +260,7 @@ pub(super) async fn explain(
     let clock = Arc::clone(&context.ports.clock);
     let mut tally = Tally::open(
         Arc::clone(&job.record),
-        context.ledger.clone(),
+        Arc::clone(&context.usage),
         job.principal.key.clone(),
         clock,
         Arc::clone(&context.board),

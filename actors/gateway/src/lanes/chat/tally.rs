@@ -18,10 +18,9 @@ use outcrop_domain::{
     money::MicroUsd,
     usage::{Metering, Usage},
 };
-use outcrop_supervision::Slot;
 
 use crate::{
-    foundation::{LedgerWriterMsg, UsageRow},
+    foundation::{UsageInbox, UsageRow},
     ports::ChatJob,
     record::{JobOutcome, JobReport, RequestRecord},
     targets::{HealthBoard, TargetCell},
@@ -101,7 +100,7 @@ struct Used<'a> {
 /// Collects what a job did. Dropped without [`Tally::settle`] (a panic, a kill) it settles as lost.
 pub(super) struct Tally {
     record: Arc<RequestRecord>,
-    ledger: Slot<LedgerWriterMsg>,
+    usage: Arc<UsageInbox>,
     key: KeyId,
     report: JobReport,
     began: outcrop_domain::clock::Moment,
@@ -121,7 +120,7 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn open(
         record: Arc<RequestRecord>,
-        ledger: Slot<LedgerWriterMsg>,
+        usage: Arc<UsageInbox>,
         key: KeyId,
         clock: Arc<dyn outcrop_domain::clock::Clock>,
         board: Arc<HealthBoard>,
@@ -130,7 +129,7 @@ impl Tally {
         let began = clock.now();
         Self {
             record,
-            ledger,
+            usage,
             key,
             report: JobReport { queue_wait, ..JobReport::default() },
             began,
@@ -240,10 +239,7 @@ impl Tally {
             cost: price,
             outcome: used.outcome,
         };
-        if self.ledger.cast(LedgerWriterMsg::Record(Box::new(row))).is_err() {
-            metrics::counter!("outcrop_ledger_rows_lost_total").increment(1);
-            tracing::error!(request.id = %self.record.id(), "the ledger is restarting: a usage row is only in the log");
-        }
+        self.usage.record(row);
     }
 
     /// Ends the account.

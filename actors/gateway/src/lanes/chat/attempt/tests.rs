@@ -26,6 +26,7 @@ use ractor::Actor as _;
 
 use super::*;
 use crate::{
+    foundation::UsageInbox,
     settings::{ChatPolicy, RoutingPolicy, Timeouts},
     targets::{HealthBoard, RegionTargets, RoutingMemory, Target as TargetActor, TargetArgs, TargetMsg},
 };
@@ -120,7 +121,7 @@ impl World {
             board,
             regions: RegionTargets(HashMap::from([(REGION.into(), handle)])),
             waiting: Slot::new("waiting-room"),
-            ledger: Slot::new("ledger-writer"),
+            usage: Arc::new(UsageInbox::new(Slot::new("ledger-writer"))),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff: |_, _, _| None,
             ports,
