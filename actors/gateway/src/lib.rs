@@ -11,4 +11,6 @@ pub mod ports;
 pub mod record;
 pub mod settings;
 pub mod targets;
+#[cfg(test)]
+mod testing;
 pub mod tree;

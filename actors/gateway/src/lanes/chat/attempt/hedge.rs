@@ -60,11 +60,16 @@ impl Attempts<'_> {
             biased;
             ended = &mut first => match ended {
                 Ok(value) => Ended::First(Ok(value)),
-                // The copy is under way already: it may do better.
-                Err(failure) => match second.await {
-                    Ok(value) => Ended::Copy(other, lease, Ok(value)),
-                    Err(copys) => {
+                // The copy is under way already: it may do better, unless it is not heard of either.
+                Err(failure) => match self.heard(second, other, lease.began()).await {
+                    Some(Ok(value)) => Ended::Copy(other, lease, Ok(value)),
+                    Some(Err(copys)) => {
                         lease.failed(&copys);
+                        Ended::First(Err(failure))
+                    }
+                    None => {
+                        // Told as the first call's failure, which says more.
+                        let _silence = lease.silent();
                         Ended::First(Err(failure))
                     }
                 },
@@ -82,10 +87,20 @@ impl Attempts<'_> {
     }
 
     async fn first_alone<T>(&self, first: BoxFuture<'_, Result<T, UpstreamFailure>>, position: usize, began: Moment) -> Ended<T> {
+        self.heard(first, position, began).await.map_or(Ended::Silent, Ended::First)
+    }
+
+    /// How a call ends; `None` when its target was found silent, and the call was dropped.
+    async fn heard<T>(
+        &self,
+        call: BoxFuture<'_, Result<T, UpstreamFailure>>,
+        position: usize,
+        began: Moment,
+    ) -> Option<Result<T, UpstreamFailure>> {
         tokio::select! {
             biased;
-            ended = first => Ended::First(ended),
-            () = self.silence(position, began) => Ended::Silent,
+            ended = call => Some(ended),
+            () = self.silence(position, began) => None,
         }
     }
 

@@ -137,7 +137,7 @@ impl Attempts<'_> {
     }
 
     /// The request with places in the pool for positions in the routes.
-    fn in_places(&self, request: RouteRequest) -> RouteRequest {
+    pub(super) fn in_places(&self, request: RouteRequest) -> RouteRequest {
         let (mut allowed, mut tried) = (TargetSet::EMPTY, TargetSet::EMPTY);
         for route in &self.routes {
             allowed.insert(route.place);

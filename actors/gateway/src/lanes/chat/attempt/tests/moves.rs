@@ -1,0 +1,78 @@
+//! From one target to the next: what is paid, what is given back, who waits for whom.
+
+use outcrop_domain::routing::{quota::Priors, strategy::Strategy};
+
+use super::{super::*, world::*};
+use crate::settings::{RegionQuotas, RoutingPolicy};
+
+/// Quotas in tokens per minute, by region; the shadow holds a minute's worth.
+fn quotas(tokens_per_minute: &[f64]) -> RoutingPolicy {
+    let of =
+        |tokens: f64| RegionQuotas { each: Priors { tokens_per_minute: Some(tokens), ..Priors::default() }, ..RegionQuotas::default() };
+    let quotas = REGIONS.iter().zip(tokens_per_minute).map(|(region, tokens)| ((*region).into(), of(*tokens))).collect();
+    RoutingPolicy { quotas, ..routing(Strategy::Adaptive) }
+}
+
+/// How full the buckets of all regions are, added up.
+fn levels(world: &World, regions: usize) -> f64 {
+    (0..regions).map(|region| world.cell(region).describe(world.now()).tokens_per_minute.unwrap().level_ratio).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_move_is_free_and_the_second_waits_until_it_can_be_paid() {
+    let world = World::with(3, routing(Strategy::Ordered)).await;
+    let shared = world.context.board.shared();
+    while shared.retry(world.now()) {}
+    let began = world.now();
+    let mut attempts = world.attempts();
+    let answered = attempts
+        .run(|target, _| after(1, if target.region.as_str() == REGIONS[2] { Ok(()) } else { Err(Cause::Unavailable) }))
+        .await
+        .unwrap();
+    assert_eq!((answered.target.region.as_str(), attempts.made), (REGIONS[2], 3));
+    let took = world.now().since(began);
+    assert!((Duration::from_millis(700)..Duration::from_millis(1_300)).contains(&took), "a token a second: {took:?}");
+    assert_eq!(shared.retries_left(world.now()), 0, "it was paid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_reserved_for_a_call_that_cannot_be_paid_is_given_back() {
+    let world = World::with(3, quotas(&[60_000.0; 3])).await;
+    let shared = world.context.board.shared();
+    let mut attempts = world.attempts_reserving(6_000);
+    let before = levels(&world, 3);
+    attempts.made = 2;
+    while shared.retry(world.now()) {}
+    assert!(matches!(attempts.next(world.now()), Step::WaitUntil(_)));
+    world.learned().await;
+    assert_eq!(levels(&world, 3), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_throttled_a_request_may_answer_it_later_and_one_that_failed_may_not() {
+    let world = World::with(2, quotas(&[60_000.0; 2])).await;
+    let mut attempts = world.attempts();
+    for (position, cause) in [(0, Cause::Throttled), (1, Cause::Unavailable)] {
+        attempts.routes[position].tried = true;
+        attempts.learn(position, failure(cause)).unwrap();
+    }
+    let in_line = attempts.in_places(attempts.request(world.now()));
+    let tried: Vec<bool> = attempts.routes.iter().map(|route| in_line.tried.contains(route.place)).collect();
+    assert_eq!(tried, [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_larger_than_every_bucket_is_refused_unless_a_closed_one_could_hold_it() {
+    // The one probe that a request may cost is spent: what is seen is the plan.
+    let step = |world: &World| {
+        let mut attempts = world.attempts_reserving(30_000);
+        attempts.probed = true;
+        attempts.next(world.now())
+    };
+    let world = World::with(2, quotas(&[6_000.0, 600_000.0])).await;
+    assert!(matches!(step(&world), Step::Call { position: 1, .. }));
+    world.fails(1, Cause::Unavailable).await;
+    assert!(matches!(step(&world), Step::Queue), "it fits when the second region is back");
+    let small = World::with(2, quotas(&[6_000.0, 6_000.0])).await;
+    assert!(matches!(step(&small), Step::Refuse));
+}
