@@ -330,3 +330,6 @@ fn reopening(views: &[TargetView], now: Moment) -> Moment {
     });
     opens.min().unwrap_or(now.after(LOOK_AT_LEAST)).min(now.after(LOOK_AT_LEAST))
 }
+
+#[cfg(test)]
+mod tests;
