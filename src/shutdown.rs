@@ -71,5 +71,5 @@ pub async fn drain(gateway: Gateway, connections: &Connections, grace: Duration)
     }
 }
 
-/// What the tree may take at most: usage rows on their way to the ledger, last words to clients that are cut off.
+/// What the tree may take at most: what routing learned is stored, clients that are cut off get their last words.
 const TREE_GRACE: Duration = Duration::from_secs(2);

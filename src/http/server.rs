@@ -143,6 +143,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_read_timeout)
+        // At most a hundred header lines, hyper's own limit: it keeps as many on its stack, and those of a higher one on the heap.
         .max_buf_size(options.max_head_bytes.max(MIN_BUFFER))
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);

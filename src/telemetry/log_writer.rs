@@ -16,10 +16,12 @@ use tracing_subscriber::fmt::MakeWriter;
 /// written.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// The same while there is much to write: to be woken 200 times a second costs a busy gateway one request in a hundred.
+/// The same while there is much to write, and so much more that a SIGKILL may cost: to be woken 200 times a second costs a
+/// busy gateway one request in a hundred.
 const GATHER_BUSY: Duration = Duration::from_millis(20);
 
-/// A batch of so many bytes, some twenty lines, is much.
+/// A batch of so many bytes, some twenty lines, is much. A long batch gathers more, so what is busy stays so until there are four
+/// times fewer lines: it does not go back and forth.
 const BUSY_BYTES: usize = 8 * 1024;
 
 /// Lines that wait beyond this are dropped: a stuck pipe must not eat the memory. Bytes.

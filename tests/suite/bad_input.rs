@@ -170,15 +170,20 @@ async fn a_huge_or_endless_head_is_refused() {
     let gateway = TestGateway::builder().regions([EAST]).set("server.header_limit=16 KiB").start().await;
     let long_value = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "v".repeat(20 << 10));
     let long_path = format!("GET /v1/models/{} HTTP/1.1\r\nhost: x\r\n\r\n", "p".repeat(70_000));
-    let many: String = (0..250).map(|number| format!("x-{number}: v\r\n")).collect();
-    let many = format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{many}\r\n");
-    for head in [long_value, long_path, many] {
+    let lines = |count: usize| {
+        let lines: String = (0..count).map(|number| format!("x-{number}: v\r\n")).collect();
+        format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
+    };
+    for head in [long_value, long_path, lines(101)] {
         let mut raw = Raw::connect(gateway.address).await;
         raw.send(&head).await;
         let answer = raw.answer().await;
         assert!(answer.is_none_or(|answer| matches!(answer.status, 414 | 431)), "{}", &head[..60]);
         raw.rest().await;
     }
+    let mut raw = Raw::connect(gateway.address).await;
+    raw.send(&lines(95)).await;
+    assert_eq!(raw.answer().await.unwrap().status, 401, "as many as fit are read, and then the key is missed");
     gateway.untouched().await;
     gateway.end().await;
 }

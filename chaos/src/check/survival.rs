@@ -6,7 +6,8 @@ use crate::history::{End, History, HostFact, Joined, Micros};
 /// Answers that ended so shortly before the kill that their rows are the interesting ones; all are judged.
 const RECENT: Micros = Micros::seconds(600);
 
-/// A row may be on its way to the log for so long: the gateway gathers lines for 5 ms, and a busy machine wakes its writer late.
+/// A row may be on its way to the log for so long: the gateway gathers lines for 5 ms, under load
+/// for 20, and a busy machine wakes its writer late.
 const ON_ITS_WAY: Micros = Micros::millis(50);
 
 /// Each answer that was complete before a kill must have exactly one row, unless it was so just before.

@@ -119,8 +119,12 @@ type RowIdentity = (RequestId, u32, ModelId);
 /// stay in the processor's cache.
 const REMEMBERED_ROWS: usize = 4_096;
 
-/// How long rows gather: a busy gateway has hundreds by then, and nobody watches totals more closely.
+/// How long rows gather: a busy gateway has dozens by then, and nobody watches totals more closely.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// Most rows counted at once: a tenth of a millisecond. After an outage there may be very many, and other actors run on the
+/// same thread.
+const BATCH: usize = 256;
 
 impl LedgerBook {
     /// An empty book.
@@ -128,11 +132,11 @@ impl LedgerBook {
         Self { inbox, report: LedgerReport::default(), seen: HashSet::new(), order: VecDeque::new() }
     }
 
-    /// Counts what waits.
-    fn collect(&mut self) {
-        for row in self.inbox.take() {
-            self.record(&row);
-        }
+    /// Counts a batch of what waits. True when there may be more.
+    fn collect(&mut self) -> bool {
+        let rows = self.inbox.take(BATCH);
+        rows.iter().for_each(|row| self.record(row));
+        rows.len() == BATCH
     }
 
     fn record(&mut self, row: &UsageRow) {
@@ -160,7 +164,7 @@ impl LedgerBook {
 /// * Tells: nobody.
 /// * On restart: begins with empty totals, and takes the rows that its predecessor left in the inbox; the counters of the
 ///   metrics endpoint keep the sums of the process.
-/// * Bounded by: one row per upstream call; calls are bounded by the lanes, rows in the inbox by a number. Repeats are
+/// * Bounded by: one row per upstream call; calls are bounded by the lanes, rows in the inbox by 262,144. Repeats are
 ///   recognised among the last 4,096 rows.
 #[derive(Debug, Default)]
 pub struct LedgerWriter;
@@ -170,18 +174,24 @@ impl Actor for LedgerWriter {
     type State = LedgerBook;
     type Arguments = Arc<UsageInbox>;
 
-    async fn pre_start(&self, _myself: ActorRef<Self::Msg>, inbox: Arc<UsageInbox>) -> Result<LedgerBook, ActorProcessingErr> {
-        let mut book = LedgerBook::new(inbox);
-        book.collect();
-        Ok(book)
+    async fn pre_start(&self, myself: ActorRef<Self::Msg>, inbox: Arc<UsageInbox>) -> Result<LedgerBook, ActorProcessingErr> {
+        // Rows that came while there was no ledger told nobody.
+        inbox.expect_ledger();
+        myself.cast(LedgerWriterMsg::Collect)?;
+        Ok(LedgerBook::new(inbox))
     }
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut LedgerBook) -> Result<(), ActorProcessingErr> {
         match message {
             LedgerWriterMsg::Waiting => drop(myself.send_after(GATHER, || LedgerWriterMsg::Collect)),
-            LedgerWriterMsg::Collect => state.collect(),
+            LedgerWriterMsg::Collect => {
+                if state.collect() {
+                    myself.cast(LedgerWriterMsg::Collect)?;
+                }
+            }
             LedgerWriterMsg::Describe { reply } => {
-                state.collect();
+                // Whoever asks is told of all: tests and consoles ask, in moments of rest.
+                while state.collect() {}
                 reply.send(state.report.clone());
             }
         }
@@ -191,6 +201,8 @@ impl Actor for LedgerWriter {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use outcrop_supervision::Slot;
 
     use super::*;
@@ -254,33 +266,74 @@ pub(super) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rows_are_taken_together_after_a_moment_and_before_every_answer() {
+    async fn rows_are_taken_together_after_a_moment_again_and_again() {
         let (slot, inbox) = place();
         let (actor, _join) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
         slot.fill(actor);
-        inbox.record(row("req_1"));
-        inbox.record(row("req_2"));
-        assert_eq!(calls(&slot).await, 2, "whoever asks is told of all");
-        inbox.record(row("req_3"));
-        tokio::time::sleep(GATHER * 2).await;
-        assert!(inbox.take().is_empty(), "nobody asked, and it was taken");
-        inbox.record(row("req_4"));
-        assert_eq!(calls(&slot).await, 4);
+        for round in 0..3 {
+            inbox.record(row(&format!("req_{round}_a")));
+            inbox.record(row(&format!("req_{round}_b")));
+            tokio::time::sleep(GATHER * 2).await;
+            assert_eq!(inbox.waiting(), 0, "round {round}: nobody asked, and they were taken");
+        }
+        assert_eq!(calls(&slot).await, 6);
+        inbox.record(row("req_last"));
+        assert_eq!(calls(&slot).await, 7, "whoever asks is told of all");
+    }
+
+    /// Counts what a ledger is told.
+    struct Told(Arc<AtomicUsize>);
+
+    impl Actor for Told {
+        type Msg = LedgerWriterMsg;
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _myself: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+
+        async fn handle(&self, _myself: ActorRef<Self::Msg>, message: Self::Msg, (): &mut ()) -> Result<(), ActorProcessingErr> {
+            assert!(matches!(message, LedgerWriterMsg::Waiting));
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_dead_ledger_left_is_there_for_the_next() {
+    async fn many_rows_wake_the_ledger_once_until_it_has_taken_them_all() {
+        let ((slot, inbox), told) = (place(), Arc::new(AtomicUsize::new(0)));
+        let (actor, _join) = Told::spawn(None, Told(Arc::clone(&told)), ()).await.unwrap();
+        slot.fill(actor);
+        let mut expected = Vec::new();
+        for take in [1, 9, 9] {
+            (0..3).for_each(|number| inbox.record(row(&format!("req_{number}"))));
+            tokio::time::sleep(GATHER).await;
+            expected.push(told.load(Ordering::Relaxed));
+            inbox.take(take);
+        }
+        assert_eq!(expected, [1, 1, 2], "after the first round two rows were left behind, and the ledger knew of them");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_dead_ledger_left_is_there_for_the_next_however_much() {
         let (slot, inbox) = place();
         let (first, ended) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
         slot.fill(first.clone());
-        inbox.record(row("req_1"));
+        tokio::time::sleep(GATHER).await;
+        inbox.record(row("req_first"));
         first.kill();
         ended.await.unwrap();
         slot.clear();
-        inbox.record(row("req_2"));
+        for number in 0..3 * BATCH {
+            inbox.record(row(&format!("req_{number}")));
+        }
         let (second, _join) = LedgerWriter::spawn(None, LedgerWriter, Arc::clone(&inbox)).await.unwrap();
+        // Between its start and its place in the slot.
+        inbox.record(row("req_between"));
         slot.fill(second);
-        inbox.record(row("req_3"));
-        assert_eq!(calls(&slot).await, 3);
+        tokio::time::sleep(GATHER * 2).await;
+        assert_eq!(inbox.waiting(), 0, "nobody asked, and all were taken");
+        assert_eq!(calls(&slot).await, 3 * BATCH as u64 + 2);
     }
 }

@@ -1,6 +1,7 @@
 //! Where usage rows wait for the ledger.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -9,13 +10,14 @@ use outcrop_supervision::Slot;
 
 use super::{LedgerWriterMsg, UsageRow};
 
-/// Most rows that wait while there is no ledger to take them: some minutes of a busy gateway.
+/// Most rows that wait while there is no ledger to take them. Some forty megabytes, and half a minute of the busiest gateway.
 const MOST_WAITING: usize = 262_144;
 
 /// Usage rows on their way to the ledger.
 ///
 /// They are collected here and taken some dozens of times a second, so that no request wakes the ledger by itself. They also
-/// outlive it: what it had not taken when it died is there for the next one.
+/// outlive it: what it had not taken when it died is there for the next one. A mailbox does neither. The lock is held for a
+/// push, or to hand over a batch, and over no await.
 pub struct UsageInbox {
     waiting: Mutex<Waiting>,
     ledger: Slot<LedgerWriterMsg>,
@@ -24,7 +26,7 @@ pub struct UsageInbox {
 
 #[derive(Default)]
 struct Waiting {
-    rows: Vec<UsageRow>,
+    rows: VecDeque<UsageRow>,
     /// The ledger knows that there are rows, and will come for them.
     told: bool,
 }
@@ -45,18 +47,31 @@ impl UsageInbox {
             tracing::error!(request.id = %row.request, "the ledger takes no rows: a usage row is only in the log");
             return;
         }
-        waiting.rows.push(row);
+        waiting.rows.push_back(row);
         if !waiting.told {
-            // Under the lock: the ledger cannot come and go in between. Without a ledger the next one looks by itself.
+            // Where there is no ledger, the next one comes by itself when it starts.
             waiting.told = self.ledger.cast(LedgerWriterMsg::Waiting).is_ok();
         }
     }
 
-    /// Takes all rows. The next one that comes will be told of.
-    pub(super) fn take(&self) -> Vec<UsageRow> {
+    /// The ledger comes by itself: it need not be told.
+    pub(super) fn expect_ledger(&self) {
+        self.lock().told = true;
+    }
+
+    /// Takes at most so many rows, the oldest first. When none are left behind, the next one that comes will be told of.
+    pub(super) fn take(&self, most: usize) -> Vec<UsageRow> {
         let mut waiting = self.lock();
-        waiting.told = false;
-        std::mem::take(&mut waiting.rows)
+        let batch = most.min(waiting.rows.len());
+        let taken = waiting.rows.drain(..batch).collect();
+        waiting.told = !waiting.rows.is_empty();
+        taken
+    }
+
+    /// Rows that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().rows.len()
     }
 
     /// Every change is whole before the lock is let go of, so one whose holder panicked can still be used.
@@ -82,8 +97,9 @@ mod tests {
         for number in 0..3 {
             inbox.record(row(&format!("req_{number}")));
         }
-        let taken: Vec<String> = inbox.take().iter().map(|row| row.request.to_string()).collect();
-        assert_eq!(taken, ["req_0", "req_1"]);
-        assert!(inbox.take().is_empty());
+        let names = |rows: Vec<UsageRow>| rows.iter().map(|row| row.request.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(inbox.take(1)), ["req_0"]);
+        assert_eq!(names(inbox.take(9)), ["req_1"]);
+        assert!(inbox.take(9).is_empty());
     }
 }

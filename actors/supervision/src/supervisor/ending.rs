@@ -14,8 +14,8 @@ use crate::{
     time::now,
 };
 
-/// However late a shutdown is, a child that wants to finish gets this long: the ledger, started first and ended
-/// last, must not lose its rows because a stream took all the time.
+/// However late a shutdown is, a child that wants to finish gets this long: one that stores something, started first and
+/// ended last, must not lose it because a stream took all the time.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A killed actor is gone at its next await. One that is not by then blocks a thread, and nothing more can be done.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);

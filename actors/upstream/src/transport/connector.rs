@@ -26,23 +26,6 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// From any connector service, e.g. hyper's.
-    pub fn from_service<S>(service: S) -> Self
-    where
-        S: Service<Uri> + Clone + Send + Sync + 'static,
-        S::Response: Read + Write + Send + Unpin + 'static,
-        S::Error: Into<BoxError>,
-        S::Future: Send + 'static,
-    {
-        Self::from_fn(move |destination| {
-            let mut service = service.clone();
-            async move {
-                std::future::poll_fn(|context| service.poll_ready(context)).await.map_err(Into::into)?;
-                service.call(destination).await.map(BoxedConnection::new).map_err(Into::into)
-            }
-        })
-    }
-
     /// From a function that gives byte streams: one half of a `tokio::io::duplex` whose other half a server in
     /// memory reads, for instance.
     pub fn from_streams<F, Fut, S>(connect: F) -> Self
@@ -104,7 +87,7 @@ impl BoxedConnection {
 
     /// A byte stream that knows nothing of sockets.
     pub(crate) fn over_stream<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(stream: S) -> Self {
-        Self::new(PlainStream(TokioIo::new(stream)))
+        Self::new(TokioIo::new(stream))
     }
 
     pub(super) fn forwarded<T: Read + Write + Send + Unpin + 'static>(connection: T) -> Self {
@@ -150,34 +133,5 @@ impl Write for BoxedConnection {
 impl fmt::Debug for BoxedConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoxedConnection").field("forwarded", &self.forwarded).finish_non_exhaustive()
-    }
-}
-
-/// A byte stream without a socket's facts.
-struct PlainStream<S>(TokioIo<S>);
-
-impl<S> Connection for PlainStream<S> {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
-}
-
-impl<S: AsyncRead + Unpin> Read for PlainStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Write for PlainStream<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -6,9 +6,6 @@ use crate::{ports::ChatJob, settings::LiveSettings};
 
 /// The models of a request in order: the one asked for, then those that its alias falls back to.
 pub(super) fn chain(settings: &LiveSettings, asked: &str) -> Vec<String> {
-    if settings.chat.aliases.is_empty() {
-        return Vec::new();
-    }
     let alias = settings.chat.aliases.get(&asked.to_lowercase());
     alias.map(|alias| alias.fallback.clone()).unwrap_or_default()
 }

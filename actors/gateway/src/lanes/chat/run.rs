@@ -189,8 +189,7 @@ async fn whole(
 }
 
 /// Runs a future for each choice and gives their results as they end. A single one, the usual case, is polled where it lies.
-pub(super) fn each_choice<F: Future>(choices: u32, begin: impl FnMut(u32) -> F) -> impl Stream<Item = F::Output> {
-    let mut begin = begin;
+pub(super) fn each_choice<F: Future>(choices: u32, mut begin: impl FnMut(u32) -> F) -> impl Stream<Item = F::Output> {
     match choices {
         1 => Either::Left(streams::once(begin(0))),
         _ => Either::Right((0..choices).map(begin).collect::<FuturesUnordered<_>>()),

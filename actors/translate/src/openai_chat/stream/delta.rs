@@ -60,14 +60,6 @@ enum CallForm {
 }
 
 impl ChoiceState {
-    /// Begins a chunk of this choice, up to the members of its delta.
-    pub(super) fn open(&self, frame: &Frame, out: &mut Vec<u8>) {
-        out.extend_from_slice(&frame.head);
-        out.extend_from_slice(b"{\"index\":");
-        push_number(out, u64::from(self.number));
-        out.extend_from_slice(b",\"delta\":{");
-    }
-
     pub(super) fn new(number: u32) -> Self {
         Self {
             number,
@@ -80,6 +72,14 @@ impl ChoiceState {
             stop: None,
             complete: false,
         }
+    }
+
+    /// Begins a chunk of this choice, up to the members of its delta.
+    pub(super) fn open(&self, frame: &Frame, out: &mut Vec<u8>) {
+        out.extend_from_slice(&frame.head);
+        out.extend_from_slice(b"{\"index\":");
+        push_number(out, u64::from(self.number));
+        out.extend_from_slice(b",\"delta\":{");
     }
 }
 

@@ -11,7 +11,7 @@ use outcrop_domain::{
 use outcrop_upstream::ports::BoxFuture;
 
 use super::{Attempts, Route};
-use crate::targets::{Answering, Lease, LeaseWish, RegionHandle};
+use crate::targets::{Answering, Lease, LeaseWish, RegionHandle, Sight};
 
 /// How a call ended, hedged or not.
 pub(super) enum Ended<T> {
@@ -123,13 +123,14 @@ impl Attempts<'_> {
         }
         let now = self.now();
         let shared = self.context.board.shared();
-        let affords = |view: &TargetView| {
-            view.gate == Gate::Closed && view.open() && view.fits(&self.demand) && view.fill(&self.demand) <= HEDGE_FILL
+        let affords = |route: &Route| {
+            let view = |sight| route.cell.view(sight, shared.is_drained(&route.target.region), self.facts.size, now);
+            let (health, room): (TargetView, TargetView) = (view(self.sight), view(Sight::Quotas));
+            // Also for those who look at health alone: nobody needs a copy as much as others need the room.
+            health.gate == Gate::Closed && health.open() && room.fits(&self.demand) && room.fill(&self.demand) <= HEDGE_FILL
         };
-        let (other, there) = self.routes.iter().enumerate().find(|(other, route)| {
-            let drained = shared.is_drained(&route.target.region);
-            *other != position && !route.tried && affords(&route.cell.view(self.sight, drained, self.facts.size, now))
-        })?;
+        let mut others = self.routes.iter().enumerate().filter(|(other, route)| *other != position && !route.tried);
+        let (other, there) = others.find(|(_, route)| affords(route))?;
         if !shared.hedge() {
             return None;
         }
