@@ -12,6 +12,7 @@
 //! | `measure` | numbers of a history, and what bounds say about them |
 //! | `report` | progress, table, JSON, HTML |
 //! | `bench`, `baseline` | the benchmark |
+//! | `seeds` | the deterministic simulation, which cargo runs |
 
 pub mod baseline;
 pub mod bench;
@@ -26,5 +27,6 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod seeds;
 pub mod target;
 pub mod units;

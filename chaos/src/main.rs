@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use outcrop_chaos::cli;
+use outcrop_chaos::{cli, seeds};
 
 // The same allocator as the gateway's, so that the baselines differ from it in nothing else.
 #[global_allocator]
@@ -24,6 +24,10 @@ enum Command {
     Run(cli::RunArgs),
     /// Judges stored runs again and writes their pages anew.
     Report(cli::ReportArgs),
+    /// Replays one seed of the deterministic simulation, with its trace; from the repository's root.
+    Seed(seeds::SeedArgs),
+    /// Runs many seeds of the deterministic simulation; from the repository's root.
+    Seeds(seeds::SeedsArgs),
     /// Compares the gateway with a bare SDK handler and a plain proxy, in one run. Takes under five minutes; run it alone.
     Bench {
         /// The gateway's binary; built in release.
@@ -73,6 +77,8 @@ fn main() -> anyhow::Result<ExitCode> {
             Command::List(arguments) => return cli::list(&arguments),
             Command::Run(arguments) => return cli::run(arguments).await,
             Command::Report(arguments) => return cli::report(&arguments),
+            Command::Seed(arguments) => return seeds::replay(&arguments),
+            Command::Seeds(arguments) => return seeds::sweep(&arguments),
             Command::Bench { gateway, json, quick } => outcrop_chaos::bench::run(&gateway, &json, quick).await,
             Command::Baseline { kind: BaselineKind::Sdk, upstream, bind } => outcrop_chaos::baseline::sdk::serve(bind, upstream).await,
             Command::Baseline { kind: BaselineKind::Proxy, upstream, bind } => outcrop_chaos::baseline::proxy::serve(bind, upstream).await,

@@ -1,12 +1,12 @@
 //! `outcrop local`: the gateway and a simulated AWS in one process.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
 use outcrop_sim::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Pace, Simulator};
 
-use super::{SettingsArgs, output::line, serve::Serving};
+use super::{SettingsArgs, output::line, scenario::Scenario, serve::Serving};
 use crate::settings::{Flag, LoadOptions, Settings};
 
 /// How to run locally.
@@ -27,6 +27,9 @@ pub(super) struct LocalArgs {
     /// Writes OUTCROP_URL and OUTCROP_KEY to this file once requests are answered.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// A scenario of the chaos harness whose faults happen again and again, by its name; a wrong one lists them.
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
     /// Settings file for everything but AWS itself.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -36,20 +39,29 @@ pub(super) struct LocalArgs {
 }
 
 pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
-    let simulator = simulator(&arguments).await?;
-    let options = options(&arguments, &simulator);
+    let scenario = arguments.scenario.as_deref().map(Scenario::named).transpose()?;
+    let simulator = Arc::new(simulator(&arguments).await?);
+    if let Some(scenario) = &scenario {
+        scenario.prepare(&simulator)?;
+    }
+    let options = options(&arguments, &simulator, scenario.as_ref());
     let settings = Settings::load(&options)?;
     let serving = Serving::start(settings, options).await?;
     wait_for_models(&serving).await;
-    greet(&arguments, &serving)?;
+    greet(&arguments, &serving, &simulator, scenario.as_ref())?;
+    let playing = scenario.map(|scenario| tokio::spawn(scenario.play(Arc::clone(&simulator), serving.ports().tree.clone())));
     // Only a good end has the time to wait for the simulator's connections.
     serving.until_the_end().await?;
+    if let Some(playing) = playing {
+        playing.abort();
+    }
     simulator.shutdown().await;
     Ok(())
 }
 
 async fn simulator(arguments: &LocalArgs) -> anyhow::Result<Simulator> {
-    let mut builder = Simulator::builder().regions(arguments.regions.clone());
+    // Faults can be switched while it runs, by anybody on this machine.
+    let mut builder = Simulator::builder().regions(arguments.regions.clone()).control(0);
     if arguments.pace_ms > 0 {
         builder = builder.pace(Pace::fixed(Duration::ZERO, Duration::from_millis(arguments.pace_ms)));
     }
@@ -72,7 +84,7 @@ pub(super) fn simulated_options(simulator: &Simulator, arguments: &SettingsArgs)
     options
 }
 
-fn options(arguments: &LocalArgs, simulator: &Simulator) -> LoadOptions {
+fn options(arguments: &LocalArgs, simulator: &Simulator, scenario: Option<&Scenario>) -> LoadOptions {
     let mut options = SettingsArgs { config: arguments.config.clone(), set: arguments.set.clone(), ..SettingsArgs::default() }.options();
     point_at(&mut options, simulator, &arguments.regions);
     push(&mut options, "server.bind", "127.0.0.1");
@@ -80,6 +92,12 @@ fn options(arguments: &LocalArgs, simulator: &Simulator) -> LoadOptions {
     push(&mut options, "keys.secrets", &arguments.key);
     push(&mut options, "log.format", "text");
     push(&mut options, "admin.port", "0");
+    for (path, value) in scenario.iter().flat_map(|scenario| &scenario.settings) {
+        // What the caller sets stands.
+        if !options.flags.iter().any(|flag| flag.path == *path) {
+            push(&mut options, path, value);
+        }
+    }
     options
 }
 
@@ -110,7 +128,7 @@ async fn wait_for_models(serving: &Serving) {
     }
 }
 
-fn greet(arguments: &LocalArgs, serving: &Serving) -> anyhow::Result<()> {
+fn greet(arguments: &LocalArgs, serving: &Serving, simulator: &Simulator, scenario: Option<&Scenario>) -> anyhow::Result<()> {
     let url = format!("http://127.0.0.1:{}/v1", serving.address.port());
     if let Some(file) = &arguments.ready_file {
         let text = format!("OUTCROP_URL={url}\nOUTCROP_KEY={}\n", arguments.key);
@@ -124,15 +142,18 @@ Outcrop runs with a simulated AWS in {regions}.
   base URL   {url}
   API key    {key}
   metrics    {admin}
+  faults     {faults}
 
 Try it:
 
   curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \
     -d '{{"model": "claude-sonnet-4-6", "messages": [{{"role": "user", "content": "Hello! Who are you?"}}]}}'
 
-Stop it with Ctrl-C.
+{scenario}Stop it with Ctrl-C.
 "#,
         regions = arguments.regions.join(", "),
         key = arguments.key,
+        faults = simulator.control_endpoint().map_or_else(|| "off".to_owned(), |control| format!("{control}/faults")),
+        scenario = scenario.map(Scenario::describe).unwrap_or_default(),
     ))
 }

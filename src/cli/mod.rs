@@ -6,6 +6,7 @@ mod health;
 mod local;
 mod models;
 mod output;
+mod scenario;
 mod serve;
 
 use std::path::PathBuf;

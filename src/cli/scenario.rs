@@ -1,0 +1,352 @@
+//! Scenarios of the chaos harness, played in `outcrop local`: their weather without their load.
+//!
+//! The harness owns scenarios: its load, its bounds and its invariants make them proofs. Here somebody watches their own
+//! application go through the same faults. What is the simulator's (quotas, paces, faults) is read in the simulator's own
+//! strict words; what needs the harness is named and left out.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use outcrop_gateway::{ports::Deed, tree::TreeHandle};
+use outcrop_sim::{Behaviour, Quota, Simulator, Span, faults::Fault};
+use serde::{Deserialize, de::DeserializeOwned};
+use toml::{Table, Value};
+
+macro_rules! files {
+    ($($name:literal)*) => {
+        &[$(($name, include_str!(concat!("../../chaos/scenarios/", $name, ".toml")))),*]
+    };
+}
+
+/// Scenarios by name, and what they have in common (names that begin with `_`).
+const FILES: &[(&str, &str)] = files! {
+    "_faults" "_large" "_quota" "_small"
+    "access-lost"
+    "actor-massacre"
+    "actor-panics"
+    "all-but-one-throttle"
+    "bad-clients"
+    "blackout-and-return"
+    "blackout-refused"
+    "broken-streams"
+    "chat-only-ramp"
+    "chat-only"
+    "control-plane-down"
+    "corrupt-frames"
+    "credentials-expire"
+    "cuts-at-random-bytes"
+    "day-of-mixed-weather"
+    "large-cold"
+    "large-estimates-off"
+    "large-fixed-windows"
+    "large-four-gateways"
+    "large-late-settlement"
+    "large-overload"
+    "large-quota-doubled"
+    "large-quota-halved"
+    "large-ramp"
+    "large-shallow"
+    "large"
+    "one-region-throttles"
+    "refusals-keep-their-face"
+    "rolling-brownouts"
+    "sigkill-and-restart"
+    "sigterm-deploy"
+    "slow-and-vanishing-clients"
+    "slow-first-token"
+    "small-fixed-windows"
+    "small-four-gateways"
+    "small-late-settlement"
+    "small-quota-doubled"
+    "small-quota-halved"
+    "small-shallow"
+    "small"
+    "stall-mid-stream"
+    "throttle-storm"
+    "unequal-quotas-95"
+};
+
+/// Faults of clients and of the host: they are the harness's own.
+const OF_THE_HARNESS: [&str; 9] =
+    ["vanish", "slow_reader", "half_open", "bad_body", "huge_body", "retry_storm", "sigterm", "sigkill", "credentials_expired"];
+
+/// What only the harness reads of a fault.
+const JUDGED: [&str; 2] = ["expect", "at_least"];
+
+/// A scenario, as far as it is played here.
+#[derive(Debug, Default)]
+pub(super) struct Scenario {
+    name: String,
+    hypothesis: String,
+    regions: Vec<String>,
+    /// Settings that the scenario asks for: path and value.
+    pub(super) settings: Vec<(String, String)>,
+    quotas: Vec<(String, Quota)>,
+    pace: Behaviour,
+    faults: Vec<Fault>,
+    troubles: Vec<Trouble>,
+    left_out: Vec<String>,
+    /// From its first fault to its end; then it begins anew.
+    lasting: Duration,
+}
+
+/// Something is done to an actor again and again.
+#[derive(Debug, Clone)]
+struct Trouble {
+    deed: Deed,
+    every: Duration,
+    from: Duration,
+    lasting: Duration,
+}
+
+impl Scenario {
+    /// A scenario by its name.
+    ///
+    /// # Errors
+    /// A name that is none, which is told with all that are.
+    pub(super) fn named(name: &str) -> anyhow::Result<Self> {
+        let known = || FILES.iter().map(|(known, _)| *known).filter(|known| !known.starts_with('_'));
+        if !known().any(|known| known == name) {
+            let listed: Vec<&str> = known().collect();
+            bail!("there is no scenario `{name}`; there are: {}", listed.join(", "));
+        }
+        read(&merged(name)?).with_context(|| format!("the scenario `{name}`"))
+    }
+
+    /// Gives the simulated regions their quotas and their pace.
+    ///
+    /// # Errors
+    /// A region that is not simulated.
+    pub(super) fn prepare(&self, simulator: &Simulator) -> anyhow::Result<()> {
+        if let Some(missing) = self.regions.iter().find(|region| !simulator.regions().contains(region)) {
+            bail!("the scenario `{}` needs the region {missing}: name it with --regions", self.name);
+        }
+        simulator.behave("*", "*", self.pace.clone())?;
+        for (region, quota) in &self.quotas {
+            simulator.quota(region, "*", *quota)?;
+        }
+        Ok(())
+    }
+
+    /// What is going to happen, for people.
+    pub(super) fn describe(&self) -> String {
+        let mut text = format!("Scenario {}: {}.\n", self.name, self.hypothesis);
+        let happen = self.faults.len() + self.troubles.len();
+        let seconds = self.lasting.as_secs_f64();
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "  {happen} faults of the simulated AWS and of our own actors, anew every {seconds:.0} s.");
+        if !self.quotas.is_empty() {
+            text.push_str("  Regions have quotas of requests and tokens per minute.\n");
+        }
+        if !self.left_out.is_empty() {
+            let _ = writeln!(text, "  Left to the harness (outcrop-chaos run {}): {}.", self.name, self.left_out.join(", "));
+        }
+        text
+    }
+
+    /// Plays it again and again, until it is dropped.
+    pub(super) async fn play(self, simulator: Arc<Simulator>, tree: TreeHandle) {
+        loop {
+            tracing::info!(scenario = self.name, "the scenario begins");
+            let mut installed = Vec::new();
+            for fault in &self.faults {
+                match simulator.install(fault.clone()) {
+                    Ok(id) => installed.push(id),
+                    Err(error) => tracing::error!(fault = fault.kind_name(), %error, "a fault could not be installed"),
+                }
+            }
+            let troubles = self.troubles.iter().map(|trouble| make(trouble.clone(), tree.clone()));
+            let all_troubles = futures_util::future::join_all(troubles);
+            // Whatever still goes on ends with the scenario.
+            let ended = tokio::time::timeout(self.lasting, async { (all_troubles.await, std::future::pending::<()>().await) }).await;
+            debug_assert!(ended.is_err());
+            for id in installed {
+                simulator.uninstall(id);
+            }
+        }
+    }
+}
+
+/// Makes trouble for one actor after the other.
+async fn make(trouble: Trouble, tree: TreeHandle) {
+    tokio::time::sleep(trouble.from).await;
+    let until = tokio::time::Instant::now() + trouble.lasting;
+    for turn in 0_usize.. {
+        tokio::time::sleep(trouble.every).await;
+        if tokio::time::Instant::now() >= until {
+            return;
+        }
+        let names: Vec<String> = tree.killables().into_iter().map(|(name, _)| name).collect();
+        let Some(name) = names.get(turn % names.len().max(1)) else { continue };
+        if !tree.trouble(name, trouble.deed) {
+            tracing::debug!(actor = name, "it has ended before it could be troubled");
+        }
+    }
+}
+
+/// The file of that name over what it stands on: its tables are merged into those below, all else takes their place.
+fn merged(name: &str) -> anyhow::Result<Table> {
+    let (_, text) = FILES.iter().find(|(known, _)| *known == name).with_context(|| format!("no scenario file {name}"))?;
+    let mut own: Table = text.parse().with_context(|| format!("{name}.toml"))?;
+    match own.remove("base") {
+        Some(base) => Ok(over(merged(base.as_str().context("`base` is a text")?)?, own)),
+        None => Ok(own),
+    }
+}
+
+fn over(mut below: Table, own: Table) -> Table {
+    for (key, value) in own {
+        let value = match (below.remove(&key), value) {
+            (Some(Value::Table(below)), Value::Table(own)) => Value::Table(over(below, own)),
+            (_, own) => own,
+        };
+        below.insert(key, value);
+    }
+    below
+}
+
+/// What is read of a file here; all else is the harness's.
+#[derive(Deserialize)]
+struct File {
+    name: String,
+    hypothesis: String,
+    #[serde(default)]
+    target: TargetPart,
+    #[serde(default)]
+    region: Vec<RegionPart>,
+    #[serde(default)]
+    model: Vec<ModelPart>,
+    #[serde(default)]
+    phase: Vec<PhasePart>,
+    #[serde(default)]
+    fault: Vec<Table>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TargetPart {
+    set: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RegionPart {
+    name: String,
+    quota: Option<Quota>,
+}
+
+#[derive(Deserialize)]
+struct ModelPart {
+    #[serde(default)]
+    behaviour: Behaviour,
+}
+
+#[derive(Deserialize)]
+struct PhasePart {
+    r#for: Span,
+}
+
+fn read(table: &Table) -> anyhow::Result<Scenario> {
+    let file: File = from(table.clone())?;
+    let lasting = file.phase.iter().map(|phase| phase.r#for.0).sum();
+    // The harness's answers are words to be counted; those of a laptop are to be read.
+    let pace = file.model.into_iter().next().map(|model| Behaviour { watermark: None, ..model.behaviour }).unwrap_or_default();
+    let mut scenario = Scenario {
+        name: file.name,
+        hypothesis: file.hypothesis,
+        // What the harness judges is the adaptive strategy.
+        settings: file.target.set.into_iter().chain([("routing.strategy".to_owned(), "adaptive".to_owned())]).collect(),
+        quotas: file.region.iter().filter_map(|region| Some((region.name.clone(), region.quota?))).collect(),
+        regions: file.region.into_iter().map(|region| region.name).collect(),
+        pace,
+        lasting,
+        ..Scenario::default()
+    };
+    for fault in file.fault {
+        take(&mut scenario, fault)?;
+    }
+    Ok(scenario)
+}
+
+/// Sorts a fault: the simulator's, an actor's, or the harness's own.
+fn take(scenario: &mut Scenario, mut fault: Table) -> anyhow::Result<()> {
+    JUDGED.iter().for_each(|key| drop(fault.remove(*key)));
+    let kind = fault.get("kind").and_then(Value::as_str).context("a fault has a `kind`")?.to_owned();
+    let span = |key: &str| fault.get(key).map(|value| from_value::<Span>(value.clone())).transpose();
+    if OF_THE_HARNESS.contains(&kind.as_str()) {
+        scenario.left_out.push(kind);
+        return Ok(());
+    }
+    if matches!(kind.as_str(), "kill_actor" | "panic_actor" | "stall_actor") {
+        let every = fault.get("every").and_then(Value::as_str).context("`every` is a text")?;
+        let deed = match kind.as_str() {
+            "kill_actor" => Deed::Kill,
+            "panic_actor" => Deed::Panic,
+            _ => Deed::Stall(span("stall")?.context("a stall lasts")?.0),
+        };
+        // The mean of what the harness draws.
+        let every = from_value::<Span>(Value::String(every.trim_start_matches("exp ").to_owned()))?.0;
+        let (start, lasting) = (span("from")?.unwrap_or_default().0, span("for")?.map_or(scenario.lasting, |span| span.0));
+        scenario.troubles.push(Trouble { deed, every, from: start, lasting });
+        return Ok(());
+    }
+    if let Some(at) = fault.remove("at") {
+        fault.insert("from".to_owned(), at);
+    }
+    scenario.faults.push(from(fault).with_context(|| format!("the fault `{kind}`"))?);
+    Ok(())
+}
+
+fn from<T: DeserializeOwned>(table: Table) -> anyhow::Result<T> {
+    from_value(Value::Table(table))
+}
+
+fn from_value<T: DeserializeOwned>(value: Value) -> anyhow::Result<T> {
+    Ok(value.try_into()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Names of the scenario files.
+    fn files() -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("chaos/scenarios");
+        let mut names: Vec<String> =
+            std::fs::read_dir(folder).unwrap().filter_map(|entry| Some(entry.unwrap().path().file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn every_scenario_file_is_known_and_can_be_played() {
+        let mut known: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        known.sort_unstable();
+        assert_eq!(known, files());
+        for name in known.into_iter().filter(|name| !name.starts_with('_')) {
+            let scenario = Scenario::named(name).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            assert!(scenario.lasting >= Duration::from_secs(30), "{name}");
+            assert!(!scenario.regions.is_empty() && !scenario.describe().is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_scenario_brings_its_faults_its_quotas_and_its_settings() {
+        let throttles = Scenario::named("one-region-throttles").unwrap();
+        assert_eq!(throttles.faults.iter().map(Fault::kind_name).collect::<Vec<_>>(), ["throttle"]);
+        assert!(throttles.settings.contains(&("timeouts.first_byte".to_owned(), "5s".to_owned())));
+        assert_eq!(throttles.lasting, Duration::from_secs(50));
+        assert_eq!(Scenario::named("small").unwrap().quotas.len(), 3);
+        let massacre = Scenario::named("actor-massacre").unwrap();
+        assert_eq!(massacre.troubles.len(), 1);
+        assert_eq!(massacre.troubles[0].every, Duration::from_millis(100));
+        assert_eq!(Scenario::named("sigterm-deploy").unwrap().left_out, ["sigterm"]);
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_the_right_ones() {
+        let error = Scenario::named("_faults").unwrap_err().to_string();
+        assert!(error.contains("one-region-throttles") && !error.contains("_quota"), "{error}");
+    }
+}
