@@ -273,7 +273,9 @@ fn take(scenario: &mut Scenario, mut fault: Table) -> anyhow::Result<()> {
     let kind = fault.get("kind").and_then(Value::as_str).context("a fault has a `kind`")?.to_owned();
     let span = |key: &str| fault.get(key).map(|value| from_value::<Span>(value.clone())).transpose();
     if OF_THE_HARNESS.contains(&kind.as_str()) {
-        scenario.left_out.push(kind);
+        if !scenario.left_out.contains(&kind) {
+            scenario.left_out.push(kind);
+        }
         return Ok(());
     }
     if matches!(kind.as_str(), "kill_actor" | "panic_actor" | "stall_actor") {
