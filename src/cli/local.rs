@@ -1,6 +1,6 @@
 //! `outcrop local`: the gateway and a simulated AWS in one process.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -40,7 +40,7 @@ pub(super) struct LocalArgs {
 
 pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
     let scenario = arguments.scenario.as_deref().map(Scenario::named).transpose()?;
-    let simulator = Arc::new(simulator(&arguments).await?);
+    let simulator = simulator(&arguments).await?;
     if let Some(scenario) = &scenario {
         scenario.prepare(&simulator)?;
     }
@@ -49,11 +49,17 @@ pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
     let serving = Serving::start(settings, options).await?;
     wait_for_models(&serving).await;
     greet(&arguments, &serving, &simulator, scenario.as_ref())?;
-    let playing = scenario.map(|scenario| tokio::spawn(scenario.play(Arc::clone(&simulator), serving.ports().tree.clone())));
-    // Only a good end has the time to wait for the simulator's connections.
-    serving.until_the_end().await?;
-    if let Some(playing) = playing {
-        playing.abort();
+    let tree = serving.ports().tree.clone();
+    let playing = async {
+        match scenario {
+            Some(scenario) => scenario.play(&simulator, tree).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // Only a good end has the time to wait for the simulator's connections.
+        ended = serving.until_the_end() => ended?,
+        never = playing => match never {},
     }
     simulator.shutdown().await;
     Ok(())

@@ -4,7 +4,7 @@
 //! application go through the same faults. What is the simulator's (quotas, paces, faults) is read in the simulator's own
 //! strict words; what needs the harness is named and left out.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use outcrop_gateway::{ports::Deed, tree::TreeHandle};
@@ -144,8 +144,8 @@ impl Scenario {
         text
     }
 
-    /// Plays it again and again, until it is dropped.
-    pub(super) async fn play(self, simulator: Arc<Simulator>, tree: TreeHandle) {
+    /// Plays it again and again, until it is dropped. Never ends by itself.
+    pub(super) async fn play(self, simulator: &Simulator, tree: TreeHandle) -> Infallible {
         loop {
             tracing::info!(scenario = self.name, "the scenario begins");
             let mut installed = Vec::new();
@@ -157,9 +157,10 @@ impl Scenario {
             }
             let troubles = self.troubles.iter().map(|trouble| make(trouble.clone(), tree.clone()));
             let all_troubles = futures_util::future::join_all(troubles);
-            // Whatever still goes on ends with the scenario.
-            let ended = tokio::time::timeout(self.lasting, async { (all_troubles.await, std::future::pending::<()>().await) }).await;
-            debug_assert!(ended.is_err());
+            // What is still to come of them ends with the scenario.
+            tokio::join!(tokio::time::sleep(self.lasting), async {
+                drop(tokio::time::timeout(self.lasting, all_troubles).await);
+            });
             for id in installed {
                 simulator.uninstall(id);
             }
@@ -170,12 +171,9 @@ impl Scenario {
 /// Makes trouble for one actor after the other.
 async fn make(trouble: Trouble, tree: TreeHandle) {
     tokio::time::sleep(trouble.from).await;
-    let until = tokio::time::Instant::now() + trouble.lasting;
-    for turn in 0_usize.. {
+    let turns = trouble.lasting.as_millis() / trouble.every.as_millis().max(1);
+    for turn in 0..usize::try_from(turns).unwrap_or(usize::MAX) {
         tokio::time::sleep(trouble.every).await;
-        if tokio::time::Instant::now() >= until {
-            return;
-        }
         let names: Vec<String> = tree.killables().into_iter().map(|(name, _)| name).collect();
         let Some(name) = names.get(turn % names.len().max(1)) else { continue };
         if !tree.trouble(name, trouble.deed) {
