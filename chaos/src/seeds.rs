@@ -42,7 +42,7 @@ pub struct SeedsArgs {
 /// How the simulation is built.
 #[derive(Debug, Clone, Args)]
 struct BuildArgs {
-    /// With optimisation: takes minutes to build, and a third of the time to run.
+    /// With optimisation: longer to build, faster to run.
     #[arg(long)]
     release: bool,
 }

@@ -4,7 +4,7 @@
 //! application go through the same faults. What is the simulator's (quotas, paces, faults) is read in the simulator's own
 //! strict words; what needs the harness is named and left out.
 
-use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use anyhow::{Context as _, bail};
 use outcrop_gateway::{ports::Deed, tree::TreeHandle};
@@ -91,9 +91,11 @@ pub(super) struct Scenario {
 }
 
 /// Something is done to an actor again and again.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Trouble {
     deed: Deed,
+    /// This actor; else any.
+    name: Option<String>,
     every: Duration,
     from: Duration,
     lasting: Duration,
@@ -130,18 +132,17 @@ impl Scenario {
 
     /// What is going to happen, for people.
     pub(super) fn describe(&self) -> String {
-        let mut text = format!("Scenario {}: {}.\n", self.name, self.hypothesis);
-        let happen = self.faults.len() + self.troubles.len();
-        let seconds = self.lasting.as_secs_f64();
-        // Writing to a text cannot fail.
-        let _ = writeln!(text, "  {happen} faults of the simulated AWS and of our own actors, anew every {seconds:.0} s.");
-        if !self.quotas.is_empty() {
-            text.push_str("  Regions have quotas of requests and tokens per minute.\n");
-        }
-        if !self.left_out.is_empty() {
-            let _ = writeln!(text, "  Left to the harness (outcrop-chaos run {}): {}.", self.name, self.left_out.join(", "));
-        }
-        text
+        let (name, happen) = (&self.name, self.faults.len() + self.troubles.len());
+        let quotas = if self.quotas.is_empty() { "" } else { "  Regions have quotas of requests and tokens per minute.\n" };
+        let left_out = match self.left_out.as_slice() {
+            [] => String::new(),
+            kinds => format!("  Left to the harness (outcrop-chaos run {name}): {}.\n", kinds.join(", ")),
+        };
+        format!(
+            "Scenario {name}: {}.\n  {happen} faults of the simulated AWS and of our own actors, anew every {:.0} s.\n{quotas}{left_out}",
+            self.hypothesis,
+            self.lasting.as_secs_f64()
+        )
     }
 
     /// Plays it again and again, until it is dropped. Never ends by itself.
@@ -155,12 +156,11 @@ impl Scenario {
                     Err(error) => tracing::error!(fault = fault.kind_name(), %error, "a fault could not be installed"),
                 }
             }
-            let troubles = self.troubles.iter().map(|trouble| make(trouble.clone(), tree.clone()));
-            let all_troubles = futures_util::future::join_all(troubles);
-            // What is still to come of them ends with the scenario.
-            tokio::join!(tokio::time::sleep(self.lasting), async {
-                drop(tokio::time::timeout(self.lasting, all_troubles).await);
-            });
+            let troubles = futures_util::future::join_all(self.troubles.iter().map(|trouble| make(trouble, &tree)));
+            tokio::select! {
+                () = tokio::time::sleep(self.lasting) => {}
+                never = async { troubles.await; std::future::pending::<Infallible>().await } => match never {},
+            }
             for id in installed {
                 simulator.uninstall(id);
             }
@@ -168,13 +168,14 @@ impl Scenario {
     }
 }
 
-/// Makes trouble for one actor after the other.
-async fn make(trouble: Trouble, tree: TreeHandle) {
+/// Makes trouble for the actor that is named, else for one after the other.
+async fn make(trouble: &Trouble, tree: &TreeHandle) {
     tokio::time::sleep(trouble.from).await;
     let turns = trouble.lasting.as_millis() / trouble.every.as_millis().max(1);
     for turn in 0..usize::try_from(turns).unwrap_or(usize::MAX) {
         tokio::time::sleep(trouble.every).await;
-        let names: Vec<String> = tree.killables().into_iter().map(|(name, _)| name).collect();
+        let meant = |name: &String| trouble.name.as_ref().is_none_or(|wanted| wanted == name);
+        let names: Vec<String> = tree.killables().into_iter().map(|(name, _)| name).filter(meant).collect();
         let Some(name) = names.get(turn % names.len().max(1)) else { continue };
         if !tree.trouble(name, trouble.deed) {
             tracing::debug!(actor = name, "it has ended before it could be troubled");
@@ -224,6 +225,8 @@ struct File {
 #[serde(default)]
 struct TargetPart {
     set: BTreeMap<String, String>,
+    /// `path=value` of each region with a quota, with its name and numbers in braces.
+    set_per_quota: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -248,13 +251,15 @@ fn read(table: &Table) -> anyhow::Result<Scenario> {
     let lasting = file.phase.iter().map(|phase| phase.r#for.0).sum();
     // The harness's answers are words to be counted; those of a laptop are to be read.
     let pace = file.model.into_iter().next().map(|model| Behaviour { watermark: None, ..model.behaviour }).unwrap_or_default();
+    let per_quota = file.region.iter().flat_map(|region| file.target.set_per_quota.iter().filter_map(|words| known_quota(words, region)));
+    let settings = file.target.set.clone().into_iter().chain(per_quota);
     let mut scenario = Scenario {
         name: file.name,
         hypothesis: file.hypothesis,
         // What the harness judges is the adaptive strategy.
-        settings: file.target.set.into_iter().chain([("routing.strategy".to_owned(), "adaptive".to_owned())]).collect(),
+        settings: settings.chain([("routing.strategy".to_owned(), "adaptive".to_owned())]).collect(),
         quotas: file.region.iter().filter_map(|region| Some((region.name.clone(), region.quota?))).collect(),
-        regions: file.region.into_iter().map(|region| region.name).collect(),
+        regions: file.region.iter().map(|region| region.name.clone()).collect(),
         pace,
         lasting,
         ..Scenario::default()
@@ -263,6 +268,20 @@ fn read(table: &Table) -> anyhow::Result<Scenario> {
         take(&mut scenario, fault)?;
     }
     Ok(scenario)
+}
+
+/// A setting that tells the gateway of a region's quota; `None` where the region has none of that kind.
+fn known_quota(words: &str, region: &RegionPart) -> Option<(String, String)> {
+    let number = |quota: Option<u64>| quota.map(|number| number.to_string());
+    let quota = region.quota?;
+    let mut words = words.replace("{region}", &region.name);
+    for (brace, number) in [("{rpm}", number(quota.requests_per_minute)), ("{tpm}", number(quota.tokens_per_minute))] {
+        if words.contains(brace) {
+            words = words.replace(brace, &number?);
+        }
+    }
+    let (path, value) = words.split_once('=')?;
+    Some((path.to_owned(), value.to_owned()))
 }
 
 /// Sorts a fault: the simulator's, an actor's, or the harness's own.
@@ -286,7 +305,8 @@ fn take(scenario: &mut Scenario, mut fault: Table) -> anyhow::Result<()> {
         // The mean of what the harness draws.
         let every = from_value::<Span>(Value::String(every.trim_start_matches("exp ").to_owned()))?.0;
         let (start, lasting) = (span("from")?.unwrap_or_default().0, span("for")?.map_or(scenario.lasting, |span| span.0));
-        scenario.troubles.push(Trouble { deed, every, from: start, lasting });
+        let name = fault.get("name").and_then(Value::as_str).filter(|name| *name != "random").map(str::to_owned);
+        scenario.troubles.push(Trouble { deed, name, every, from: start, lasting });
         return Ok(());
     }
     if let Some(at) = fault.remove("at") {
@@ -341,6 +361,9 @@ mod tests {
         let massacre = Scenario::named("actor-massacre").unwrap();
         assert_eq!(massacre.troubles.len(), 1);
         assert_eq!(massacre.troubles[0].every, Duration::from_millis(100));
+        let large = Scenario::named("large").unwrap();
+        let told = ("routing.quotas.eu-west-1.tokens_per_minute".to_owned(), "4000000".to_owned());
+        assert!(large.settings.contains(&told), "{:?}", large.settings);
         assert_eq!(Scenario::named("sigterm-deploy").unwrap().left_out, ["sigterm"]);
     }
 

@@ -1,6 +1,6 @@
 //! A second copy of a call whose first byte is late: whichever begins first is the answer.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use outcrop_domain::{
     clock::Moment,
@@ -11,7 +11,7 @@ use outcrop_domain::{
 use outcrop_upstream::ports::BoxFuture;
 
 use super::{Attempts, Route};
-use crate::targets::{Answering, Lease, LeaseWish, RegionHandle, Sight};
+use crate::targets::{Answering, Lease, RegionHandle, Sight};
 
 /// How a call ended, hedged or not.
 pub(super) enum Ended<T> {
@@ -130,19 +130,11 @@ impl Attempts<'_> {
             health.gate == Gate::Closed && health.open() && room.fits(&self.demand) && room.fill(&self.demand) <= HEDGE_FILL
         };
         let mut others = self.routes.iter().enumerate().filter(|(other, route)| *other != position && !route.tried);
-        let (other, there) = others.find(|(_, route)| affords(route))?;
+        let (other, _) = others.find(|(_, route)| affords(route))?;
         if !shared.hedge() {
             return None;
         }
         let debit = self.reserve(other).ok()?;
-        let lease = Lease::take(LeaseWish {
-            cell: Arc::clone(&there.cell),
-            owner: there.handle.owner.clone(),
-            clock: Arc::clone(&self.context.ports.clock),
-            patience: self.patience,
-            sight: self.sight,
-            debit,
-        })?;
-        Some((other, lease))
+        Some((other, self.lease(other, debit)?))
     }
 }
