@@ -66,26 +66,44 @@ pub(super) struct Row {
     pub(super) idle_rss_mib: f64,
 }
 
+/// The gateway's CPU over the bare SDK handler's: the median of the rounds, each of which sets neighbours in time against each
+/// other, and the lowest and highest round.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Ratio {
+    pub(super) median: f64,
+    pub(super) lowest: f64,
+    pub(super) highest: f64,
+}
+
+/// What a run showed.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) rows: Vec<Row>,
+    pub(super) answers: Ratio,
+    pub(super) streams: Ratio,
+}
+
 /// Connections while CPU is measured: busy, not saturated.
 const BUSY_CONNECTIONS: u64 = 16;
 
 /// Measures everybody.
-pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured> {
     let mut servers = Vec::new();
     for contestant in Contestant::ALL {
         servers.push((contestant, start(lineup, contestant, &lineup.fast_upstream).await?));
     }
     let idle: Vec<u64> = servers.iter().map(|(_, server)| server.rss_kib()).collect::<Result<_, _>>()?;
-    let mut rounds = Vec::new();
+    let mut rounds: [Vec<Round>; Contestant::ALL.len()] = Default::default();
     for round in 0..plan.rounds {
-        for (contestant, server) in &servers {
-            note(&format!("round {} of {}: {}", round + 1, plan.rounds, contestant.name()))?;
-            rounds.push((*contestant, one_round(lineup, *contestant, server, plan).await?));
+        let measured = one_round(lineup, &servers, plan).await.with_context(|| format!("round {}", round + 1))?;
+        let answers: Vec<String> = measured.iter().map(|measured| format!("{:.3}", measured.cpu_answers)).collect();
+        note(&format!("round {} of {}: CPU s / 1,000 answers: {}", round + 1, plan.rounds, answers.join(", ")))?;
+        for (of_contestant, measured) in rounds.iter_mut().zip(measured) {
+            of_contestant.push(measured);
         }
     }
     let mut rows = Vec::new();
-    for ((contestant, server), idle_kib) in servers.into_iter().zip(idle) {
-        let mine: Vec<&Round> = rounds.iter().filter(|(who, _)| *who == contestant).map(|(_, round)| round).collect();
+    for (((contestant, server), idle_kib), mine) in servers.into_iter().zip(idle).zip(&rounds) {
         let start_ms = server.started_in.as_secs_f64() * 1000.0;
         drop(server);
         note(&format!("memory: {}", contestant.name()))?;
@@ -102,7 +120,9 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Row>>
             idle_rss_mib: idle_kib as f64 / 1024.0,
         });
     }
-    Ok(rows)
+    let [gateway, sdk, _] = &rounds;
+    let ratio = |pick: fn(&Round) -> f64| Ratio::of(gateway.iter().zip(sdk).map(|(ours, theirs)| pick(ours) / pick(theirs)).collect());
+    Ok(Measured { rows, answers: ratio(|round| round.cpu_answers), streams: ratio(|round| round.cpu_streams) })
 }
 
 fn note(text: &str) -> anyhow::Result<()> {
@@ -154,6 +174,8 @@ async fn free_port() -> anyhow::Result<u16> {
     Ok(tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?.port())
 }
 
+/// What one round showed of one contestant; as in [`Row`].
+#[derive(Debug, Clone, Default)]
 struct Round {
     cpu_answers: f64,
     cpu_streams: f64,
@@ -162,33 +184,37 @@ struct Round {
     per_second: f64,
 }
 
-async fn one_round(lineup: &Lineup, contestant: Contestant, server: &Server, plan: Plan) -> anyhow::Result<Round> {
-    let whole = chat(server, contestant, false);
-    let stream = chat(server, contestant, true);
+/// A round measures one thing of everybody before it goes on to the next: the machine is the same for them.
+async fn one_round(lineup: &Lineup, servers: &[(Contestant, Server)], plan: Plan) -> anyhow::Result<Vec<Round>> {
+    let mut rounds = vec![Round::default(); servers.len()];
+    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+        round.cpu_answers = cpu_of(server, *contestant, false, plan.answers).await.context("answers")?;
+    }
+    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+        round.cpu_streams = cpu_of(server, *contestant, true, plan.streams).await.context("streams")?;
+    }
+    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+        let whole = chat(server, *contestant, false);
+        let direct = load::volley(&direct(lineup), plan.lone_requests, 1, None).await?.latency;
+        let through = load::volley(&whole, plan.lone_requests, 1, None).await?.latency;
+        let added = |quantile: f64| through.value_at_quantile(quantile) as f64 - direct.value_at_quantile(quantile) as f64;
+        round.added_p50 = added(0.5);
+        round.added_p99 = added(0.99);
+        let crowd = load::volley(&whole, plan.answers, 64, None).await?;
+        round.per_second = crowd.answers as f64 / crowd.took.as_secs_f64();
+    }
+    Ok(rounds)
+}
+
+/// CPU seconds per 1,000 requests.
+async fn cpu_of(server: &Server, contestant: Contestant, stream: bool, count: u64) -> anyhow::Result<f64> {
+    let shot = chat(server, contestant, stream);
     let (check_whole, check_stream) = checks(contestant, upstream::text());
-    load::volley(&whole, plan.answers / 10, BUSY_CONNECTIONS, check_whole.clone()).await.context("warming up")?;
-    load::volley(&stream, plan.streams / 10, BUSY_CONNECTIONS, check_stream.clone()).await.context("warming up streams")?;
-
+    let check = if stream { check_stream } else { check_whole };
+    load::volley(&shot, count / 10, BUSY_CONNECTIONS, check.clone()).await.context("warming up")?;
     let before = server.cpu()?;
-    let answers = load::volley(&whole, plan.answers, BUSY_CONNECTIONS, check_whole).await?.answers;
-    let cpu_answers = per_thousand(server.cpu()? - before, answers);
-
-    let before = server.cpu()?;
-    let streams = load::volley(&stream, plan.streams, BUSY_CONNECTIONS, check_stream).await?.answers;
-    let cpu_streams = per_thousand(server.cpu()? - before, streams);
-
-    let direct = load::volley(&direct(lineup), plan.lone_requests, 1, None).await?.latency;
-    let through = load::volley(&whole, plan.lone_requests, 1, None).await?.latency;
-    let added = |quantile: f64| through.value_at_quantile(quantile) as f64 - direct.value_at_quantile(quantile) as f64;
-
-    let crowd = load::volley(&whole, plan.answers, 64, None).await?;
-    Ok(Round {
-        cpu_answers,
-        cpu_streams,
-        added_p50: added(0.5),
-        added_p99: added(0.99),
-        per_second: crowd.answers as f64 / crowd.took.as_secs_f64(),
-    })
+    let answered = load::volley(&shot, count, BUSY_CONNECTIONS, check).await?.answers;
+    Ok(per_thousand(server.cpu()? - before, answered))
 }
 
 /// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
@@ -227,6 +253,14 @@ fn per_thousand(cpu: Duration, count: u64) -> f64 {
     cpu.as_secs_f64() * 1000.0 / count as f64
 }
 
+impl Ratio {
+    fn of(rounds: Vec<f64>) -> Self {
+        let lowest = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Self { median: median(rounds.into_iter()), lowest, highest }
+    }
+}
+
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
@@ -238,9 +272,9 @@ async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::R
     let server = start(lineup, contestant, &lineup.paced_upstream).await?;
     let stream = chat(&server, contestant, true);
     let (_, check) = checks(contestant, upstream::paced_text());
-    load::volley(&stream, plan.streams / 10, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
+    load::volley(&stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
-    let streams = load::volley(&stream, plan.streams / 2, PACED_CONNECTIONS, check).await?.answers;
+    let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
     Ok(per_thousand(server.cpu()? - before, streams))
 }
 

@@ -6,26 +6,24 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::measure::{Contestant, Row};
+use super::measure::{Contestant, Measured, Ratio, Row};
 
 /// All numbers of a run.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     rows: Vec<Row>,
-    /// The gateway's CPU over the bare SDK handler's, for answers and for streams.
-    gateway_to_sdk_answers: f64,
-    gateway_to_sdk_streams: f64,
+    /// The gateway's CPU over the bare SDK handler's.
+    gateway_to_sdk_answers: Ratio,
+    gateway_to_sdk_streams: Ratio,
     gateway_to_sdk_paced_streams: f64,
 }
 
 impl Report {
-    pub(super) fn new(rows: Vec<Row>) -> Self {
-        let of = |who: Contestant, pick: fn(&Row) -> f64| rows.iter().find(|row| row.contestant == who).map_or(f64::NAN, pick);
-        let ratio = |pick: fn(&Row) -> f64| of(Contestant::Gateway, pick) / of(Contestant::Sdk, pick);
-        let gateway_to_sdk_answers = ratio(|row| row.cpu_per_1000_answers);
-        let gateway_to_sdk_streams = ratio(|row| row.cpu_per_1000_streams);
-        let gateway_to_sdk_paced_streams = ratio(|row| row.cpu_per_1000_paced_streams);
-        Self { rows, gateway_to_sdk_answers, gateway_to_sdk_streams, gateway_to_sdk_paced_streams }
+    pub(super) fn new(measured: Measured) -> Self {
+        let Measured { rows, answers, streams } = measured;
+        let paced = |who| rows.iter().find(|row| row.contestant == who).map_or(f64::NAN, |row| row.cpu_per_1000_paced_streams);
+        let gateway_to_sdk_paced_streams = paced(Contestant::Gateway) / paced(Contestant::Sdk);
+        Self { rows, gateway_to_sdk_answers: answers, gateway_to_sdk_streams: streams, gateway_to_sdk_paced_streams }
     }
 
     pub(super) fn print(&self) -> anyhow::Result<()> {
@@ -51,10 +49,13 @@ impl Report {
         line("idle RSS (MiB)", &|row| format!("{:.1}", row.idle_rss_mib));
         let mut out = std::io::stdout();
         writeln!(out, "{table}")?;
+        let told = |ratio: Ratio| format!("{:.2} (rounds {:.2} to {:.2})", ratio.median, ratio.lowest, ratio.highest);
         writeln!(
             out,
-            "\noutcrop / bare SDK handler: answers {:.2}, streams {:.2}, paced streams {:.2}",
-            self.gateway_to_sdk_answers, self.gateway_to_sdk_streams, self.gateway_to_sdk_paced_streams
+            "\noutcrop / bare SDK handler: answers {}, streams {}, paced streams {:.2}",
+            told(self.gateway_to_sdk_answers),
+            told(self.gateway_to_sdk_streams),
+            self.gateway_to_sdk_paced_streams
         )
         .context("printing the report")
     }

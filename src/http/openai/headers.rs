@@ -27,41 +27,53 @@ const REPLACED: HeaderName = HeaderName::from_static("x-outcrop-replaced");
 /// Headers longer than this are cut: proxies refuse heads of more than a few kilobytes.
 const MAX_HEADER_BYTES: usize = 2048;
 
+// Names of request headers. As statics: a name that is a string is parsed anew at every look.
+static STREAM_MODE: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailstreamprocessingmode");
+static TRACE: HeaderName = HeaderName::from_static("x-amzn-bedrock-trace");
+static GUARDRAIL: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailidentifier");
+static GUARDRAIL_VERSION: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailversion");
+static SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
+static LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency");
+static BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+
+/// Headers that agents and their proxies name a session in, the most particular first.
+static SESSIONS: [HeaderName; 5] = [
+    HeaderName::from_static("x-outcrop-session"),
+    HeaderName::from_static("x-session-id"),
+    HeaderName::from_static("x-session-affinity"),
+    HeaderName::from_static("session_id"),
+    HeaderName::from_static("x-conversation-id"),
+];
+
 /// Reads the headers that Bedrock's own API has for the same wishes.
 ///
 /// # Errors
 /// A value that Bedrock does not know.
 pub(super) fn overrides(headers: &HeaderMap) -> Result<RequestOverrides, GatewayError> {
-    let stream_mode = word::<GuardrailStreamMode>(headers, "x-amzn-bedrock-guardrailstreamprocessingmode")?;
-    let trace = word::<GuardrailTrace>(headers, "x-amzn-bedrock-trace")?;
-    let guardrail = match (text(headers, "x-amzn-bedrock-guardrailidentifier"), text(headers, "x-amzn-bedrock-guardrailversion")) {
+    let stream_mode = word::<GuardrailStreamMode>(headers, &STREAM_MODE)?;
+    let trace = word::<GuardrailTrace>(headers, &TRACE)?;
+    let guardrail = match (text(headers, &GUARDRAIL), text(headers, &GUARDRAIL_VERSION)) {
         (None, None) => None,
         (Some(identifier), Some(version)) => {
             Some(Guardrail { identifier: identifier.to_owned(), version: version.to_owned(), trace, stream_mode })
         }
         _ => {
-            return Err(GatewayError::invalid(
-                "x-amzn-bedrock-guardrailidentifier",
-                "guardrail identifier and guardrail version must be sent together",
-            ));
+            return Err(GatewayError::invalid(GUARDRAIL.as_str(), "guardrail identifier and guardrail version must be sent together"));
         }
     };
     Ok(RequestOverrides {
         guardrail,
-        service_tier: word::<ServiceTier>(headers, "x-amzn-bedrock-service-tier")?,
-        latency: word::<Latency>(headers, "x-amzn-bedrock-performanceconfig-latency")?,
+        service_tier: word::<ServiceTier>(headers, &SERVICE_TIER)?,
+        latency: word::<Latency>(headers, &LATENCY)?,
         beta_flags: beta_flags(headers),
         session: SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned),
     })
 }
 
-/// Headers that agents and their proxies name a session in, the most particular first.
-const SESSIONS: [&str; 5] = ["x-outcrop-session", "x-session-id", "x-session-affinity", "session_id", "x-conversation-id"];
-
 /// `anthropic-beta`: comma lists, repeated headers, or both.
 fn beta_flags(headers: &HeaderMap) -> Vec<String> {
     let mut flags: Vec<String> = Vec::new();
-    let values = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    let values = headers.get_all(&BETA).iter().filter_map(|value| value.to_str().ok());
     for flag in values.flat_map(|list| list.split(',')).map(str::trim).filter(|flag| !flag.is_empty()) {
         if !flags.iter().any(|known| known == flag) {
             flags.push(flag.to_owned());
@@ -70,16 +82,16 @@ fn beta_flags(headers: &HeaderMap) -> Vec<String> {
     flags
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn word<T: DeserializeOwned>(headers: &HeaderMap, name: &'static str) -> Result<Option<T>, GatewayError> {
+fn word<T: DeserializeOwned>(headers: &HeaderMap, name: &'static HeaderName) -> Result<Option<T>, GatewayError> {
     let Some(text) = text(headers, name) else { return Ok(None) };
     let lower = text.to_ascii_lowercase();
     T::deserialize(IntoDeserializer::<WordError>::into_deserializer(lower.as_str()))
         .map(Some)
-        .map_err(|error| GatewayError::invalid_with_code(name, format!("header `{name}`: {error}"), "invalid_value"))
+        .map_err(|error| GatewayError::invalid_with_code(name.as_str(), format!("header `{name}`: {error}"), "invalid_value"))
 }
 
 /// Tells about an answer.

@@ -388,7 +388,8 @@ impl<J: Job> Holdings<J> {
             return false;
         }
         let assignment = Assignment { job, span, lane: self.myself.get_cell() };
-        match JobActor::spawn(None, JobActor::new(), assignment).await {
+        // In a box: ractor moves the future of every message twice, and a spawn is kilobytes of it.
+        match Box::pin(JobActor::spawn(None, JobActor::new(), assignment)).await {
             Ok((actor, _join)) => {
                 let cell = actor.get_cell();
                 self.running.insert(cell.get_id(), Running { cell, since: now() });
