@@ -88,14 +88,9 @@ const BUSY_CONNECTIONS: u64 = 16;
 
 /// Measures everybody.
 pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured> {
-    let mut servers = Vec::new();
-    for contestant in Contestant::ALL {
-        servers.push((contestant, start(lineup, contestant, &lineup.fast_upstream).await?));
-    }
-    let idle: Vec<u64> = servers.iter().map(|(_, server)| server.rss_kib()).collect::<Result<_, _>>()?;
     let mut rounds: [Vec<Round>; Contestant::ALL.len()] = Default::default();
     for round in 0..plan.rounds {
-        let measured = one_round(lineup, &servers, plan).await.with_context(|| format!("round {}", round + 1))?;
+        let measured = one_round(lineup, plan).await.with_context(|| format!("round {}", round + 1))?;
         let answers: Vec<String> = measured.iter().map(|measured| format!("{:.3}", measured.cpu_answers)).collect();
         note(&format!("round {} of {}: CPU s / 1,000 answers: {}", round + 1, plan.rounds, answers.join(", ")))?;
         for (of_contestant, measured) in rounds.iter_mut().zip(measured) {
@@ -103,10 +98,8 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
         }
     }
     let mut rows = Vec::new();
-    for (((contestant, server), idle_kib), mine) in servers.into_iter().zip(idle).zip(&rounds) {
-        let start_ms = server.started_in.as_secs_f64() * 1000.0;
-        drop(server);
-        note(&format!("memory: {}", contestant.name()))?;
+    for (contestant, mine) in Contestant::ALL.into_iter().zip(&rounds) {
+        note(&format!("paced streams and memory: {}", contestant.name()))?;
         rows.push(Row {
             contestant,
             cpu_per_1000_answers: median(mine.iter().map(|round| round.cpu_answers)),
@@ -116,8 +109,8 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
             added_p99_us: median(mine.iter().map(|round| round.added_p99)) as i64,
             requests_per_second: median(mine.iter().map(|round| round.per_second)),
             rss_kib_per_stream: memory(lineup, contestant, plan).await?,
-            start_ms,
-            idle_rss_mib: idle_kib as f64 / 1024.0,
+            start_ms: median(mine.iter().map(|round| round.start_ms)),
+            idle_rss_mib: median(mine.iter().map(|round| round.idle_rss_mib)),
         });
     }
     let [gateway, sdk, _] = &rounds;
@@ -177,6 +170,8 @@ async fn free_port() -> anyhow::Result<u16> {
 /// What one round showed of one contestant; as in [`Row`].
 #[derive(Debug, Clone, Default)]
 struct Round {
+    start_ms: f64,
+    idle_rss_mib: f64,
     cpu_answers: f64,
     cpu_streams: f64,
     added_p50: f64,
@@ -184,16 +179,24 @@ struct Round {
     per_second: f64,
 }
 
-/// A round measures one thing of everybody before it goes on to the next: the machine is the same for them.
-async fn one_round(lineup: &Lineup, servers: &[(Contestant, Server)], plan: Plan) -> anyhow::Result<Vec<Round>> {
-    let mut rounds = vec![Round::default(); servers.len()];
-    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+/// A round measures one thing of everybody before it goes on to the next: the machine is the same for them. Each has a new
+/// process: where its memory happens to lie makes a tenth of its speed.
+async fn one_round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Round>> {
+    let mut servers = Vec::new();
+    let mut rounds = Vec::new();
+    for contestant in Contestant::ALL {
+        let server = start(lineup, contestant, &lineup.fast_upstream).await?;
+        let (start_ms, idle_rss_mib) = (server.started_in.as_secs_f64() * 1000.0, server.rss_kib()? as f64 / 1024.0);
+        rounds.push(Round { start_ms, idle_rss_mib, ..Round::default() });
+        servers.push((contestant, server));
+    }
+    for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
         round.cpu_answers = cpu_of(server, *contestant, false, plan.answers).await.context("answers")?;
     }
-    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+    for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
         round.cpu_streams = cpu_of(server, *contestant, true, plan.streams).await.context("streams")?;
     }
-    for (round, (contestant, server)) in rounds.iter_mut().zip(servers) {
+    for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
         let whole = chat(server, *contestant, false);
         let direct = load::volley(&direct(lineup), plan.lone_requests, 1, None).await?.latency;
         let through = load::volley(&whole, plan.lone_requests, 1, None).await?.latency;

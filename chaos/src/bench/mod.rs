@@ -1,9 +1,9 @@
 //! The benchmark: gateway, bare SDK handler and plain proxy in front of one simulator, in one run.
 //!
 //! Absolute numbers depend on the machine; what counts are the ratios, which is why everything is measured side
-//! by side: each round measures one thing of all three before the next thing, and the median of the rounds' ratios is taken.
-//! A machine is slower for seconds at a time; rounds that measured one contestant's everything first gave ratios between 0.71
-//! and 0.85 for the same program.
+//! by side: each round, with new processes, measures one thing of all three before the next thing, and the median of the
+//! rounds' ratios is taken. A machine is slower for seconds at a time, and a process is by where its memory happens to lie; rounds
+//! that measured one contestant's everything first, in one process, gave ratios between 0.71 and 0.85 for the same program.
 
 mod load;
 mod measure;
