@@ -65,6 +65,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             strategy: settings.routing.strategy,
             quotas_elsewhere: quotas_elsewhere(settings),
             hedge_thousandths: settings.routing.hedge_percent * 10,
+            resume: settings.routing.resume,
             quotas: settings.routing.quotas.iter().map(|(region, quotas)| (Region::from(region.as_str()), region_quotas(quotas))).collect(),
             breaker: settings.routing.backoff,
             max_attempts: settings.routing.max_attempts,

@@ -97,6 +97,9 @@ fn write_available(
                     writer.write(choice, &event, out);
                 }
             }
+            Poll::Ready(Some(StreamItem::Resumed { choice, region })) => {
+                out.extend_from_slice(format!(": choice {choice} broke and goes on from {region}\n\n").as_bytes());
+            }
             Poll::Ready(Some(StreamItem::Done)) => {
                 writer.finish(out);
                 return true;

@@ -47,6 +47,8 @@ pub struct Routing {
     pub max_wait: Duration,
     /// Streamed calls of a hundred of which a copy may be sent elsewhere when the first byte is late. 0 to 10.
     pub hedge_percent: u32,
+    /// Plain text streams that break go on in another region.
+    pub resume: bool,
     /// Answers tell region and attempts in headers.
     pub report: bool,
     /// Where what was learned of the targets is kept for the next start.
@@ -89,6 +91,7 @@ impl Routing {
             max_attempts: section.get("max_attempts", Integer::between(1, 100), MAX_ATTEMPTS),
             max_wait: section.get("max_wait", Span::between(Duration::ZERO, Duration::from_secs(600)), MAX_WAIT),
             hedge_percent: section.get("hedge_percent", Integer::between(0, 10), 0),
+            resume: section.get("resume", SWITCH, false),
             report: section.get("report", SWITCH, true),
             state_file: section.find("state_file", STATE_FILE),
             quotas: section.get("quotas", Map { check_name, item: REGION_QUOTAS }, BTreeMap::new()),

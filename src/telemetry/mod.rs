@@ -147,6 +147,7 @@ fn describe_metrics() {
     );
     describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows beyond those that may wait for a ledger that does not run");
     describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
+    describe_counter!("outcrop_streams_resumed_total", "Streams that broke and went on in another region, by model");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
     describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
     describe_gauge!("outcrop_target_open", "1 while a model is closed to traffic in a region");

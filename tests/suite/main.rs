@@ -17,5 +17,6 @@ mod operations;
 mod pains;
 mod program;
 mod resilience;
+mod resumed;
 mod routing;
 mod tools;

@@ -136,6 +136,13 @@ pub enum StreamItem {
         /// In order.
         events: Vec<ChatEvent>,
     },
+    /// The answer broke, and goes on from another region.
+    Resumed {
+        /// Which choice.
+        choice: u32,
+        /// Where it goes on.
+        region: Region,
+    },
     /// The answer broke.
     Failed(Box<GatewayError>),
     /// Every choice is complete.
@@ -157,6 +164,8 @@ pub struct AnswerFacts {
     pub replaced: Option<String>,
     /// How to write the answer in the client's dialect.
     pub shape: AnswerShape,
+    /// Should the stream break, it goes on from another region.
+    pub resumes: bool,
     /// Whether usage is streamed.
     pub usage_chunk: UsageChunk,
     /// Answers asked for.

@@ -57,6 +57,8 @@ pub struct RoutingPolicy {
     pub quotas_elsewhere: bool,
     /// Calls of a thousand that may be hedged; 0 = none.
     pub hedge_thousandths: u32,
+    /// Plain text streams that break go on in another region.
+    pub resume: bool,
     /// Quotas that are known ahead.
     pub quotas: HashMap<Region, RegionQuotas>,
     /// Backoffs.
@@ -73,6 +75,7 @@ impl Default for RoutingPolicy {
             strategy: Strategy::Ordered,
             quotas_elsewhere: false,
             hedge_thousandths: 0,
+            resume: false,
             quotas: HashMap::new(),
             breaker: BreakerPolicy::default(),
             max_attempts: 10,

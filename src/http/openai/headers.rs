@@ -24,6 +24,9 @@ const MODEL: HeaderName = HeaderName::from_static("x-outcrop-model");
 /// Says which retired model was replaced by which.
 const REPLACED: HeaderName = HeaderName::from_static("x-outcrop-replaced");
 
+/// The stream goes on from another region, should it break.
+const RESUME: HeaderName = HeaderName::from_static("x-outcrop-resume");
+
 /// Headers longer than this are cut: proxies refuse heads of more than a few kilobytes.
 const MAX_HEADER_BYTES: usize = 2048;
 
@@ -99,6 +102,9 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, told: ToldH
     if told.routing {
         set(headers, REGION, about.region.as_str());
         headers.insert(ATTEMPTS, HeaderValue::from(about.attempts));
+        if about.resumes {
+            headers.insert(RESUME, HeaderValue::from_static("on"));
+        }
     }
     set(headers, MODEL, about.model.as_str());
     if told.adjustments && !about.adjustments.is_empty() {

@@ -447,6 +447,7 @@ pub(crate) async fn drain(events: &mut mpsc::Receiver<StreamItem>) -> Vec<String
                 _ => None,
             })),
             StreamItem::Failed(error) => words.push(format!("failed: {error}")),
+            StreamItem::Resumed { region, .. } => words.push(format!("resumed: {region}")),
             StreamItem::Done => words.push("done".to_owned()),
         }
     }

@@ -9,6 +9,7 @@ mod keepers;
 mod kit;
 mod metering;
 mod profiles;
+mod resume;
 mod silence;
 mod streams;
 mod targets;

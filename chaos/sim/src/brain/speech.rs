@@ -58,8 +58,16 @@ pub(super) fn before_tools(calls: &[(String, Value)]) -> String {
     }
 }
 
-/// The answer in prose.
+/// The answer in prose. One that was begun is gone on with: only what comes after the beginning is said.
 pub(super) fn prose(model: &str, scene: &Scene<'_>) -> String {
+    let whole = whole_prose(model, scene);
+    match scene.prefill.and_then(|begun| whole.strip_prefix(begun)) {
+        Some(rest) => rest.to_owned(),
+        None => whole,
+    }
+}
+
+fn whole_prose(model: &str, scene: &Scene<'_>) -> String {
     if !scene.outcomes.is_empty() {
         return from_results(&scene.outcomes);
     }

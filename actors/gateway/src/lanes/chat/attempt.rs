@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use outcrop_domain::{
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
+    ids::Region,
     model::{Resolution, Target},
     routing::view::{Demand, TargetView},
 };
@@ -156,6 +157,13 @@ impl<'a> Attempts<'a> {
                 Some(answered) => return Ok(answered),
                 None => continue,
             }
+        }
+    }
+
+    /// Asks the others first.
+    pub(super) fn avoid(&mut self, region: &Region) {
+        for route in self.routes.iter_mut().filter(|route| route.target.region == *region) {
+            route.tried = true;
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn explain(context: &ChatContext, prepared: Prepared, disclosur
         .map(|change| ExplainedChange { field: change.field.clone().into_owned(), action: change.action.clone().into_owned() })
         .collect();
     let (model, replaced) = (model.clone(), prepared.replaced_words());
-    let (bytes, held) = (prepared.bytes, prepared._held);
+    let (bytes, held) = (prepared.bytes, prepared.held);
     let body = heavy::by_size(context.ports.blocking.as_ref(), bytes.len(), move || {
         let _held = held;
         // No copy: nobody else has these bytes, since nothing is sent.

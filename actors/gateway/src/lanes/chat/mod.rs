@@ -8,6 +8,7 @@ mod heavy;
 mod media;
 mod prepare;
 mod profile;
+mod resume;
 mod run;
 mod stream;
 mod tally;
@@ -248,6 +249,7 @@ impl Prepared {
             adjustments: self.adjustments.clone(),
             replaced: self.replaced_words(),
             shape: self.read.shape.clone(),
+            resumes: false,
             usage_chunk: match self.read.delivery {
                 Delivery::Stream { usage } => usage,
                 Delivery::Whole => UsageChunk::Omitted,

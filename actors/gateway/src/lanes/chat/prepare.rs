@@ -47,7 +47,7 @@ pub(super) struct Prepared {
     pub(super) route: RouteFacts,
     pub(super) adjustments: Adjustments,
     /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
-    pub(super) _held: Option<Arc<dyn HeldMemory>>,
+    pub(super) held: Option<Arc<dyn HeldMemory>>,
     /// What the client wants, whatever the upstream operation is.
     pub(super) client_mode: Mode,
 }
@@ -138,7 +138,7 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     read.request = ChatRequest::default();
     // Shared by all attempts without a copy.
     let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, route, adjustments, _held: held, client_mode })
+    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, route, adjustments, held, client_mode })
 }
 
 /// Finds the model; an inference profile nobody has listed is looked up at its region.

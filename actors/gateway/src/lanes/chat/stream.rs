@@ -10,7 +10,7 @@ use outcrop_domain::{
     model::Target,
 };
 use outcrop_translate::converse::{
-    Mode, ReplyContext,
+    Mode,
     stream::{StreamReader, replay},
 };
 use outcrop_upstream::frames::FrameStream;
@@ -20,8 +20,9 @@ use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
     prepare::Prepared,
+    resume::{Resumption, go_on},
     run::{ChatReply, deliver, each_choice, upstream_request_id},
-    tally::{CallLog, Heard, Tally},
+    tally::{CallLog, Heard, Opening, Tally},
     upstream_call,
 };
 use crate::{
@@ -65,30 +66,34 @@ pub(super) struct Streaming {
 }
 
 /// One choice, open.
-struct Choice {
-    number: u32,
-    frames: FrameStream,
-    reader: StreamReader,
+pub(super) struct Choice {
+    pub(super) number: u32,
+    pub(super) frames: FrameStream,
+    pub(super) reader: StreamReader,
     /// Events read so far and not yet handed on.
-    ready: Vec<ChatEvent>,
-    target: Target,
+    pub(super) ready: Vec<ChatEvent>,
+    pub(super) target: Target,
     /// Counts the call as under way until the answer has ended.
-    lease: Lease,
+    pub(super) lease: Lease,
     /// Tells the account what was used.
-    heard: Arc<Heard>,
+    pub(super) heard: Arc<Heard>,
     request_id: Option<String>,
     /// Upstream broke the answer.
-    broke: bool,
+    pub(super) broke: bool,
     /// Estimated input, should upstream not tell what the call used.
-    prompt_tokens: u64,
+    pub(super) prompt_tokens: u64,
     /// Quota tokens that an output token burns.
-    burn: u32,
+    pub(super) burn: u32,
+    /// Goes on elsewhere, should upstream break it.
+    pub(super) resumption: Option<Box<Resumption>>,
+    /// Of what the reader has read, what calls before this one wrote.
+    pub(super) earlier_bytes: u64,
 }
 
 /// Opens every choice, all at once. A target that fails before its first event is left for the next.
 pub(super) async fn open(
     context: &ChatContext,
-    settings: &LiveSettings,
+    settings: &Arc<LiveSettings>,
     prepared: &Prepared,
     tally: &mut Tally,
     deadline: Moment,
@@ -105,8 +110,10 @@ pub(super) async fn open(
             match result {
                 Ok(mut choice) => {
                     tally.identified(choice.request_id.take());
-                    choice.heard = tally.opened(choice.number, &prepared.resolution.model, &choice.target);
+                    let (spec, target) = (&prepared.resolution.model, &choice.target);
+                    choice.heard = log.opened(Opening { choice: choice.number, spec, target, goes_on_from: None });
                     choice.heard.produced(choice.reader.produced_bytes());
+                    choice.resumption = Resumption::of(settings, prepared, &log, deadline);
                     choices.push(choice);
                 }
                 Err(error) => {
@@ -124,7 +131,8 @@ pub(super) async fn open(
         return Err(GatewayError::Internal { message: "a request without choices was opened".to_owned() });
     };
     tally.first_event();
-    let about = prepared.facts(region, tally.attempts());
+    let resumes = choices.iter().any(|choice| choice.resumption.is_some());
+    let about = AnswerFacts { resumes, ..prepared.facts(region, tally.attempts()) };
     Ok(Opened { choices, about })
 }
 
@@ -153,7 +161,7 @@ async fn open_one(
             let reply = prepared.body.reply.clone();
             Box::pin(async move {
                 let frames = client.open_stream(call).await?;
-                first_event(frames, reply, first_byte).await
+                first_event(frames, StreamReader::new(reply), first_byte).await
             })
         })
         .await;
@@ -172,17 +180,18 @@ async fn open_one(
             broke: false,
             prompt_tokens: prepared.prompt_tokens,
             burn: prepared.resolution.model.burndown,
+            resumption: None,
+            earlier_bytes: 0,
         }
     })
 }
 
 /// Waits for the first event: until then another target may still answer.
-async fn first_event(
+pub(super) async fn first_event(
     mut frames: FrameStream,
-    reply: ReplyContext,
+    mut reader: StreamReader,
     within: Duration,
 ) -> Result<(FrameStream, StreamReader, Vec<ChatEvent>), UpstreamFailure> {
-    let mut reader = StreamReader::new(reply);
     let mut ready = Vec::new();
     while ready.is_empty() {
         let frame = match tokio::time::timeout(within, frames.next()).await {
@@ -216,7 +225,7 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
     let (sender, events) = mpsc::channel(CHANNEL_DEPTH);
     deliver(streaming.reply, Ok(ChatAnswer::Stream { events, about: streaming.opened.about }));
     let left = streaming.deadline.since(context.ports.clock.now());
-    let ended = match tokio::time::timeout(left, forward_all(&mut streaming.opened.choices, &sender)).await {
+    let ended = match tokio::time::timeout(left, forward_all(&context, &mut streaming.opened.choices, &sender)).await {
         Ok(ended) => ended.map_err(|ended| ended.or_out_of_time(context.ports.clock.now() >= streaming.deadline, streaming.total)),
         Err(_) => Err(Ended::Broken(GatewayError::DeadlineExceeded { after: streaming.total })),
     };
@@ -286,14 +295,35 @@ impl Ended {
     }
 }
 
-async fn forward_all(choices: &mut [Choice], sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+async fn forward_all(context: &ChatContext, choices: &mut [Choice], sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
     match choices {
-        [only] => forward_one(only, sender).await,
-        several => futures_util::future::try_join_all(several.iter_mut().map(|choice| forward_one(choice, sender))).await.map(|_| ()),
+        [only] => forward_one(context, only, sender).await,
+        several => {
+            futures_util::future::try_join_all(several.iter_mut().map(|choice| forward_one(context, choice, sender))).await.map(|_| ())
+        }
     }
 }
 
-async fn forward_one(choice: &mut Choice, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+async fn forward_one(context: &ChatContext, choice: &mut Choice, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+    loop {
+        let failure = match forward_call(choice, sender).await {
+            Err(Ended::Broken(GatewayError::Upstream(failure))) => failure,
+            ended => return ended,
+        };
+        // In a box: few streams break, and all would make room for it.
+        let goes_on = tokio::select! {
+            biased;
+            () = sender.closed() => return Err(Ended::ClientGone),
+            goes_on = Box::pin(go_on(context, choice, &failure)) => goes_on,
+        };
+        if !goes_on {
+            return Err(Ended::Broken(GatewayError::Upstream(failure)));
+        }
+        tell(StreamItem::Resumed { choice: choice.number, region: choice.target.region.clone() }, sender).await?;
+    }
+}
+
+async fn forward_call(choice: &mut Choice, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
     loop {
         let read = choice.read_what_is_there();
         // What came before a break still reaches the client.
@@ -352,20 +382,30 @@ impl Choice {
     }
 
     async fn hand_on(&mut self, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
-        self.heard.produced(self.reader.produced_bytes());
+        self.heard.produced(self.reader.produced_bytes().saturating_sub(self.earlier_bytes));
         if self.ready.is_empty() {
             return Ok(());
         }
-        let events = std::mem::take(&mut self.ready);
+        let mut events = std::mem::take(&mut self.ready);
         for event in &events {
             if let ChatEvent::Finished { usage, service_tier, .. } = event {
                 self.heard.told(*usage, *service_tier);
             }
         }
-        let sent = tokio::time::timeout(STALLED_READER, sender.send(StreamItem::Events { choice: self.number, events })).await;
-        // A client that takes nothing for so long is as good as gone: upstream must not be held open for it.
-        if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Ended::ClientGone) }
+        if let Some(resumption) = &mut self.resumption {
+            resumption.complete(&mut events);
+            if !resumption.note(&events) {
+                self.resumption = None;
+            }
+        }
+        tell(StreamItem::Events { choice: self.number, events }, sender).await
     }
+}
+
+async fn tell(item: StreamItem, sender: &mpsc::Sender<StreamItem>) -> Result<(), Ended> {
+    let sent = tokio::time::timeout(STALLED_READER, sender.send(item)).await;
+    // A client that takes nothing for so long is as good as gone: upstream must not be held open for it.
+    if matches!(sent, Ok(Ok(()))) { Ok(()) } else { Err(Ended::ClientGone) }
 }
 
 /// A whole answer as a stream that is already complete.

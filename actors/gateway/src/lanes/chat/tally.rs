@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -57,25 +57,60 @@ impl Heard {
     }
 }
 
-/// The regions that a job called, noted as each call begins: a job may be dropped at any await of them.
+/// The calls of a job, noted as each begins and as each answer opens: a job may be dropped at any await of them.
 ///
 /// The lock is the job's own: its futures run in one task, take it for a push, and hold it over no await.
-#[derive(Debug, Default)]
-pub(super) struct CallLog(Mutex<Vec<Region>>);
+#[derive(Default)]
+pub(super) struct CallLog(Mutex<Calls>);
+
+#[derive(Default)]
+struct Calls {
+    begun: Vec<Region>,
+    /// Booked when the account is settled, however that comes about.
+    open: Vec<OpenCall>,
+}
 
 impl CallLog {
     /// A call begins.
     pub(super) fn begun(&self, region: &Region) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(region.clone());
+        self.calls().begun.push(region.clone());
+    }
+
+    /// An answer began: its call is booked at the end, also when nobody is left to tell how it ended. What a cut
+    /// stream used is not told by Bedrock, which bills it all the same: it is estimated from what came.
+    pub(super) fn opened(&self, opening: Opening<'_>) -> Arc<Heard> {
+        let heard = Arc::<Heard>::default();
+        let Opening { choice, spec, target, goes_on_from } = opening;
+        self.calls().open.push(OpenCall {
+            choice,
+            spec: Arc::clone(spec),
+            target: target.clone(),
+            goes_on_from,
+            heard: Arc::clone(&heard),
+        });
+        heard
     }
 
     fn count(&self) -> u32 {
-        u32::try_from(self.0.lock().unwrap_or_else(PoisonError::into_inner).len()).unwrap_or(u32::MAX)
+        u32::try_from(self.calls().begun.len()).unwrap_or(u32::MAX)
     }
 
-    fn take(&self) -> Vec<Region> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn take(&self) -> Calls {
+        std::mem::take(&mut self.calls())
     }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call whose answer begins.
+pub(super) struct Opening<'a> {
+    pub(super) choice: u32,
+    pub(super) spec: &'a Arc<ModelSpec>,
+    pub(super) target: &'a Target,
+    /// Tokens of an answer that broke and goes on here; the model reads them again.
+    pub(super) goes_on_from: Option<u64>,
 }
 
 /// A call whose answer is under way.
@@ -83,6 +118,7 @@ struct OpenCall {
     choice: u32,
     spec: Arc<ModelSpec>,
     target: Target,
+    goes_on_from: Option<u64>,
     heard: Arc<Heard>,
 }
 
@@ -112,8 +148,6 @@ pub(super) struct Tally {
     /// What each call is metered by when upstream does not get to tell.
     prompt_tokens: u64,
     tier: Option<ServiceTier>,
-    /// Booked when the account is settled, however that comes about.
-    open_calls: Vec<OpenCall>,
     settled: bool,
 }
 
@@ -139,7 +173,6 @@ impl Tally {
             calls: Arc::default(),
             prompt_tokens: 0,
             tier: None,
-            open_calls: Vec::new(),
             settled: false,
         }
     }
@@ -184,14 +217,6 @@ impl Tally {
         }
     }
 
-    /// An answer began: its call is booked at the end, also when nobody is left to tell how it ended. What a cut
-    /// stream used is not told by Bedrock, which bills it all the same: it is estimated from what came.
-    pub(super) fn opened(&mut self, choice: u32, spec: &Arc<ModelSpec>, target: &Target) -> Arc<Heard> {
-        let heard = Arc::<Heard>::default();
-        self.open_calls.push(OpenCall { choice, spec: Arc::clone(spec), target: target.clone(), heard: Arc::clone(&heard) });
-        heard
-    }
-
     /// Books a call that was answered whole.
     pub(super) fn answered(&mut self, choice: u32, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
         let (usage, metering) = match response.usage {
@@ -210,8 +235,8 @@ impl Tally {
         let (usage, tier, metering) = match call.heard.told.get() {
             Some((usage, tier)) => (*usage, *tier, Metering::Told),
             None => {
-                let produced = call.heard.produced.load(Ordering::Relaxed);
-                (estimate::usage(self.prompt_tokens, produced), self.tier, Metering::Estimated)
+                let (produced, read_again) = (call.heard.produced.load(Ordering::Relaxed), call.goes_on_from.unwrap_or_default());
+                (estimate::usage(self.prompt_tokens.saturating_add(read_again), produced), self.tier, Metering::Estimated)
             }
         };
         self.book(&Used { choice: call.choice, spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
@@ -251,11 +276,17 @@ impl Tally {
 
     fn write(&mut self, outcome: JobOutcome) {
         self.settled = true;
-        for call in std::mem::take(&mut self.open_calls) {
+        self.report.attempts = self.calls.count();
+        let Calls { begun, open } = self.calls.take();
+        for call in open {
+            if call.goes_on_from.is_some() {
+                self.report.adjusted.push_str(if self.report.adjusted.is_empty() { "" } else { "," });
+                self.report.adjusted.push_str("stream=resumed:");
+                self.report.adjusted.push_str(call.target.region.as_str());
+            }
             self.close(&call, outcome);
         }
-        self.report.attempts = self.calls.count();
-        self.report.regions_tried = self.calls.take();
+        self.report.regions_tried = begun;
         self.report.outcome = outcome;
         let report = std::mem::take(&mut self.report);
         count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));

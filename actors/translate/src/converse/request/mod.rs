@@ -11,7 +11,7 @@ use outcrop_domain::{
     error::GatewayError,
     model::{ChatCapabilities, SystemSupport, ToolSupport},
 };
-use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, ToolConfig};
+use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, Role, ToolConfig};
 use serde::Serialize;
 
 use self::turns::Turn;
@@ -47,6 +47,7 @@ pub fn write(request: &ChatRequest, model: &ChatCapabilities, options: &WriteOpt
         mode: assembled.mode,
         max_tokens: assembled.body.inference_config.as_ref().and_then(|config| config.max_tokens),
         reply: assembled.reply,
+        continuable: assembled.continuable,
         adjustments: assembled.adjustments,
     })
 }
@@ -133,6 +134,9 @@ pub struct ConverseBody {
     pub max_tokens: Option<u32>,
     /// For the readers of the answer.
     pub reply: ReplyContext,
+    /// An answer that breaks in mid-stream can go on in another call, because it is plain text that the model can be shown as
+    /// its own begun turn.
+    pub continuable: bool,
     /// What was changed.
     pub adjustments: Adjustments,
 }
@@ -161,6 +165,7 @@ pub(super) struct Assembled<'a> {
     pub(super) body: ConverseRequest<'a>,
     pub(super) mode: Mode,
     pub(super) reply: ReplyContext,
+    pub(super) continuable: bool,
     pub(super) adjustments: Adjustments,
 }
 
@@ -222,7 +227,18 @@ pub(super) fn assemble(scope: Scope<'_>) -> Result<Assembled<'_>, GatewayError> 
         request_metadata: extras::metadata(request, &mut notes),
         messages: messages(turns, default_ttl),
     };
-    Ok(Assembled { body, mode, reply, adjustments: notes })
+    let continuable = mode == Mode::Stream && model.prefill && !reasoning.active && is_plain_text(&body);
+    Ok(Assembled { body, mode, reply, continuable, adjustments: notes })
+}
+
+/// Its answer will be text, and reaches the client as the model wrote it.
+fn is_plain_text(body: &ConverseRequest<'_>) -> bool {
+    let ends_with_user = body.messages.last().is_some_and(|message| message.role == Role::User);
+    ends_with_user
+        && body.tool_config.is_none()
+        && body.output_config.is_none()
+        // What a guardrail let through of an answer is no longer what the model wrote.
+        && body.guardrail_config.is_none()
 }
 
 /// Turns as messages, cache marks written out as blocks of their own.

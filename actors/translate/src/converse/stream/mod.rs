@@ -19,6 +19,7 @@ use super::{
     answer,
     context::{ReplyContext, ToolCalls},
     response::{format_answer, withheld_text},
+    resume::Seam,
     tags::{Piece, TagLifter, TagState},
 };
 
@@ -29,7 +30,7 @@ mod tests;
 pub use replay::replay;
 
 /// Reads one streamed answer, event by event.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct StreamReader {
     context: ReplyContext,
     /// Blocks that Converse has begun and not ended. Nearly always none or one.
@@ -44,6 +45,8 @@ pub struct StreamReader {
     finished: Option<StreamEnd>,
     /// Bytes of text, tool calls and reasoning that the model wrote, shown to the client or not.
     produced: u64,
+    /// Set while another call goes on with the answer.
+    seam: Option<Box<Seam>>,
 }
 
 /// How a stream ended.
@@ -56,7 +59,7 @@ pub enum StreamEnd {
 }
 
 /// What the answer held so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Seen {
     text: bool,
     calls: bool,
@@ -65,14 +68,14 @@ struct Seen {
     withheld: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stop {
     reason: StopReason,
     sequence: Option<String>,
     thinking_tokens: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Metadata {
     usage: Option<Usage>,
     service_tier: Option<ServiceTier>,
@@ -80,13 +83,13 @@ struct Metadata {
 }
 
 /// A block as Converse counts it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Block {
     wire_index: u32,
     state: BlockState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum BlockState {
     /// Text and reasoning: the hub block that is open, and how far the tags are.
     Prose { open: Option<(u32, Prose)>, tags: TagState },
@@ -126,6 +129,23 @@ impl StreamReader {
         self.finished.is_some()
     }
 
+    /// True once the model has said that it was done, whether or not its tokens are told yet.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.stop.is_some() || self.finished.is_some()
+    }
+
+    /// From here on the events are those of another call that goes on with this answer, where it broke.
+    pub fn resume(&mut self, seam: Seam) {
+        self.seam = Some(Box::new(seam));
+        for block in &mut self.open {
+            if let BlockState::Prose { tags, .. } = &mut block.state {
+                // What might have become a tag was not shown to the client, nor to the model that goes on.
+                *tags = TagState::default();
+            }
+        }
+    }
+
     /// Reads one event and appends what it means to `out`. Unknown events mean nothing.
     ///
     /// # Errors
@@ -138,6 +158,8 @@ impl StreamReader {
                 let event: BlockStopEvent = parse(event_type, payload)?;
                 self.close(event.content_block_index, out);
             }
+            // The client knows that its answer has begun.
+            "messageStart" if self.seam.is_some() => {}
             "messageStart" => out.push(ChatEvent::Started),
             "messageStop" => self.on_message_stop(parse(event_type, payload)?, out),
             "metadata" => self.on_metadata(parse(event_type, payload)?, out),
@@ -226,7 +248,10 @@ impl StreamReader {
         self.produced = self.produced.saturating_add(u64::try_from(text.len()).unwrap_or(u64::MAX));
     }
 
-    fn on_text(&mut self, wire_index: u32, text: String, out: &mut Vec<ChatEvent>) {
+    fn on_text(&mut self, wire_index: u32, mut text: String, out: &mut Vec<ChatEvent>) {
+        if let Some(seam) = &mut self.seam {
+            text = seam.join(text);
+        }
         if text.is_empty() {
             return;
         }

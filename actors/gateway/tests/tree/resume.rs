@@ -1,0 +1,152 @@
+//! Streams that break and go on in another region.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use outcrop_gateway::{
+    ports::{ChatAnswer, StreamItem},
+    record::JobOutcome,
+    settings::{LiveSettings, RoutingPolicy},
+};
+use tokio::sync::mpsc;
+
+use super::kit::{LIMITS, MODEL, Step, TestTree, drain, end_events, exception, settings, start_event, text_event};
+
+const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
+
+async fn tree(resume: bool) -> TestTree {
+    let settings = settings();
+    let routing = RoutingPolicy { resume, ..settings.routing.clone() };
+    TestTree::with(&TWO, LiveSettings { routing, ..settings }, LIMITS).await
+}
+
+fn asking(more: &str) -> String {
+    format!(r#"{{"model": "{MODEL}", "messages": [{{"role": "user", "content": "hello"}}], "stream": true, "max_tokens": 100{more}}}"#)
+}
+
+/// A stream that has begun: its events, whether it goes on should it break, and the hose that feeds it.
+async fn begun(tree: &TestTree, request: &str) -> (mpsc::Receiver<StreamItem>, bool, mpsc::Sender<Result<Bytes, String>>) {
+    let (feed, chunks) = mpsc::channel(16);
+    tree.regions[0].then(Step::Feed(chunks));
+    feed.send(Ok(start_event())).await.unwrap();
+    match tree.ask(request).await.unwrap() {
+        ChatAnswer::Stream { events, about } => (events, about.resumes, feed),
+        ChatAnswer::Whole { .. } => panic!("answered whole"),
+    }
+}
+
+async fn goes_on(tree: &TestTree, region: usize, texts: &[&str]) {
+    let (feed, chunks) = mpsc::channel(16);
+    tree.regions[region].then(Step::Feed(chunks));
+    feed.send(Ok(start_event())).await.unwrap();
+    for text in texts {
+        feed.send(Ok(text_event(text))).await.unwrap();
+    }
+    for chunk in end_events() {
+        feed.send(Ok(chunk)).await.unwrap();
+    }
+}
+
+fn sent(tree: &TestTree, region: usize) -> serde_json::Value {
+    serde_json::from_slice(&tree.regions[region].last_call().body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_breaks_goes_on_elsewhere_with_what_the_client_has() {
+    let tree = tree(true).await;
+    goes_on(&tree, 1, &[" upon", " a time"]).await;
+    let (mut events, resumes, feed) = begun(&tree, &asking("")).await;
+    assert!(resumes);
+    feed.send(Ok(text_event("Once "))).await.unwrap();
+    feed.send(Ok(exception("serviceUnavailableException", "capacity"))).await.unwrap();
+    assert_eq!(drain(&mut events).await, ["Once ", "resumed: us-west-2", "upon", " a time", "done"]);
+    let body = sent(&tree, 1);
+    assert_eq!(body["messages"][1], serde_json::json!({"role": "assistant", "content": [{"text": "Once"}]}));
+    assert_eq!(body["inferenceConfig"]["maxTokens"], 98, "what the text so far took is spent");
+    let report = tree.last_report();
+    assert_eq!((report.outcome, report.attempts, report.adjusted.as_str()), (JobOutcome::Completed, 2, "stream=resumed:us-west-2"));
+    assert!(report.estimated, "what the broken call used is not told");
+    assert!(report.usage.unwrap().output > 7, "both calls are booked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_cut_or_silent_goes_on_too() {
+    for silent in [false, true] {
+        let tree = tree(true).await;
+        goes_on(&tree, 1, &["b"]).await;
+        let (mut events, _, feed) = begun(&tree, &asking("")).await;
+        feed.send(Ok(text_event("a"))).await.unwrap();
+        let kept = silent.then_some(feed);
+        assert_eq!(drain(&mut events).await, ["a", "resumed: us-west-2", "b", "done"], "silent: {silent}");
+        drop(kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unless_it_is_wanted_nothing_goes_on() {
+    let tree = tree(false).await;
+    let (mut events, resumes, feed) = begun(&tree, &asking("")).await;
+    feed.send(Ok(text_event("a"))).await.unwrap();
+    drop(feed);
+    let words = drain(&mut events).await;
+    assert!(!resumes && words[1].starts_with("failed: "), "{words:?}");
+    assert_eq!(tree.regions[1].calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_tools_or_before_any_text_or_after_the_last_word_a_break_stands() {
+    let tools = r#", "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]"#;
+    for (more, fed) in [(tools, vec![text_event("a")]), ("", vec![]), ("", [vec![text_event("a")], end_events()[..2].to_vec()].concat())] {
+        let tree = tree(true).await;
+        let (mut events, _, feed) = begun(&tree, &asking(more)).await;
+        for chunk in fed {
+            feed.send(Ok(chunk)).await.unwrap();
+        }
+        feed.send(Ok(exception("modelStreamErrorException", "the model stopped"))).await.unwrap();
+        let words = drain(&mut events).await;
+        assert!(words.last().unwrap().ends_with("the model stopped"), "{words:?}");
+        assert_eq!(tree.regions[1].calls(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_again_and_again_ends() {
+    let tree = tree(true).await;
+    for region in [1, 0, 1, 0] {
+        let (feed, chunks) = mpsc::channel(16);
+        feed.send(Ok(start_event())).await.unwrap();
+        feed.send(Ok(text_event("b"))).await.unwrap();
+        drop(feed);
+        tree.regions[region].then(Step::Feed(chunks));
+    }
+    let (mut events, _, feed) = begun(&tree, &asking("")).await;
+    drop(feed);
+    let words = drain(&mut events).await;
+    assert_eq!(words.iter().filter(|word| word.starts_with("resumed")).count(), 2, "{words:?}");
+    assert!(words.last().unwrap().starts_with("failed: "), "{words:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_break_is_told_when_nobody_can_go_on() {
+    let tree = tree(true).await;
+    let (mut events, _, feed) = begun(&tree, &asking("")).await;
+    feed.send(Ok(text_event("a"))).await.unwrap();
+    tree.regions[1].then(Step::Fail(outcrop_domain::error::Cause::BadRequest, "no such turn"));
+    feed.send(Ok(exception("modelStreamErrorException", "the model stopped"))).await.unwrap();
+    let words = drain(&mut events).await;
+    assert!(words[1].ends_with("the model stopped"), "the first failure, not that of the repair: {words:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_while_it_goes_on_drops_the_call() {
+    let tree = tree(true).await;
+    tree.regions[1].then(Step::Hang);
+    let (events, _, feed) = begun(&tree, &asking("")).await;
+    feed.send(Ok(text_event("a"))).await.unwrap();
+    drop(feed);
+    tree.regions[1].called.notified().await;
+    drop(events);
+    tokio::time::timeout(Duration::from_secs(1), tree.regions[1].dropped.notified()).await.unwrap();
+    tree.reports.1.notified().await;
+    assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
+}
