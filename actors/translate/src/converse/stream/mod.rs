@@ -24,6 +24,7 @@ use super::{
 };
 
 mod replay;
+mod resumed;
 #[cfg(test)]
 mod tests;
 
@@ -127,23 +128,6 @@ impl StreamReader {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.finished.is_some()
-    }
-
-    /// True once the model has said that it was done, whether or not its tokens are told yet.
-    #[must_use]
-    pub fn has_stopped(&self) -> bool {
-        self.stop.is_some() || self.finished.is_some()
-    }
-
-    /// From here on the events are those of another call that goes on with this answer, where it broke.
-    pub fn resume(&mut self, seam: Seam) {
-        self.seam = Some(Box::new(seam));
-        for block in &mut self.open {
-            if let BlockState::Prose { tags, .. } = &mut block.state {
-                // What might have become a tag was not shown to the client, nor to the model that goes on.
-                *tags = TagState::default();
-            }
-        }
     }
 
     /// Reads one event and appends what it means to `out`. Unknown events mean nothing.
