@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use outcrop_domain::{chat::ChatEvent, error::Cause};
 use outcrop_gateway::{
     ports::{ChatAnswer, StreamItem},
     record::JobOutcome,
@@ -70,6 +71,23 @@ async fn a_text_that_breaks_goes_on_elsewhere_with_what_the_client_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_client_is_told_the_tokens_of_the_whole_answer() {
+    let tree = tree(true).await;
+    goes_on(&tree, 1, &[" upon"]).await;
+    let (mut events, _, feed) = begun(&tree, &asking("")).await;
+    feed.send(Ok(text_event("Once "))).await.unwrap();
+    drop(feed);
+    let mut told = None;
+    while let Some(item) = events.recv().await {
+        let StreamItem::Events { events, .. } = item else { continue };
+        told = events.iter().find_map(|event| if let ChatEvent::Finished { usage, .. } = event { Some(*usage) } else { None }).or(told);
+    }
+    let told = told.unwrap();
+    // The second call read 11 and wrote 7; two of those it read are what the first one wrote.
+    assert_eq!((told.input, told.output), (9, 9));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_is_cut_or_silent_goes_on_too() {
     for silent in [false, true] {
         let tree = tree(true).await;
@@ -131,7 +149,7 @@ async fn the_break_is_told_when_nobody_can_go_on() {
     let tree = tree(true).await;
     let (mut events, _, feed) = begun(&tree, &asking("")).await;
     feed.send(Ok(text_event("a"))).await.unwrap();
-    tree.regions[1].then(Step::Fail(outcrop_domain::error::Cause::BadRequest, "no such turn"));
+    tree.regions[1].then(Step::Fail(Cause::BadRequest, "no such turn"));
     feed.send(Ok(exception("modelStreamErrorException", "the model stopped"))).await.unwrap();
     let words = drain(&mut events).await;
     assert!(words[1].ends_with("the model stopped"), "the first failure, not that of the repair: {words:?}");

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
+use outcrop_protocol::bedrock::converse::SentConverse;
 use serde_json::value::RawValue;
 
 /// Where two calls of one answer meet: a begun turn must not end in white space, so that of the text so far is left out of the
@@ -35,8 +35,8 @@ impl Seam {
     }
 }
 
-/// The body of a call that goes on with `text`, which took about `spent_tokens` of the tokens that the client allowed. `None`:
-/// there is nothing to go on with, or the request has an end of its own.
+/// The body of a call that goes on with `text`, the answer so far to a [continuable](super::ConverseBody::continuable) `body`; it
+/// took about `spent_tokens` of the tokens that the client allowed. `None`: there is nothing to go on with.
 ///
 /// Everything but the new turn and `maxTokens` stays byte for byte as it was.
 #[must_use]
@@ -45,11 +45,8 @@ pub fn continued(body: &[u8], text: &str, spent_tokens: u64) -> Option<Vec<u8>> 
     if kept.is_empty() {
         return None;
     }
-    let sent: Sent<'_> = serde_json::from_slice(body).ok()?;
+    let sent: SentConverse<'_> = serde_json::from_slice(body).ok()?;
     let last = *sent.messages.last()?;
-    if serde_json::from_str::<Turn>(last.get()).ok()?.role != Speaker::User {
-        return None;
-    }
     let text = serde_json::to_string(kept).ok()?;
     let end = place(body, last)?.end;
     let mut edits = vec![(end..end, format!(r#",{{"role":"assistant","content":[{{"text":{text}}}]}}"#))];
@@ -58,34 +55,6 @@ pub fn continued(body: &[u8], text: &str, spent_tokens: u64) -> Option<Vec<u8>> 
         edits.push((place(body, max_tokens)?, allowed.saturating_sub(spent_tokens).max(1).to_string()));
     }
     Some(edited(body, edits))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Sent<'a> {
-    #[serde(borrow)]
-    messages: Vec<&'a RawValue>,
-    #[serde(borrow, default)]
-    inference_config: Option<SentInference<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SentInference<'a> {
-    #[serde(borrow, default)]
-    max_tokens: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Turn {
-    role: Speaker,
-}
-
-#[derive(Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Speaker {
-    User,
-    Assistant,
 }
 
 /// Where `part`, which was read from `body` without a copy, stands in it.
@@ -137,11 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_on_without_text_or_after_a_turn_that_the_client_began() {
+    fn nothing_goes_on_without_text_or_conversation() {
         assert_eq!(body_with(" \n", 0), None);
-        let begun = br#"{"messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"text":"b"}]}]}"#;
-        assert_eq!(continued(begun, "c", 0), None);
         assert_eq!(continued(b"{}", "c", 0), None);
+        assert_eq!(continued(br#"{"messages":[]}"#, "c", 0), None);
     }
 
     fn joined(so_far: &str, pieces: &[&str]) -> String {

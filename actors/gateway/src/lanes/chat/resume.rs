@@ -23,6 +23,7 @@ use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
     facts::RouteFacts,
+    heavy,
     prepare::Prepared,
     stream::{Choice, first_event},
     tally::{CallLog, Opening},
@@ -97,13 +98,18 @@ impl Resumption {
         }
     }
 
-    fn may_go_on(&self, context: &ChatContext, failure: &UpstreamFailure, now: Moment) -> bool {
+    fn may_go_on(&self, failure: &UpstreamFailure, now: Moment) -> bool {
         let passes_elsewhere = failure.cause == Cause::BrokenStream || failure.cause.try_elsewhere();
-        passes_elsewhere
-            && self.left > 0
-            && now < self.deadline
-            // Paid as every further call is: a brown-out must not be amplified.
-            && context.board.shared().retry(now)
+        passes_elsewhere && self.left > 0 && now < self.deadline
+    }
+
+    /// The body of the next call, and the tokens of the text so far.
+    async fn body(&self, context: &ChatContext) -> Option<(Bytes, u64)> {
+        let (body, text) = (self.body.clone(), self.text.clone());
+        let tokens = estimate::text_tokens(u64::try_from(text.len()).unwrap_or(u64::MAX));
+        let work = move || continued(&body, &text, tokens).map(Bytes::from);
+        let body = heavy::by_size(context.ports.blocking.as_ref(), self.body.len(), work).await.ok()??;
+        Some((body, tokens))
     }
 }
 
@@ -111,9 +117,12 @@ impl Resumption {
 pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &UpstreamFailure) -> bool {
     let Some(resumption) = choice.resumption.as_mut() else { return false };
     let now = context.ports.clock.now();
-    let tokens = estimate::text_tokens(u64::try_from(resumption.text.len()).unwrap_or(u64::MAX));
-    let Some(body) = continued(&resumption.body, &resumption.text, tokens).map(Bytes::from) else { return false };
-    if choice.reader.has_stopped() || !resumption.may_go_on(context, failure, now) {
+    if choice.reader.has_stopped() || !resumption.may_go_on(failure, now) {
+        return false;
+    }
+    let Some((body, tokens)) = resumption.body(context).await else { return false };
+    // Paid as every further call is: a brown-out must not be amplified.
+    if !context.board.shared().retry(now) {
         return false;
     }
     resumption.left -= 1;
@@ -151,6 +160,7 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
     let spec = &resumption.resolution.model;
     tracing::info!(model.id = %spec.id, region.broke = %choice.target.region, region = %answered.target.region, "a broken stream goes on");
     metrics::counter!("outcrop_streams_resumed_total", "model" => spec.id.to_string()).increment(1);
+    choice.prompt_tokens = choice.prompt_tokens.saturating_sub(resumption.earlier_tokens).saturating_add(tokens);
     resumption.earlier_tokens = tokens;
     let opening = Opening { choice: choice.number, spec, target: &answered.target, goes_on_from: Some(tokens) };
     choice.heard = resumption.log.opened(opening);

@@ -9,6 +9,7 @@ mod block;
 mod count;
 mod request;
 mod response;
+mod sent;
 mod stream;
 
 pub use block::{
@@ -25,6 +26,7 @@ pub use response::{
     AnswerReasoningText, AnswerText, AnswerTier, AnswerToolResult, AnswerToolResultContent, AnswerToolUse, CacheDetail, CitationLocation,
     CitationsContent, ConverseResponse, OutputTokensDetails, ResponseFields, ResponseFieldsUsage, TokenUsage, WebLocation,
 };
+pub use sent::{SentConverse, SentInference};
 pub use stream::{
     BlockDelta, BlockDeltaEvent, BlockStart, BlockStartEvent, BlockStopEvent, MessageStopEvent, MetadataEvent, ReasoningDelta,
     ToolResultStart, ToolUseDelta,

@@ -1,13 +1,13 @@
 //! Shape of the answer: native, by a tool, by asking.
 
 use outcrop_domain::{
-    chat::{ChatRequest, ReasoningMode, ReasoningRequest, ResponseFormat, ToolChoice},
+    chat::{ChatRequest, Guardrail, ReasoningMode, ReasoningRequest, ResponseFormat, ToolChoice},
     model::{ChatCapabilities, Structured},
 };
 use serde_json::{Value, json};
 
-use super::{asking, json as json_text, presets, tool, user, with_tools, written};
-use crate::converse::context::FormatTool;
+use super::{asking, assistant, json as json_text, options, presets, text, tool, user, with_tools, written, written_with};
+use crate::converse::{Mode, WriteOptions, context::FormatTool};
 
 fn schema(text: &str) -> ResponseFormat {
     ResponseFormat::JsonSchema { name: "report".to_owned(), description: None, schema: json_text(text), strict: None }
@@ -101,4 +101,27 @@ fn any_json_object_is_asked_for_without_further_ado() {
     let written = written(&wanting(ResponseFormat::JsonObject), &presets::claude_budget());
     assert!(written.json["system"][0]["text"].as_str().unwrap().starts_with("Answer with one valid JSON object"));
     assert_eq!((written.adjusted(), &written.json["outputConfig"]), (String::new(), &Value::Null));
+}
+
+#[test]
+fn an_answer_can_go_on_elsewhere_when_it_is_plain_streamed_text_of_a_model_that_takes_a_begun_one() {
+    let streamed = WriteOptions { mode: Mode::Stream, ..options() };
+    let plain = || asking(vec![user("a")]);
+    let on = ReasoningRequest { mode: ReasoningMode::On, ..ReasoningRequest::default() };
+    let guardrail = Guardrail { identifier: "gr1".to_owned(), version: "DRAFT".to_owned(), trace: None, stream_mode: None };
+    let model = presets::claude_budget();
+    let continuable =
+        |request: &ChatRequest, model: &ChatCapabilities, options: &WriteOptions| written_with(request, model, options).body.continuable;
+    assert!(continuable(&plain(), &model, &streamed));
+    assert!(!continuable(&plain(), &model, &options()), "not streamed");
+    assert!(!continuable(&plain(), &presets::claude_adaptive(), &streamed), "the model takes no begun answer");
+    for (request, why) in [
+        (ChatRequest { reasoning: on, ..plain() }, "thinking"),
+        (ChatRequest { guardrail: Some(guardrail), ..plain() }, "a guardrail"),
+        (ChatRequest { format: schema(OBJECT), ..plain() }, "a schema"),
+        (with_tools(vec![user("a")], vec![tool("f")]), "tools"),
+        (asking(vec![user("a"), assistant(vec![text("b")])]), "an answer that the client began"),
+    ] {
+        assert!(!continuable(&request, &model, &streamed), "{why}");
+    }
 }
