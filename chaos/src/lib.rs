@@ -10,6 +10,7 @@
 //! | `history` | the books, on disk and joined |
 //! | `check` | the invariants: pure functions over a history |
 //! | `measure` | numbers of a history, and what bounds say about them |
+//! | `threads` | the clients' thread and the judges' |
 //! | `report` | progress, table, JSON, HTML |
 //! | `bench`, `baseline` | the benchmark |
 //! | `seeds` | the deterministic simulation, which cargo runs |
@@ -29,4 +30,5 @@ pub mod run;
 pub mod scenario;
 pub mod seeds;
 pub mod target;
+mod threads;
 pub mod units;

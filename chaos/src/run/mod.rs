@@ -20,6 +20,7 @@ use crate::{
     history::History,
     report::{RunReport, Store},
     scenario::Scenario,
+    threads,
 };
 
 /// How scenarios are run.
@@ -58,8 +59,12 @@ pub async fn run_scenario(scenario: &Scenario, options: &RunOptions) -> anyhow::
         let run = run_once(&scenario, &strategy, judged, options).await;
         runs.push(run.with_context(|| format!("scenario {}, strategy {strategy}", scenario.name))?);
     }
-    let page = options.store.write(&scenario.name, &runs)?;
-    Ok((runs, page))
+    let store = options.store.clone();
+    threads::behind(move || {
+        let page = store.write(&scenario.name, &runs)?;
+        Ok((runs, page))
+    })
+    .await?
 }
 
 fn strategies(scenario: &Scenario, options: &RunOptions) -> Vec<(String, bool)> {

@@ -26,6 +26,7 @@ use crate::{
     report::{Live, REFRESH, RunReport, Store},
     scenario::{FaultKind, Scenario, Target},
     target::{Credentials, Gateway, HostBook, Launch, LogBook},
+    threads,
 };
 
 /// Runs it, stores its history and judges that.
@@ -53,8 +54,12 @@ pub async fn run_once(
         about.broken = Some(format!("{error:#}"));
     }
     drop(run);
-    let history = close_books(&books, &mut host_events, about, &file)?;
-    Ok((RunReport::of(&history, scenario), history))
+    let scenario = Arc::clone(scenario);
+    threads::behind(move || {
+        let history = close_books(&books, &mut host_events, about, &file)?;
+        Ok((RunReport::of(&history, &scenario), history))
+    })
+    .await?
 }
 
 /// A gateway within this process, for tests of the harness itself: no socket is needed, and under a paused clock no time.
@@ -304,7 +309,7 @@ impl Run {
     ) -> anyhow::Result<Arc<LiveCounts>> {
         let counts = Arc::new(LiveCounts::default());
         let prompts = Arc::new(Prompts::new(self.seed));
-        let net = Net::new(Arc::clone(&tested.dial), self.scenario.load.reuse);
+        let net = self.net(&tested.dial);
         let client =
             Client { net: net.clone(), host: tested.host.clone(), prefix: tested.prefix.clone(), keys: tested.keys.clone(), origin };
         let (records, mut done) = mpsc::unbounded_channel::<Request>();
@@ -335,11 +340,12 @@ impl Run {
             schedule: Schedule::of(&self.scenario, &self.resolved, self.seed),
             seed: self.seed,
             prompts: Arc::clone(&prompts),
-            client: client.clone(),
+            // Connections belong to the runtime that drives them, and the load has one of its own.
+            client: Client { net: self.net(&tested.dial), ..client.clone() },
             counts: Arc::clone(&counts),
             records: records.clone(),
         };
-        let planned = generator.run(stopped.clone()).await;
+        let planned = self.generate(generator, stopped.clone()).await?;
         // The last phase is for settling: it is waited for, unless the run was given up.
         if !*stopped.borrow() {
             tokio::time::sleep_until(origin + self.scenario.lasting()).await;
@@ -356,6 +362,24 @@ impl Run {
         about.tainted = writing.await.context("the writer of requests died")?.taints(planned);
         self.close(tested, &sampler).await;
         Ok(counts)
+    }
+
+    fn net(&self, dial: &Arc<dyn Dial>) -> Net {
+        Net::new(Arc::clone(dial), self.scenario.load.reuse)
+    }
+
+    /// Sends the load; within this process, where the clock may be paused, on the one thread that there is.
+    async fn generate(&self, generator: Generator, stopped: watch::Receiver<bool>) -> anyhow::Result<u64> {
+        let net = generator.client.net.clone();
+        let work = async move {
+            let planned = generator.run(stopped).await;
+            net.close();
+            planned
+        };
+        match self.place {
+            Place::Within { .. } => Ok(work.await),
+            Place::Process { .. } => threads::ahead(|| work).await.context("the load"),
+        }
     }
 
     /// Upstream calls end a moment after their requests.
