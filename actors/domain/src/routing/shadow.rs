@@ -51,6 +51,11 @@ const GAP_MAX: Duration = Duration::from_secs(60);
 const QUIET: Duration = Duration::from_secs(30);
 /// Each probe that gets through doubles the weight of the next, up to this: a doubled quota is found in minutes.
 const GAIN_MAX: f64 = 16.0;
+/// A probe that found less than this share of the depth beyond the level proves no larger quota: the level is wrong by as much
+/// most of the time...
+const SMALL_NEWS: f64 = 0.06;
+/// ...unless so many of them before it got through as well.
+const SMALL_NEWS_BEFORE: u32 = 2;
 /// Most of the depth that a gained probe adds to the level.
 const GAIN_LEVEL: f64 = 0.1;
 
@@ -73,6 +78,8 @@ pub struct Shadow {
     /// Seconds for which the demand stood at the limit since it last refused.
     pressed: f64,
     gain: f64,
+    /// Probes in a row that got through and proved little.
+    small_news: u32,
     /// What the last probe added to the level beyond what it proved.
     credit: f64,
     gap: Duration,
@@ -130,6 +137,7 @@ impl Shadow {
             limited_until: Moment::default(),
             pressed: 0.0,
             gain: 1.0,
+            small_news: 0,
             credit: 0.0,
             gap: GAP_MIN,
             ring: Ring::new(now),
@@ -292,6 +300,12 @@ impl Shadow {
         if !self.known || !before.is_finite() || !(before < amount || quiet) {
             return;
         }
+        if amount - before < SMALL_NEWS * self.models.depth() && self.small_news < SMALL_NEWS_BEFORE {
+            self.small_news += 1;
+            self.models.at_least(amount, before, 0.0, 1.0, now);
+            self.synced = now;
+            return;
+        }
         // What the probe before this one added on credit has been used up, and nothing was refused: it was there.
         let proven = std::mem::take(&mut self.credit);
         self.models.at_least(amount, before, proven, self.gain, now);
@@ -310,6 +324,7 @@ impl Shadow {
     pub fn refused(&mut self, now: Moment, amount: f64, sent: Moment, before: f64) {
         self.take_back(now, amount);
         self.gain = 1.0;
+        self.small_news = 0;
         self.pressed = 0.0;
         let credit = std::mem::take(&mut self.credit);
         let news = self.refused.is_none_or(|last| now.since(last) >= WINDOW);

@@ -124,7 +124,7 @@ fn answers_in_a_row_without_room_weigh_more_and_more() {
             shadow.view().rate / rate
         })
         .collect();
-    assert!(rises.windows(2).take(2).all(|pair| pair[1] > pair[0]), "{rises:?}");
+    assert!(rises[2..5].windows(2).all(|pair| pair[1] > pair[0]), "the first two prove little: {rises:?}");
     assert!(rises.iter().all(|rise| *rise <= 1.15 + 1e-9), "{rises:?}");
     refuse(&mut shadow, 60.0, 5_000.0);
     assert_eq!(shadow.gain, 1.0, "a refusal ends the row");
@@ -137,8 +137,30 @@ fn a_call_that_took_from_the_margin_alone_is_news_only_when_all_is_quiet() {
     let rate = shadow.view().rate;
     shadow.granted(at(20.0), 10.0, 20.0);
     assert_eq!(shadow.view().rate, rate, "ten seconds after a refusal");
-    shadow.granted(at(41.0), 10.0, 20.0);
+    for second in [41.0, 44.0] {
+        shadow.granted(at(second), 10.0, 20.0);
+        assert_eq!(shadow.gain, 1.0, "two small ones say nothing of the quota");
+    }
+    shadow.granted(at(47.0), 10.0, 20.0);
     assert_eq!((shadow.gain, shadow.gap()), (2.0, GAP_MIN));
+}
+
+#[test]
+fn a_probe_that_found_little_raises_the_level_and_nothing_else_and_one_that_found_much_counts_at_once() {
+    let answered = |amount: f64| {
+        let mut shadow = known();
+        shadow.send(at(20.0), 6_000.0);
+        let before = shadow.send(at(20.0), amount);
+        let level = shadow.view().level;
+        shadow.granted(at(20.0), amount, before);
+        (shadow.gain, shadow.credit, shadow.view().level - level)
+    };
+    // 6 % of 6,000 are 360.
+    let (gain, credit, risen) = answered(350.0);
+    assert_eq!((gain, credit), (1.0, 0.0));
+    assert!((risen - 350.0).abs() < 1.0, "{risen}");
+    let (gain, ..) = answered(370.0);
+    assert_eq!(gain, 2.0);
 }
 
 #[test]
