@@ -13,6 +13,9 @@ pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// A file that may not grow (`ulimit -f`). By itself the signal ends the process; heard, it is a write that fails, as on a
+    /// full disk, and whoever wrote says so.
+    _file_too_large: Signal,
 }
 
 /// What a signal asks for.
@@ -34,6 +37,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

@@ -10,6 +10,8 @@ use tokio::{runtime::Builder, sync::oneshot};
 
 /// Niceness of threads that must be on time. Systems grant it to privileged users only; others share the cores evenly.
 const AHEAD: i32 = -10;
+/// Niceness of everything else.
+const BESIDE: i32 = 0;
 /// Niceness of threads that nobody waits for.
 const BEHIND: i32 = 19;
 
@@ -22,7 +24,9 @@ where
     T: Send + 'static,
     F: Future<Output = T>,
 {
-    apart("load", AHEAD, move || Ok(Builder::new_current_thread().enable_all().build()?.block_on(work()))).await
+    // Threads that it starts take over its priority, and none of them has to be on time.
+    let runtime = || Builder::new_current_thread().enable_all().on_thread_start(|| prefer(BESIDE)).build();
+    apart("load", AHEAD, move || Ok(runtime()?.block_on(work()))).await
 }
 
 /// Runs what may take its time on a thread of its own.
@@ -36,14 +40,19 @@ pub(crate) async fn behind<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
 async fn apart<T: Send + 'static>(name: &str, nice: i32, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let (done, ended) = oneshot::channel();
     thread::Builder::new().name(name.to_owned()).spawn(move || {
-        // On Linux the priority is the thread's, whose number goes for a process's.
-        if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice) {
-            tracing::debug!(%error, nice, "the thread shares the cores evenly");
-        }
+        prefer(nice);
         // Nobody is told when the run was given up.
         drop(done.send(work()));
     })?;
     ended.await.unwrap_or_else(|_| Err(io::Error::other("the work panicked")))
+}
+
+/// Gives the thread this niceness, if it may have it.
+fn prefer(nice: i32) {
+    // On Linux the priority is the thread's, whose number goes for a process's.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), nice) {
+        tracing::debug!(%error, nice, "the thread shares the cores evenly");
+    }
 }
 
 #[cfg(test)]

@@ -103,6 +103,7 @@ async fn run(scenario: Scenario, status: u16) -> (Vec<Request>, u64, Arc<LiveCou
         client: client(origin, status),
         counts: Arc::clone(&counts),
         records,
+        bodies_aside: false,
     };
     let planned = generator.run(watch::channel(false).1).await;
     let mut requests = Vec::new();

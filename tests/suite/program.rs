@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::Method;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -153,6 +154,36 @@ async fn the_program_answers_logs_reloads_and_stops_in_order() {
     let lines = lines.lock().unwrap();
     assert!(lines.last().unwrap().contains("stopped"), "{lines:?}");
     assert!(!lines.iter().any(|line| line.contains("secret word")), "a prompt was logged");
+}
+
+#[tokio::test]
+async fn a_full_disk_costs_no_request_and_no_older_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = directory.path().join("kept");
+    std::fs::create_dir(&kept).unwrap();
+    let file = kept.join("routing.json");
+    let setting = format!("routing.state_file={}", file.display());
+    let program = Program::start(directory.path(), "", &["--set", &setting]).await;
+    program.client.chat(&says("hello")).await.ok();
+    eventually("the state is kept", async || file.exists()).await;
+
+    let limit = |bytes: Option<u64>| {
+        let process = Pid::from_raw(i32::try_from(program.child.id().unwrap()).unwrap());
+        let files = Rlimit { current: bytes, maximum: getrlimit(Resource::Fsize).maximum };
+        prlimit(process, Resource::Fsize, files).unwrap();
+    };
+    limit(Some(0));
+    let before = std::fs::read(&file).unwrap();
+    let problem = "what was learned of the targets cannot be kept for the next start";
+    eventually("the operator is told", async || program.logged(problem).len() == 1).await;
+    program.client.chat(&says("hello")).await.ok();
+    assert_eq!(std::fs::read(&file).unwrap(), before, "the older state is as it was");
+    assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1, "nothing half written lies about");
+
+    limit(None);
+    eventually("the state is kept again", async || std::fs::read(&file).unwrap() != before).await;
+    program.signal("TERM").await;
+    assert_eq!(program.end().await, (Some(0), String::new()));
 }
 
 #[tokio::test]

@@ -48,7 +48,25 @@ impl Snapshots for FileSnapshot {
             file.write_all(snapshot)?;
             file.sync_all()
         };
-        write().map_err(Self::failed(&new))?;
-        fs::rename(&new, &self.path).map_err(Self::failed(&self.path))
+        write().and_then(|()| fs::rename(&new, &self.path)).map_err(|error| {
+            // On a full disk half of it would lie there for good. What cannot be removed either was never made.
+            let _unmade = fs::remove_file(&new);
+            Self::failed(&self.path)(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_save_that_fails_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        // A directory cannot be replaced by a file.
+        let path = directory.path().join("snapshot");
+        fs::create_dir(&path).unwrap();
+        assert!(FileSnapshot::new(&path).save(b"bytes").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -96,7 +96,8 @@ pub struct Watermark {
     pub output_tokens: Amount,
     /// Input tokens that are billed, relative to the simulator's own count: 1.25 makes every estimate 20 % too small.
     pub input_factor: f64,
-    /// Standard deviation of a normal factor around `input_factor` (cut at three deviations), drawn per call.
+    /// Standard deviation of a normal factor around `input_factor` (cut at three deviations), drawn by the first message of the
+    /// prompt: the same text always counts the same, and a conversation repeats its own.
     pub input_noise: f64,
 }
 

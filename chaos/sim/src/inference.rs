@@ -95,8 +95,9 @@ impl Inference<'_> {
         Ok(model)
     }
 
-    fn marking<'b>(&self, behaviour: &'b Behaviour) -> Option<Marking<'b>> {
-        behaviour.watermark.as_ref().map(|spec| Marking { spec, call: self.ask.asked.call, seed: self.world.seed })
+    fn marking<'b>(&self, body: &Value, behaviour: &'b Behaviour) -> Option<Marking<'b>> {
+        let prompt = || watermark::name_of(body);
+        behaviour.watermark.as_ref().map(|spec| Marking { spec, call: self.ask.asked.call, seed: self.world.seed, prompt: prompt() })
     }
 
     fn reserve(&self, model: &SimModel, body: &Value, behaviour: &Behaviour) -> Result<Reservation, Refusal> {
@@ -109,7 +110,7 @@ impl Inference<'_> {
             model: &model.id,
             profile: self.ask.asked.profile,
             burndown: model.traits.as_ref().map_or(1, |traits| traits.burndown),
-            input: self.marking(behaviour).map_or(counted, |marking| marking.input(counted)),
+            input: self.marking(body, behaviour).map_or(counted, |marking| marking.input(counted)),
             most_output,
         };
         let reservation = self.world.quotas.admit(&wanted, self.world.clock.elapsed()).map_err(|denied| {
@@ -134,7 +135,7 @@ impl Inference<'_> {
                 let setting = Setting {
                     cache: behaviour.cache.unwrap_or_default(),
                     ideal: Some(&self.world.ideal_cache),
-                    marking: self.marking(behaviour),
+                    marking: self.marking(body, behaviour),
                 };
                 brain::answer_in(model, body, &mut held(&self.region.memory), self.ask.asked.at, setting)
             }

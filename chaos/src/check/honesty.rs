@@ -23,7 +23,10 @@ pub(super) fn check(history: &History) -> Verdict {
             }
             Err(words) => verdict.expect(false, at, Some(request.id), || words),
         }
-        if let Role::Obedient { of } = request.role {
+        if let Role::Obedient { of } = request.role
+            && request.throttled()
+            && !history.about.rules.waived.contains_key("I6")
+        {
             let room = seen.wanted(request).and_then(|wanted| seen.room(request, at, wanted));
             verdict.expect(room.is_none(), at, Some(request.id), || {
                 format!("it came back as request {of} was told, and was refused although {} had room", room.unwrap_or_default())

@@ -160,6 +160,10 @@ pub enum HostFact {
         /// Its name.
         name: String,
     },
+    /// It can write no byte to any file from now on.
+    DiskFilled,
+    /// It can again.
+    DiskFreed,
     /// The gateway would not do it.
     Declined {
         /// Its words.

@@ -45,6 +45,9 @@ pub struct HostDeed {
     pub hits: Arc<AtomicU64>,
 }
 
+/// A process is looked for this often.
+const LOOK_FOR_PROCESSES: Duration = Duration::from_millis(20);
+
 impl HostDeed {
     /// Does it, and returns when it is over.
     pub async fn run(self, gateway: Arc<Gateway>, book: HostBook) {
@@ -52,6 +55,7 @@ impl HostDeed {
         match &self.fault {
             HostFault::Terminate { replica, then_after } => self.restart(&gateway, *replica, Signal::TERM, *then_after).await,
             HostFault::Kill { replica, then_after } => self.restart(&gateway, *replica, Signal::KILL, *then_after).await,
+            HostFault::DiskFull => self.fill_disks(&gateway).await,
             HostFault::Actor { deed, name, every } => {
                 let mut draw = Draw::stream(self.seed, "actors", self.index);
                 loop {
@@ -70,6 +74,19 @@ impl HostDeed {
         if let Some(replica) = gateway.replicas.get(index) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             replica.restart(signal, then_after).await;
+        }
+    }
+
+    /// Of all replicas, also of those that are started meanwhile.
+    async fn fill_disks(&self, gateway: &Gateway) {
+        while Instant::now() < self.until {
+            for _filled in gateway.replicas.iter().filter(|replica| replica.fill_disk(true)) {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+            }
+            sleep(LOOK_FOR_PROCESSES).await;
+        }
+        for replica in &gateway.replicas {
+            replica.fill_disk(false);
         }
     }
 

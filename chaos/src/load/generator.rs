@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -38,6 +39,9 @@ pub struct Generator {
     pub counts: Arc<LiveCounts>,
     /// Where records go.
     pub records: mpsc::UnboundedSender<Request>,
+    /// Bodies are written on threads of their own: on the load's, one of half a megabyte would keep others from being sent in
+    /// time. Not under a paused clock, which such threads do not hold.
+    pub bodies_aside: bool,
 }
 
 /// What is going on, for progress displays and stop conditions.
@@ -72,6 +76,7 @@ impl Generator {
             counts: Arc::clone(&self.counts),
             records: self.records.clone(),
             seed: self.seed,
+            bodies_aside: self.bodies_aside,
             next_id: AtomicU64::new(u64::try_from(self.schedule.arrivals.len()).unwrap_or(u64::MAX)),
         });
         for arrival in &self.schedule.arrivals {
@@ -94,6 +99,7 @@ struct Sender {
     counts: Arc<LiveCounts>,
     records: mpsc::UnboundedSender<Request>,
     seed: u64,
+    bodies_aside: bool,
     next_id: AtomicU64,
 }
 
@@ -138,7 +144,7 @@ impl Sender {
 
     async fn send(&self, arrival: &Arrival, role: Role, id: u64, nonce: u64, intended: Micros, deed: Option<ClientDeed>) -> Request {
         let mut request = self.request(arrival, role, id, nonce, intended);
-        let body = match self.prompts.body(&self.scenario, arrival, nonce, &request.model) {
+        let body = match self.body(*arrival, nonce, request.model.clone()).await {
             Ok(body) => body,
             Err(error) => {
                 tracing::error!(%error, "a body could not be written");
@@ -169,6 +175,12 @@ impl Sender {
         }
         self.record(done.clone());
         done
+    }
+
+    async fn body(&self, arrival: Arrival, nonce: u64, model: String) -> std::io::Result<Bytes> {
+        let (prompts, scenario) = (Arc::clone(&self.prompts), Arc::clone(&self.scenario));
+        let write = move || prompts.body(&scenario, &arrival, nonce, &model).map_err(std::io::Error::other);
+        if self.bodies_aside { tokio::task::spawn_blocking(write).await? } else { write() }
     }
 
     fn is_full(&self) -> bool {

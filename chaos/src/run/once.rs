@@ -279,6 +279,7 @@ impl Run {
             quota_settings: quota_settings(&self.scenario, &plan.set_per_quota),
             credentials: credentials.clone(),
             shutdown_grace: self.scenario.rules.shutdown_grace,
+            folder: folder.clone(),
         };
         let gateway = Arc::new(Gateway::start(&launch, book).await?);
         let (address, log) = (gateway.address, Some(Arc::clone(&gateway.log)));
@@ -344,6 +345,7 @@ impl Run {
             client: Client { net: self.net(&tested.dial), ..client.clone() },
             counts: Arc::clone(&counts),
             records: records.clone(),
+            bodies_aside: matches!(self.place, Place::Process { .. }),
         };
         let planned = self.generate(generator, stopped.clone()).await?;
         // The last phase is for settling: it is waited for, unless the run was given up.

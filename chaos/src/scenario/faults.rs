@@ -32,7 +32,7 @@ fn fault(mut section: Section, regions: &[RegionPlan]) -> Option<FaultPlan> {
     }
     let (kind, share) = match word.as_str() {
         "credentials_expired" => (FaultKind::Credentials, 1.0),
-        "sigterm" | "sigkill" | "kill_actor" | "panic_actor" | "stall_actor" => (FaultKind::Host(host(&mut section, &word)), 1.0),
+        "sigterm" | "sigkill" | "kill_actor" | "panic_actor" | "stall_actor" | "disk_full" => (FaultKind::Host(host(&mut section, &word)), 1.0),
         "vanish" | "slow_reader" | "half_open" | "bad_body" | "huge_body" | "retry_storm" => {
             let share = section.share("share").unwrap_or(1.0);
             (FaultKind::Client(client(&mut section, &word)), share)
@@ -71,6 +71,9 @@ fn host(section: &mut Section, word: &str) -> HostFault {
         let replica = u32::try_from(section.whole("replica").unwrap_or(0)).unwrap_or(0);
         let then_after = section.duration("then_after").unwrap_or(THEN_AFTER);
         return if word == "sigterm" { HostFault::Terminate { replica, then_after } } else { HostFault::Kill { replica, then_after } };
+    }
+    if word == "disk_full" {
+        return HostFault::DiskFull;
     }
     let deed = match word {
         "kill_actor" => ActorDeed::Kill,

@@ -266,6 +266,8 @@ pub enum HostFault {
         /// The new process starts so long after.
         then_after: Duration,
     },
+    /// No replica can write to any file.
+    DiskFull,
     /// Something done to actors, again and again.
     Actor {
         /// What.

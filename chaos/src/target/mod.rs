@@ -50,6 +50,8 @@ pub struct Launch {
     pub credentials: Option<Credentials>,
     /// Longest time of a stop.
     pub shutdown_grace: Micros,
+    /// Folder of the run: `{folder}` in settings.
+    pub folder: PathBuf,
 }
 
 /// Where events of hosts go, with the clock they are told by.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{HostBook, Launch, LogBook, Process, Seen, Usage, Watch, free_port};
@@ -68,6 +68,29 @@ impl Replica {
     pub fn usage(&self) -> Option<Usage> {
         let pid = *self.pid.lock().unwrap_or_else(PoisonError::into_inner);
         pid.and_then(Usage::of)
+    }
+
+    /// Lets the process write no byte to any file, or all it wants again. True when there is a process whose state that changes.
+    ///
+    /// Told by the limit on file sizes, which a process meets as it meets a full disk: its write fails.
+    pub fn fill_disk(&self, full: bool) -> bool {
+        let pid = *self.pid.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(process) = pid.and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else { return false };
+        let own = getrlimit(Resource::Fsize);
+        let wanted = Rlimit { current: if full { Some(0) } else { own.current }, maximum: own.maximum };
+        match prlimit(Some(process), Resource::Fsize, wanted) {
+            Ok(before) if before.current == wanted.current => false,
+            Ok(_) => {
+                self.book.note(self.number, if full { HostFact::DiskFilled } else { HostFact::DiskFreed });
+                true
+            }
+            // It ended a moment ago.
+            Err(rustix::io::Errno::SRCH) => false,
+            Err(error) => {
+                self.book.note(self.number, HostFact::Declined { why: format!("its files could not be limited: {error}") });
+                false
+            }
+        }
     }
 
     /// Starts the process.
@@ -169,7 +192,9 @@ impl Replica {
         }
         set.extend(launch.quota_settings.iter().cloned());
         // The scenario's own settings come last: they win.
-        set.extend(launch.plan.set.iter().map(|(path, value)| format!("{path}={value}")));
+        let (folder, number) = (launch.folder.display().to_string(), self.number.to_string());
+        let filled = |value: &String| value.replace("{folder}", &folder).replace("{replica}", &number);
+        set.extend(launch.plan.set.iter().map(|(path, value)| format!("{path}={}", filled(value))));
         arguments.extend(set.into_iter().flat_map(|assignment| ["--set".to_owned(), assignment]));
         arguments
     }

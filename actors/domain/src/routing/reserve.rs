@@ -15,10 +15,53 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Tokens, with the estimate corrected by what the model's calls have shown.
+    /// Tokens, with the estimate corrected by `factor`: of its conversation where that is known ([`Drift`]), else of its model
+    /// ([`Bias::factor`]).
     #[must_use]
-    pub fn tokens(&self, bias: &Bias) -> f64 {
-        amount(self.input_estimate) * bias.factor() + amount(self.max_tokens)
+    pub fn tokens(&self, factor: f64) -> f64 {
+        amount(self.input_estimate) * factor + amount(self.max_tokens)
+    }
+}
+
+/// What the size of a call was estimated from, for whoever learns how large it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Input tokens, cached ones included.
+    pub input: u64,
+    /// Its conversation, if its prompt is kept in a cache.
+    pub conversation: Option<u64>,
+}
+
+/// Real over estimated input tokens of one conversation.
+///
+/// The same text always counts the same, and a turn repeats the turns before it: what one turn was off by, the next one will be.
+/// One bucket may hold a single turn, and then this error decides whether there is room.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drift(f32);
+
+/// Part of a drift that the next turn leaves: one odd turn is forgotten after a few.
+const DRIFT_KEPT: f32 = 0.3;
+
+impl Drift {
+    /// What a first turn shows. `None` without an estimate or without usage.
+    #[must_use]
+    pub fn of(input_estimate: u64, usage: &Usage) -> Option<Self> {
+        let real = usage.prompt();
+        #[allow(clippy::cast_possible_truncation, reason = "a ratio near 1 loses nothing that counts")]
+        let ratio = (amount(real) / amount(input_estimate)) as f32;
+        (input_estimate > 0 && real > 0).then_some(Self(ratio))
+    }
+
+    /// Learns what another turn shows.
+    #[must_use]
+    pub fn then(self, newer: Self) -> Self {
+        Self(self.0 * DRIFT_KEPT + newer.0 * (1.0 - DRIFT_KEPT))
+    }
+
+    /// By what an estimate is multiplied.
+    #[must_use]
+    pub fn factor(self) -> f64 {
+        f64::from(self.0).clamp(1.0 / FACTOR_MAX, FACTOR_MAX)
     }
 }
 
@@ -86,7 +129,7 @@ mod tests {
     #[test]
     fn input_and_the_largest_output_are_reserved() {
         let reservation = Reservation { input_estimate: 60_000, max_tokens: 8_192 };
-        assert_eq!(reservation.tokens(&Bias::default()), 68_192.0);
+        assert_eq!(reservation.tokens(Bias::default().factor()), 68_192.0);
     }
 
     #[test]
@@ -123,5 +166,19 @@ mod tests {
             bias.learn(1, &prompt(1_000_000));
         }
         assert_eq!(bias.factor(), FACTOR_MAX);
+    }
+
+    #[test]
+    fn what_a_turn_was_off_by_is_known_of_the_next_and_one_odd_turn_is_forgotten() {
+        let drift = |estimate, real| Drift::of(estimate, &prompt(real));
+        assert_eq!((drift(0, 10), drift(10, 0)), (None, None));
+        let first = drift(1_000, 1_200).unwrap();
+        assert!((first.factor() - 1.2).abs() < 1e-6);
+        let odd = first.then(drift(1_000, 9_000).unwrap());
+        assert_eq!(odd.factor(), FACTOR_MAX, "broken estimates multiply nothing by ten");
+        let after = (0..4).fold(odd, |drift, _| drift.then(first));
+        assert!((after.factor() - 1.2).abs() < 0.1, "{after:?}");
+        let reservation = Reservation { input_estimate: 10_000, max_tokens: 100 };
+        assert!((reservation.tokens(first.factor()) - 12_100.0).abs() < 0.01);
     }
 }

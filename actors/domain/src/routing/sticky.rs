@@ -4,7 +4,10 @@
 //! with the cache they stand for; beyond the capacity the one used longest ago makes room. Every operation takes constant
 //! time, and once the table has grown to its capacity nothing allocates.
 
-use super::view::{CacheLife, Home};
+use super::{
+    reserve::Drift,
+    view::{CacheLife, Home},
+};
 use crate::clock::Moment;
 
 /// Conversations that are remembered: more than a gateway answers within the life of a cache, in 6 MB.
@@ -26,6 +29,7 @@ pub struct Sticky {
 struct Entry {
     key: u64,
     home: Home,
+    drift: Option<Drift>,
     newer: u32,
     older: u32,
 }
@@ -80,10 +84,25 @@ impl Sticky {
             self.link_newest(place);
             return;
         }
-        let entry = Entry { key, home, newer: NOWHERE, older: NOWHERE };
+        let entry = Entry { key, home, drift: None, newer: NOWHERE, older: NOWHERE };
         let place = if self.entries.len() < self.capacity { self.push(entry) } else { self.replace_oldest(entry) };
         self.put(key, place);
         self.link_newest(place);
+    }
+
+    /// How far estimates of its turns are off, while it is remembered: longer than its cache lives.
+    #[must_use]
+    pub fn drift(&self, key: u64) -> Option<Drift> {
+        let (_, place) = self.find(key)?;
+        self.entry(place)?.drift
+    }
+
+    /// Learns how far the estimate of a turn was off. Of conversations that live nowhere nothing is kept.
+    pub fn learn_drift(&mut self, key: u64, drift: Drift) {
+        let Some((_, place)) = self.find(key) else { return };
+        if let Some(entry) = self.entry_mut(place) {
+            entry.drift = Some(entry.drift.map_or(drift, |older| older.then(drift)));
+        }
     }
 
     /// Forgets a conversation.

@@ -43,6 +43,8 @@ struct Conversation {
     number: u64,
     tokens: u64,
     busy: bool,
+    /// By what our estimate of its tokens is off: the same text always counts the same.
+    off: f64,
 }
 
 /// Makes requests.
@@ -63,22 +65,28 @@ impl Load {
             .map(|_| {
                 numbers += 1;
                 let tokens = 20_000.0 + chance.unit().powf(1.5) * 70_000.0;
-                Conversation { number: numbers, tokens: (tokens as u64).min(95_000), busy: false }
+                let off = (mix.noise * chance.normal()).exp();
+                Conversation { number: numbers, tokens: (tokens as u64).min(95_000), busy: false, off }
             })
             .collect();
         Self { chance, mix, pool, wanted, numbers }
     }
 
     fn begin(&mut self) -> Conversation {
+        let off = (self.mix.noise * self.chance.normal()).exp();
         self.numbers += 1;
         let tokens = 20_000.0 + self.chance.exponential(6_000.0);
-        Conversation { number: self.numbers, tokens: (tokens as u64).min(95_000), busy: false }
+        Conversation { number: self.numbers, tokens: (tokens as u64).min(95_000), busy: false, off }
     }
 
     pub(crate) fn call(&mut self) -> Call {
         let mut call = if self.chance.unit() < self.mix.agents { self.turn() } else { self.chat() };
         let input = (call.prompt.prefix + call.prompt.fresh) as f64;
-        call.input_estimate = (input * (self.mix.noise * self.chance.normal()).exp()) as u64;
+        let off = match self.place(&call) {
+            Some(place) => self.pool[place].off,
+            None => (self.mix.noise * self.chance.normal()).exp(),
+        };
+        call.input_estimate = (input * off) as u64;
         call
     }
 

@@ -50,12 +50,15 @@ fn chat_alone_is_never_refused_with_small_quotas() {
 
 #[test]
 fn with_small_quotas_and_agents_little_more_is_refused_than_by_one_who_sees_the_buckets() {
-    let small = Case { scale: 1.0, wait: 2.0, ..Case::MAIN };
-    let ours = lines(Case { prior: Prior::Nothing, ..small }, 4);
-    let oracle = lines(Case { prior: Prior::Oracle, ..small }, 4);
+    // Single runs differ by more than what is asked for.
+    const SEEDS: u64 = 24;
+    let small = Case { scale: 1.0, wait: 10.0, ..Case::MAIN };
+    let ours = lines(Case { prior: Prior::Nothing, ..small }, SEEDS);
+    let oracle = lines(Case { prior: Prior::Oracle, ..small }, SEEDS);
     let (refused, least) = (mean(&ours, |line| line.refused), mean(&oracle, |line| line.refused));
-    assert!(refused <= least + 40.0, "{refused} against {least}");
-    assert!(mean(&ours, |line| line.wasted) <= 30.0);
+    assert!(refused <= least + 15.0, "{refused} against {least}");
+    let wasted = mean(&ours, |line| line.wasted);
+    assert!(wasted <= 20.0, "{wasted}");
 }
 
 #[test]

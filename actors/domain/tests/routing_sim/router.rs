@@ -12,7 +12,7 @@ use outcrop_domain::{
         cell::QuotaCell,
         probe::{Probe, ProbeView, ResourceProbe, Urgency, probe},
         quota::{Priors, Refused, Sent, TargetQuota},
-        reserve::{Bias, Reservation, settled},
+        reserve::{Bias, Drift, Reservation, settled},
         sticky::Sticky,
         strategy::{Strategy, limited, plan, spilled},
         view::{CacheLife, Decision, Demand, RESOURCES, Resource, ResourceView, RouteRequest, TargetSet, TargetView},
@@ -142,7 +142,7 @@ impl Router {
         self.turn += 1;
         let call = &world.requests[request].call;
         let reservation = Reservation { input_estimate: call.input_estimate, max_tokens: call.max_tokens };
-        let tokens = if world.case.prior == Prior::Oracle { call.reserved() } else { reservation.tokens(&self.bias) };
+        let tokens = if world.case.prior == Prior::Oracle { call.reserved() } else { reservation.tokens(self.sticky.drift(call.prompt.conversation).map_or_else(|| self.bias.factor(), Drift::factor)) };
         let route = RouteRequest {
             demand: Demand::of_tokens(tokens),
             prefix: call.prompt.prefix as f64,
@@ -327,7 +327,11 @@ impl Router {
     pub(crate) fn ended(&mut self, world: &mut World, request: usize, index: usize, usage: &Usage) {
         let now = world.moment();
         let Some(job) = self.jobs.remove(&request) else { return };
-        self.bias.learn(world.requests[request].call.input_estimate, usage);
+        let call = &world.requests[request].call;
+        self.bias.learn(call.input_estimate, usage);
+        if let Some(drift) = Drift::of(call.input_estimate, usage) {
+            self.sticky.learn_drift(call.prompt.conversation, drift);
+        }
         let Target { quota, cell, .. } = &mut self.targets[index];
         cell.update(quota, now, |quota| quota.settle(now, &job.route.demand, settled(usage, BURN)));
         if !self.waiting.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use outcrop_domain::{
     clock::Clock,
-    routing::{cell::NoRoom, quota::Sent, view::Demand},
+    routing::{cell::NoRoom, quota::Sent, reserve::Estimate, view::Demand},
 };
 
 use super::TargetCell;
@@ -19,7 +19,7 @@ pub struct Debit {
     cell: Arc<TargetCell>,
     clock: Arc<dyn Clock>,
     demand: Demand,
-    input_estimate: u64,
+    estimate: Estimate,
     sent: Sent,
     /// The call was made.
     called: bool,
@@ -31,8 +31,8 @@ impl Debit {
     ///
     /// # Errors
     /// [`NoRoom`] when somebody else took it since the plan.
-    pub fn take(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64) -> Result<Self, NoRoom> {
-        Self::take_beside(cell, clock, demand, input_estimate, cell.held())
+    pub fn take(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, estimate: Estimate) -> Result<Self, NoRoom> {
+        Self::take_beside(cell, clock, demand, estimate, cell.held())
     }
 
     /// As [`Debit::take`], beside so many tokens that are held.
@@ -40,22 +40,22 @@ impl Debit {
         cell: &Arc<TargetCell>,
         clock: &Arc<dyn Clock>,
         demand: Demand,
-        input_estimate: u64,
+        estimate: Estimate,
         held: f64,
     ) -> Result<Self, NoRoom> {
         let sent = cell.quota.debit(&demand, held, clock.now())?;
-        Ok(Self::new(cell, clock, demand, input_estimate, sent))
+        Ok(Self::new(cell, clock, demand, estimate, sent))
     }
 
     /// Reserves `demand` whatever is there: a probe, the head of the queue, or a strategy that looks at no quota.
     #[must_use]
-    pub fn force(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64) -> Self {
+    pub fn force(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, estimate: Estimate) -> Self {
         let sent = cell.quota.debit_probe(&demand, clock.now());
-        Self::new(cell, clock, demand, input_estimate, sent)
+        Self::new(cell, clock, demand, estimate, sent)
     }
 
-    fn new(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, input_estimate: u64, sent: Sent) -> Self {
-        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, input_estimate, sent, called: false, open: true }
+    fn new(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, estimate: Estimate, sent: Sent) -> Self {
+        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, estimate, sent, called: false, open: true }
     }
 
     /// The call is made now.
@@ -70,8 +70,8 @@ impl Debit {
     }
 
     /// With the estimate that its size came of.
-    pub(super) fn estimated(mut self, input_estimate: u64) -> Self {
-        self.input_estimate = input_estimate;
+    pub(super) fn estimated(mut self, estimate: Estimate) -> Self {
+        self.estimate = estimate;
         self
     }
 
@@ -92,8 +92,8 @@ impl Debit {
     }
 
     /// The estimate that its size came of.
-    pub(super) fn input_estimate(&self) -> u64 {
-        self.input_estimate
+    pub(super) fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     /// The owner takes over: nothing happens on drop.
@@ -108,7 +108,7 @@ impl Drop for Debit {
         if self.open && !self.called {
             self.cell.quota.give_back(&self.demand, self.clock.now());
         } else if self.open {
-            let used = f64::from(u32::try_from(self.input_estimate).unwrap_or(u32::MAX));
+            let used = f64::from(u32::try_from(self.estimate.input).unwrap_or(u32::MAX));
             self.cell.quota.settle(&self.demand, used.min(self.demand.tokens()), self.clock.now());
         }
     }

@@ -11,7 +11,7 @@ use outcrop_domain::{
     ids::{ModelId, Region},
     routing::{
         budget::SpillBudget,
-        reserve::{Bias, Reservation},
+        reserve::{Bias, Drift, Reservation},
         view::{Demand, Spill},
         waiting::SizeClasses,
     },
@@ -91,11 +91,11 @@ impl ModelPool {
         (place, cell)
     }
 
-    /// What a reservation takes of a target's quotas.
+    /// What a reservation takes of a target's quotas. `drift`: what is known of its conversation's estimates.
     #[must_use]
-    pub fn demand(&self, reservation: &Reservation) -> Demand {
-        let bias = *self.bias.lock().unwrap_or_else(PoisonError::into_inner);
-        Demand::of_tokens(reservation.tokens(&bias))
+    pub fn demand(&self, reservation: &Reservation, drift: Option<Drift>) -> Demand {
+        let factor = drift.map_or_else(|| self.bias.lock().unwrap_or_else(PoisonError::into_inner).factor(), Drift::factor);
+        Demand::of_tokens(reservation.tokens(factor))
     }
 
     /// Learns how far an estimate was off.

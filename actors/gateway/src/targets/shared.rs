@@ -14,6 +14,7 @@ use outcrop_domain::{
     ids::Region,
     routing::{
         budget::{HedgeBudget, RetryBudget},
+        reserve::Drift,
         sticky::{STICKY_CAPACITY, Sticky},
         view::{CacheLife, Home},
     },
@@ -101,6 +102,19 @@ impl SharedRouting {
         let moved = homes.home(conversation, now).is_some_and(|home| home.target != target);
         homes.settle(conversation, target, cache, now);
         moved
+    }
+
+    /// How far estimates of a conversation's turns are off, once one is known.
+    #[must_use]
+    pub fn drift(&self, conversation: u64) -> Option<Drift> {
+        self.shard(conversation)?.lock().unwrap_or_else(PoisonError::into_inner).drift(conversation)
+    }
+
+    /// A turn of a conversation has ended, and how far its estimate was off is known.
+    pub(super) fn learn_drift(&self, conversation: u64, drift: Drift) {
+        if let Some(shard) = self.shard(conversation) {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).learn_drift(conversation, drift);
+        }
     }
 
     /// Conversations that are remembered.

@@ -13,6 +13,7 @@ use outcrop_domain::{
         Breaker, Gate, Outcome,
         daily::Pace,
         quota::{Refused, Sent, TargetQuota},
+        reserve::Drift,
         silence::RegionTrips,
         view::{Demand, Resource},
     },
@@ -254,10 +255,13 @@ impl TargetState {
                 room = true;
             }
             QuotaNews::Settled { debit, used, usage } => {
-                let estimate = debit.input_estimate();
+                let estimate = debit.estimate();
                 let (demand, _) = debit.close();
                 let pace = change(&cell, now, |quota| quota.settle(now, &demand, used));
-                self.args.board.pool(&cell.model).learn_bias(estimate, &usage);
+                self.args.board.pool(&cell.model).learn_bias(estimate.input, &usage);
+                if let (Some(conversation), Some(drift)) = (estimate.conversation, Drift::of(estimate.input, &usage)) {
+                    self.args.board.shared().learn_drift(conversation, drift);
+                }
                 if pace == Pace::Warn {
                     tracing::warn!(model.id = %cell.model, region = %cell.region, "80 % of the daily token quota are used");
                 }

@@ -11,6 +11,7 @@ use outcrop_domain::{
     ids::{ModelId, Region},
     routing::{
         Gate,
+        reserve::Estimate,
         silence::PromptSize,
         strategy::Strategy,
         view::{MAX_TARGETS, Resource, RouteRequest, TargetView},
@@ -52,8 +53,8 @@ pub struct Wish {
     pub pool: Arc<ModelPool>,
     /// What it needs; its targets are places in the pool.
     pub request: RouteRequest,
-    /// Our estimate of its input tokens.
-    pub input_estimate: u64,
+    /// What its size was estimated from.
+    pub estimate: Estimate,
     /// The place in line that it had before, when it comes back.
     pub place: Option<Place>,
     /// What becomes of it. Once nobody waits for this, the request leaves the line.
@@ -201,7 +202,7 @@ struct Line {
 
 #[derive(Debug)]
 struct Waiter {
-    input_estimate: u64,
+    estimate: Estimate,
     reply: Reply<Woken>,
 }
 
@@ -211,7 +212,7 @@ impl Line {
     }
 
     fn join(&mut self, wish: Wish) {
-        let Wish { request, input_estimate, place, reply, .. } = wish;
+        let Wish { request, estimate, place, reply, .. } = wish;
         let ticket = match place {
             Some(place) if place.room == self.room => {
                 self.waiting.put_back(place.ticket, request);
@@ -221,7 +222,7 @@ impl Line {
         };
         match ticket {
             Ok(ticket) => {
-                self.waiters.insert(ticket, Waiter { input_estimate, reply });
+                self.waiters.insert(ticket, Waiter { estimate, reply });
                 self.publish();
             }
             Err(full) => {
@@ -266,7 +267,7 @@ impl Line {
             let mut reserved = None;
             let reserve = |index: usize, request: &RouteRequest| {
                 // What is held is held for whoever comes first in this walk: the plan has left it alone.
-                reserved = cells.get(index).and_then(|cell| Debit::take_beside(cell, clock, request.demand, 0, 0.0).ok());
+                reserved = cells.get(index).and_then(|cell| Debit::take_beside(cell, clock, request.demand, Estimate::default(), 0.0).ok());
                 reserved.is_some()
             };
             let Some(verdict) = self.waiting.next_to_wake(&mut sweep, |key| shared.home(key, now), spill, reserve) else { break };
@@ -297,7 +298,7 @@ impl Line {
         let woken = match (verdict, reserved) {
             (Verdict::Send { index, spilled, .. }, Some(debit)) => Woken::Send {
                 target: index,
-                debit: debit.estimated(waiter.input_estimate),
+                debit: debit.estimated(waiter.estimate),
                 place: Place { ticket, room: self.room },
                 spilled,
             },

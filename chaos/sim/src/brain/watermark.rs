@@ -4,6 +4,7 @@
 //! replaced, and its bill is drawn anew, unrelated to the words.
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use super::{Block, Turn, TurnUsage, fill};
 use crate::{
@@ -26,12 +27,14 @@ pub(crate) struct Marking<'a> {
     pub(crate) spec: &'a Watermark,
     pub(crate) call: u64,
     pub(crate) seed: u64,
+    /// Names the prompt's first message.
+    pub(crate) prompt: u64,
 }
 
 impl Marking<'_> {
     /// What the simulator's count of the input is multiplied with, for admission and bill alike.
     pub(crate) fn input_factor(&self) -> f64 {
-        let mut stream = draw::stream(self.seed, "watermark/input", self.call);
+        let mut stream = draw::stream(self.seed, "watermark/input", self.prompt);
         let deviation = stream.normal().clamp(-MOST_DEVIATIONS, MOST_DEVIATIONS);
         (self.spec.input_factor * (1.0 + self.spec.input_noise * deviation)).max(0.0)
     }
@@ -54,6 +57,21 @@ pub(crate) fn drawn(amount: &Amount, stream: &mut Stream) -> u64 {
     let ratio = |p99: u64| p99 as f64 / amount.p50.max(1) as f64;
     let p99 = amount.p99.unwrap_or(amount.p50);
     times(amount.p50, stream.lognormal(ratio(p99))).min(amount.cap.unwrap_or(p99.saturating_mul(4)))
+}
+
+/// A number that names a prompt by the ends of its first message: turns of one conversation have the same.
+pub(crate) fn name_of(body: &Value) -> u64 {
+    /// Long texts need not be read whole: what tells them apart stands at an end.
+    const END: usize = 256;
+    let content = body.pointer("/messages/0/content");
+    let text = content.and_then(|content| content.as_str().or_else(|| content.as_array()?.iter().find_map(|block| block.get("text")?.as_str())));
+    let bytes = text.unwrap_or_default().as_bytes();
+    let mut hash = Sha256::new();
+    hash.update(bytes.len().to_be_bytes());
+    hash.update(bytes.get(..END).unwrap_or(bytes));
+    hash.update(bytes.get(bytes.len().saturating_sub(END)..).unwrap_or_default());
+    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The last mark at the end of a prefilled assistant turn.

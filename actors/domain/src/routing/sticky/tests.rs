@@ -109,3 +109,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_drift_of_a_conversation_outlives_its_cache_and_its_moves() {
+    use crate::{routing::reserve::Drift, usage::Usage};
+
+    let mut table = Sticky::new(2);
+    let drift = |real| Drift::of(100, &Usage { input: real, ..Usage::default() }).unwrap();
+    table.learn_drift(1, drift(150));
+    assert_eq!(table.drift(1), None, "it lives nowhere");
+    table.settle(1, 7, CacheLife::Short, at(0));
+    table.learn_drift(1, drift(150));
+    table.settle(1, 8, CacheLife::Short, at(1));
+    assert_eq!((table.home(1, at(1_000)), table.drift(1)), (None, Some(drift(150))));
+    table.learn_drift(1, drift(120));
+    assert_eq!(table.drift(1), Some(drift(150).then(drift(120))));
+    // Another conversation takes over its place, and nothing of what was known of it.
+    table.settle(2, 7, CacheLife::Short, at(2));
+    table.settle(3, 7, CacheLife::Short, at(3));
+    assert_eq!((table.drift(1), table.drift(3)), (None, None));
+}

@@ -96,7 +96,7 @@ impl<'a> Attempts<'a> {
         let now = context.ports.clock.now();
         Self {
             sight: if facts.strategy.minds_quotas() { Sight::Quotas } else { Sight::Health },
-            demand: pool.demand(&facts.reservation),
+            demand: pool.demand(&facts.reservation, facts.estimate().conversation.and_then(|talk| context.board.shared().drift(talk))),
             turn: context.board.shared().request(now),
             draw: context.ports.entropy.unit(),
             patience: Patience { answering, size: facts.size, at_most },

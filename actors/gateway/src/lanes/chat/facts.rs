@@ -7,7 +7,7 @@ use outcrop_domain::{
     model::ModelSpec,
     routing::{
         affinity::{ConversationHints, affinity_key},
-        reserve::Reservation,
+        reserve::{Estimate, Reservation},
         silence::PromptSize,
         strategy::Strategy,
         view::CacheLife,
@@ -31,6 +31,13 @@ pub(super) struct RouteFacts {
     pub(super) cache: CacheLife,
     /// Input that is read anew, as far as can be told: long prompts begin later.
     pub(super) size: PromptSize,
+}
+
+impl RouteFacts {
+    /// What a call's size is estimated from.
+    pub(super) fn estimate(&self) -> Estimate {
+        Estimate { input: self.reservation.input_estimate, conversation: (self.prefix > 0.0).then_some(self.affinity) }
+    }
 }
 
 /// What the client says of the conversation.

@@ -61,7 +61,7 @@ impl World {
 
     /// Takes all the room that there is.
     fn fill(&self) -> Debit {
-        Debit::take(&self.cell(), &self.ports.clock, Demand::of_tokens(DEPTH), 0).unwrap()
+        Debit::take(&self.cell(), &self.ports.clock, Demand::of_tokens(DEPTH), Estimate::default()).unwrap()
     }
 
     /// A request for so many tokens that may wait for so long joins the line.
@@ -80,7 +80,7 @@ impl World {
             draw: 0.5,
             turn: 0,
         };
-        let wish = Wish { pool: self.pool(), request, input_estimate: 7, place, reply };
+        let wish = Wish { pool: self.pool(), request, estimate: Estimate { input: 7, conversation: None }, place, reply };
         self.room.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
         answer
     }
@@ -115,7 +115,7 @@ async fn who_waits_is_sent_with_a_reservation_as_soon_as_there_is_room() {
     let (_, debit) = sent(world.wait(1_000.0, LONG, None)).await;
     let took = world.now().since(began).as_secs_f64();
     assert!((10.0..11.0).contains(&took), "1,000 tokens at 100 a second: {took}");
-    assert_eq!((debit.demand().tokens(), debit.input_estimate()), (1_000.0, 7));
+    assert_eq!((debit.demand().tokens(), debit.estimate().input), (1_000.0, 7));
     assert_eq!(world.waiting().await, 0);
 }
 
@@ -194,7 +194,7 @@ async fn who_has_left_takes_no_room() {
     world.room.cast(WaitingRoomMsg::Room { model: MODEL.into() }).unwrap();
     tokio::time::sleep(LOOK_EVERY * 2).await;
     assert_eq!(world.waiting().await, 0);
-    assert!(Debit::take(&world.cell(), &world.ports.clock, Demand::of_tokens(DEPTH), 0).is_ok(), "all of it is there");
+    assert!(Debit::take(&world.cell(), &world.ports.clock, Demand::of_tokens(DEPTH), Estimate::default()).is_ok(), "all of it is there");
 }
 
 #[tokio::test(start_paused = true)]

@@ -134,10 +134,10 @@ impl Attempts<'_> {
     /// Reserves what the call takes of the target's quotas. Nobody keeps quotas while no strategy of the settings sees them.
     pub(super) fn reserve(&self, position: usize) -> Result<Option<Debit>, outcrop_domain::routing::cell::NoRoom> {
         let Some(route) = self.routes.get(position) else { return Ok(None) };
-        let (clock, input) = (&self.context.ports.clock, self.facts.reservation.input_estimate);
+        let (clock, estimate) = (&self.context.ports.clock, self.facts.estimate());
         match self.sight {
-            Sight::Quotas => Debit::take(&route.cell, clock, self.demand, input).map(Some),
-            Sight::Health if self.settings.routing.keeps_quotas() => Ok(Some(Debit::force(&route.cell, clock, self.demand, input))),
+            Sight::Quotas => Debit::take(&route.cell, clock, self.demand, estimate).map(Some),
+            Sight::Health if self.settings.routing.keeps_quotas() => Ok(Some(Debit::force(&route.cell, clock, self.demand, estimate))),
             Sight::Health => Ok(None),
         }
     }
@@ -165,7 +165,7 @@ impl Attempts<'_> {
             return None;
         }
         self.probed = true;
-        let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.reservation.input_estimate);
+        let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.estimate());
         Some(Step::Call { position, debit: Some(debit) })
     }
 

@@ -101,7 +101,7 @@ impl Attempts<'_> {
         let wish = Wish {
             pool: Arc::clone(&self.pool),
             request: self.in_places(self.request(now)),
-            input_estimate: self.facts.reservation.input_estimate,
+            estimate: self.facts.estimate(),
             place: self.waits.place,
             reply,
         };

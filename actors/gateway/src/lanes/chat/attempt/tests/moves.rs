@@ -1,6 +1,6 @@
 //! From one target to the next: what is paid, what is given back, who waits for whom.
 
-use outcrop_domain::routing::{quota::Priors, strategy::Strategy};
+use outcrop_domain::routing::{quota::Priors, reserve::Estimate, strategy::Strategy};
 
 use super::{super::*, world::*};
 use crate::settings::{RegionQuotas, RoutingPolicy};
@@ -81,7 +81,7 @@ async fn a_request_larger_than_every_bucket_is_refused_unless_a_closed_one_could
 async fn who_looks_at_health_alone_is_shown_no_quotas() {
     let world = World::with(1, quotas(&[6_000.0])).await;
     let demand = outcrop_domain::routing::view::Demand::of_tokens(6_000.0);
-    let _full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, 0).unwrap();
+    let _full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
     let view = |sight| world.cell(0).view(sight, false, world.attempts().facts.size, world.now());
     assert!(view(Sight::Health).fits(&demand) && !view(Sight::Quotas).fits(&demand));
 }
