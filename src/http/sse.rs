@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use super::EdgeLimits;
+
 /// A writer made for an answer whose facts are known by then.
 pub(super) type MakeWriter = Box<dyn FnOnce(&ChatAnswer) -> ChunkWriter + Send>;
 
@@ -47,18 +49,24 @@ pub(super) struct ChatStream {
     state: State,
     keep_alive: Pin<Box<Sleep>>,
     every: Duration,
+    /// Clients are told of regions.
+    tells_regions: bool,
 }
 
 impl ChatStream {
     /// A stream whose first events are there.
-    pub(super) fn flowing(events: mpsc::Receiver<StreamItem>, writer: ChunkWriter, every: Duration) -> Body {
-        Body::new(Self { state: State::Flowing { events, writer }, keep_alive: Box::pin(tokio::time::sleep(every)), every })
+    pub(super) fn flowing(events: mpsc::Receiver<StreamItem>, writer: ChunkWriter, limits: &EdgeLimits) -> Body {
+        let state = State::Flowing { events, writer };
+        let every = limits.keep_alive;
+        Body::new(Self { state, keep_alive: Box::pin(tokio::time::sleep(every)), every, tells_regions: limits.told.routing })
     }
 
     /// A stream that is opened before the job has answered.
-    pub(super) fn waiting(pending: Pending, every: Duration) -> Body {
+    pub(super) fn waiting(pending: Pending, limits: &EdgeLimits) -> Body {
+        let state = State::Waiting(Box::new(pending));
         // The first comment goes out at once: the client sees that it is connected.
-        Body::new(Self { state: State::Waiting(Box::new(pending)), keep_alive: Box::pin(tokio::time::sleep(Duration::ZERO)), every })
+        let keep_alive = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Body::new(Self { state, keep_alive, every: limits.keep_alive, tells_regions: limits.told.routing })
     }
 
     fn restart_silence(&mut self) {
@@ -86,6 +94,7 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 fn write_available(
     events: &mut mpsc::Receiver<StreamItem>,
     writer: &mut ChunkWriter,
+    tells_regions: bool,
     context: &mut Context<'_>,
     out: &mut Vec<u8>,
 ) -> bool {
@@ -98,7 +107,8 @@ fn write_available(
                 }
             }
             Poll::Ready(Some(StreamItem::Resumed { choice, region })) => {
-                out.extend_from_slice(format!(": choice {choice} broke and goes on from {region}\n\n").as_bytes());
+                let place = if tells_regions { region.as_str() } else { "another region" };
+                out.extend_from_slice(format!(": choice {choice} broke and goes on from {place}\n\n").as_bytes());
             }
             Poll::Ready(Some(StreamItem::Done)) => {
                 writer.finish(out);
@@ -139,7 +149,7 @@ impl HttpBody for ChatStream {
                         matches!(this.state, State::Ended)
                     }
                 },
-                State::Flowing { events, writer } => write_available(events, writer, context, &mut out),
+                State::Flowing { events, writer } => write_available(events, writer, this.tells_regions, context, &mut out),
             };
             if ended {
                 this.state = State::Ended;

@@ -128,7 +128,7 @@ impl Meta {
                 Ok(response)
             }
             ChatAnswer::Stream { events, about } => {
-                let body = ChatStream::flowing(events, self.writer(&about), limits.keep_alive);
+                let body = ChatStream::flowing(events, self.writer(&about), limits);
                 let mut response = event_stream(body);
                 headers::describe(response.headers_mut(), &about, limits.told);
                 Ok(response)
@@ -146,7 +146,7 @@ impl Meta {
         let make_writer = Box::new(move |answer: &ChatAnswer| match answer {
             ChatAnswer::Whole { about, .. } | ChatAnswer::Stream { about, .. } => self.writer(about),
         });
-        event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits.keep_alive))
+        event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits))
     }
 }
 

@@ -102,9 +102,10 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, told: ToldH
     if told.routing {
         set(headers, REGION, about.region.as_str());
         headers.insert(ATTEMPTS, HeaderValue::from(about.attempts));
-        if about.resumes {
-            headers.insert(RESUME, HeaderValue::from_static("on"));
-        }
+    }
+    // Not where it ran, but what the client reads: a text that another call may finish.
+    if about.resumes {
+        headers.insert(RESUME, HeaderValue::from_static("on"));
     }
     set(headers, MODEL, about.model.as_str());
     if told.adjustments && !about.adjustments.is_empty() {

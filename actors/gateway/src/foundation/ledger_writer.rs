@@ -25,6 +25,8 @@ pub struct UsageRow {
     pub request: RequestId,
     /// Which of its choices (0 unless `n` is more than 1).
     pub choice: u32,
+    /// Number of the call among those of the request that produced something: an answer that goes on elsewhere is several.
+    pub call: u32,
     /// Who asked.
     pub key: KeyId,
     /// The model that answered.
@@ -112,8 +114,8 @@ pub struct LedgerBook {
     order: VecDeque<RowIdentity>,
 }
 
-/// What a row is known by. A choice may be answered by two models, when its alias falls back after the first has begun.
-type RowIdentity = (RequestId, u32, ModelId);
+/// What a row is known by: the request, and the number of the call.
+type RowIdentity = (RequestId, u32);
 
 /// Rows remembered to recognise a repeat. A repeat follows within one settlement, so thousands are ample, and few enough to
 /// stay in the processor's cache.
@@ -140,7 +142,7 @@ impl LedgerBook {
     }
 
     fn record(&mut self, row: &UsageRow) {
-        let identity = (row.request.clone(), row.choice, row.model.clone());
+        let identity = (row.request.clone(), row.call);
         if !self.seen.insert(identity.clone()) {
             return;
         }
@@ -211,6 +213,7 @@ pub(super) mod tests {
         UsageRow {
             request: request.into(),
             choice: 0,
+            call: 0,
             key: "key".into(),
             model: "model".into(),
             region: "us-east-1".into(),
@@ -230,7 +233,7 @@ pub(super) mod tests {
         let mut book = book();
         book.record(&row("req_1"));
         book.record(&row("req_1"));
-        book.record(&UsageRow { choice: 1, outcome: JobOutcome::Cancelled, cost: None, ..row("req_1") });
+        book.record(&UsageRow { call: 1, outcome: JobOutcome::Cancelled, cost: None, ..row("req_1") });
         let all = book.report.all;
         assert_eq!((all.calls, all.cancelled, all.usage.input, all.cost, all.unpriced), (2, 1, 20, MicroUsd(7), 1));
         assert_eq!(book.report.by_key.len(), 1);

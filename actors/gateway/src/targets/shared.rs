@@ -54,6 +54,11 @@ impl SharedRouting {
         let earn = |bits: u64| Some(RetryBudget::from_bits(bits).request(now).to_bits());
         // The closure never declines.
         let _ = self.retries.fetch_update(Ordering::AcqRel, Ordering::Acquire, earn);
+        self.turn()
+    }
+
+    /// A number of its own for whatever goes round.
+    pub fn turn(&self) -> u64 {
         self.turns.fetch_add(1, Ordering::Relaxed)
     }
 

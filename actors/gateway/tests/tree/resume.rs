@@ -16,9 +16,21 @@ use super::kit::{LIMITS, MODEL, Step, TestTree, drain, end_events, exception, se
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
 
 async fn tree(resume: bool) -> TestTree {
+    tree_in(&TWO, |routing| RoutingPolicy { resume, ..routing }).await
+}
+
+async fn tree_in(regions: &[&str], how: impl FnOnce(RoutingPolicy) -> RoutingPolicy) -> TestTree {
     let settings = settings();
-    let routing = RoutingPolicy { resume, ..settings.routing.clone() };
-    TestTree::with(&TWO, LiveSettings { routing, ..settings }, LIMITS).await
+    let routing = how(RoutingPolicy { resume: true, ..settings.routing.clone() });
+    TestTree::with(regions, LiveSettings { routing, ..settings }, LIMITS).await
+}
+
+/// A stream in `region` that writes `text` and is cut.
+async fn breaks(tree: &TestTree, region: usize, text: &str) {
+    let (feed, chunks) = mpsc::channel(16);
+    feed.send(Ok(start_event())).await.unwrap();
+    feed.send(Ok(text_event(text))).await.unwrap();
+    tree.regions[region].then(Step::Feed(chunks));
 }
 
 fn asking(more: &str) -> String {
@@ -67,7 +79,38 @@ async fn a_text_that_breaks_goes_on_elsewhere_with_what_the_client_has() {
     let report = tree.last_report();
     assert_eq!((report.outcome, report.attempts, report.adjusted.as_str()), (JobOutcome::Completed, 2, "stream=resumed:us-west-2"));
     assert!(report.estimated, "what the broken call used is not told");
-    assert!(report.usage.unwrap().output > 7, "both calls are booked");
+    let booked = report.usage.unwrap();
+    let ledger = tree.gateway.ports().describe().await.ledger.unwrap();
+    assert_eq!((ledger.all.calls, ledger.all.estimated, ledger.all.usage), (2, 1, booked), "both calls are booked");
+    assert!(ledger.by_region.len() == 2 && ledger.all.estimated_usage.output < 7 && booked.output > 7, "{ledger:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_time_it_goes_on_where_it_has_not_broken_yet_with_all_that_the_client_has() {
+    let tree = tree_in(&["us-east-1", "us-west-2", "eu-west-1"], |routing| routing).await;
+    breaks(&tree, 1, " upon").await;
+    goes_on(&tree, 2, &[" a time"]).await;
+    let (mut events, _, feed) = begun(&tree, &asking("")).await;
+    feed.send(Ok(text_event("Once"))).await.unwrap();
+    drop(feed);
+    let words = drain(&mut events).await;
+    assert_eq!(words, ["Once", "resumed: us-west-2", " upon", "resumed: eu-west-1", " a time", "done"]);
+    assert_eq!(sent(&tree, 2)["messages"][1]["content"][0]["text"], "Once upon");
+    assert_eq!(tree.gateway.ports().describe().await.ledger.unwrap().all.calls, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_on_within_the_most_attempts_and_only_where_there_is_another_region() {
+    let few = tree_in(&TWO, |routing| RoutingPolicy { max_attempts: 1, ..routing }).await;
+    let one = tree_in(&TWO[..1], |routing| routing).await;
+    for (tree, says_so) in [(few, true), (one, false)] {
+        let (mut events, resumes, feed) = begun(&tree, &asking("")).await;
+        feed.send(Ok(text_event("a"))).await.unwrap();
+        drop(feed);
+        let words = drain(&mut events).await;
+        assert!(resumes == says_so && words.len() == 2 && words[1].starts_with("failed: "), "{words:?}");
+        assert_eq!(tree.regions.iter().map(|region| region.calls()).sum::<usize>(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,9 +155,10 @@ async fn unless_it_is_wanted_nothing_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_tools_or_before_any_text_or_after_the_last_word_a_break_stands() {
+async fn with_stop_sequences_or_tools_or_before_any_text_or_after_the_last_word_a_break_stands() {
     let tools = r#", "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]"#;
-    for (more, fed) in [(tools, vec![text_event("a")]), ("", vec![]), ("", [vec![text_event("a")], end_events()[..2].to_vec()].concat())] {
+    let stops = r#", "stop": ["b"]"#;
+    for (more, fed) in [(stops, vec![text_event("a")]), (tools, vec![text_event("a")]), ("", vec![]), ("", [vec![text_event("a")], end_events()[..2].to_vec()].concat())] {
         let tree = tree(true).await;
         let (mut events, _, feed) = begun(&tree, &asking(more)).await;
         for chunk in fed {
@@ -130,18 +174,16 @@ async fn with_tools_or_before_any_text_or_after_the_last_word_a_break_stands() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_breaks_again_and_again_ends() {
     let tree = tree(true).await;
-    for region in [1, 0, 1, 0] {
-        let (feed, chunks) = mpsc::channel(16);
-        feed.send(Ok(start_event())).await.unwrap();
-        feed.send(Ok(text_event("b"))).await.unwrap();
-        drop(feed);
-        tree.regions[region].then(Step::Feed(chunks));
-    }
     let (mut events, _, feed) = begun(&tree, &asking("")).await;
+    for region in [1, 0, 1, 0] {
+        breaks(&tree, region, "b").await;
+    }
+    feed.send(Ok(text_event("a"))).await.unwrap();
     drop(feed);
     let words = drain(&mut events).await;
-    assert_eq!(words.iter().filter(|word| word.starts_with("resumed")).count(), 2, "{words:?}");
-    assert!(words.last().unwrap().starts_with("failed: "), "{words:?}");
+    // Where it broke at first is asked again when there is no other.
+    assert_eq!(words[..5], ["a", "resumed: us-west-2", "b", "resumed: us-east-1", "b"], "{words:?}");
+    assert!(words.len() == 6 && words[5].starts_with("failed: "), "{words:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,4 +209,5 @@ async fn a_client_that_leaves_while_it_goes_on_drops_the_call() {
     tokio::time::timeout(Duration::from_secs(1), tree.regions[1].dropped.notified()).await.unwrap();
     tree.reports.1.notified().await;
     assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
+    assert_eq!(tree.gateway.ports().describe().await.calls_in_flight, 0);
 }

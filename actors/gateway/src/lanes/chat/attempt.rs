@@ -49,6 +49,8 @@ pub(super) struct Attempts<'a> {
     log: Arc<CallLog>,
     /// Calls made, of this choice.
     made: usize,
+    /// Calls made for it before: its answer broke, and goes on.
+    made_before: usize,
     last: Option<UpstreamFailure>,
     credentials_retried: bool,
     /// The one probe of the quotas that a request may cost was sent.
@@ -77,11 +79,13 @@ pub(super) struct AttemptScope<'a> {
     pub(super) answering: Answering,
     pub(super) log: Arc<CallLog>,
     pub(super) deadline: Moment,
+    /// Calls made for this choice before.
+    pub(super) made_before: usize,
 }
 
 impl<'a> Attempts<'a> {
     pub(super) fn new(scope: AttemptScope<'a>) -> Self {
-        let AttemptScope { context, settings, resolution, facts, answering, log, deadline } = scope;
+        let AttemptScope { context, settings, resolution, facts, answering, log, deadline, made_before } = scope;
         let pool = context.board.pool(&resolution.model.id);
         let route = |target: &Target| {
             let handle = context.regions.0.get(&target.region)?.clone();
@@ -97,7 +101,7 @@ impl<'a> Attempts<'a> {
         Self {
             sight: if facts.strategy.minds_quotas() { Sight::Quotas } else { Sight::Health },
             demand: pool.demand(&facts.reservation, facts.estimate().conversation.and_then(|talk| context.board.shared().drift(talk))),
-            turn: context.board.shared().request(now),
+            turn: if made_before == 0 { context.board.shared().request(now) } else { context.board.shared().turn() },
             draw: context.ports.entropy.unit(),
             patience: Patience { answering, size: facts.size, at_most },
             waits: Waits::new(now, deadline, settings.routing.max_wait),
@@ -109,7 +113,8 @@ impl<'a> Attempts<'a> {
             routes,
             deadline,
             log,
-            made: 0,
+            made: made_before,
+            made_before,
             last: None,
             credentials_retried: false,
             probed: false,
@@ -158,6 +163,11 @@ impl<'a> Attempts<'a> {
                 None => continue,
             }
         }
+    }
+
+    /// Calls made for this choice, those before its answer broke included.
+    pub(super) fn made(&self) -> usize {
+        self.made
     }
 
     /// Asks the others first.

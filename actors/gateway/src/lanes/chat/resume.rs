@@ -11,8 +11,9 @@ use outcrop_domain::{
     clock::Moment,
     error::{Cause, UpstreamFailure},
     estimate,
+    ids::Region,
     model::Resolution,
-    routing::strategy::Strategy,
+    routing::{reserve::Reservation, silence::PromptSize, strategy::Strategy},
 };
 use outcrop_translate::converse::{
     Mode,
@@ -32,57 +33,68 @@ use super::{
 use crate::{ports::HeldMemory, settings::LiveSettings, targets::Answering};
 
 /// Times that one answer may go on elsewhere. One that broke three times has more wrong with it than a region.
-const MOST: u32 = 2;
+const MOST: usize = 2;
 
 /// What an answer needs to go on elsewhere, kept for as long as it lasts: a stream without this keeps nothing of its request.
 pub(super) struct Resumption {
     settings: Arc<LiveSettings>,
     resolution: Resolution,
     route: RouteFacts,
+    log: Arc<CallLog>,
+    deadline: Moment,
+    /// `None` once it can no longer go on: nothing is kept for longer than it may be of use.
+    kept: Option<Kept>,
+    /// Where it broke.
+    broke: Vec<Region>,
+    /// Estimated tokens of the text that earlier calls wrote.
+    earlier_tokens: u64,
+}
+
+/// What the next call is made of.
+struct Kept {
     /// The body of the request.
     body: Bytes,
     /// What the edge counts the request's memory by.
     _held: Option<Arc<dyn HeldMemory>>,
-    log: Arc<CallLog>,
-    deadline: Moment,
     /// What the client has of the answer.
     text: String,
-    /// Estimated tokens of the text that earlier calls wrote.
-    earlier_tokens: u64,
-    left: u32,
 }
 
 impl Resumption {
     /// `None`, where streams do not go on or this one could not.
     pub(super) fn of(settings: &Arc<LiveSettings>, prepared: &Prepared, log: &Arc<CallLog>, deadline: Moment) -> Option<Box<Self>> {
-        let may = settings.routing.resume && prepared.body.continuable && prepared.route.strategy != Strategy::Disabled;
+        let elsewhere = prepared.route.strategy != Strategy::Disabled && prepared.resolution.targets.len() > 1;
+        let may = settings.routing.resume && prepared.body.continuable && elsewhere;
         may.then(|| {
             Box::new(Self {
                 settings: Arc::clone(settings),
                 resolution: prepared.resolution.clone(),
                 route: prepared.route,
-                body: prepared.bytes.clone(),
-                _held: prepared.held.clone(),
                 log: Arc::clone(log),
                 deadline,
-                text: String::new(),
+                kept: Some(Kept { body: prepared.bytes.clone(), _held: prepared.held.clone(), text: String::new() }),
+                broke: Vec::new(),
                 earlier_tokens: 0,
-                left: MOST,
             })
         })
     }
 
-    /// Notes what the client gets. False: the answer has become more than text, and cannot go on elsewhere.
-    pub(super) fn note(&mut self, events: &[ChatEvent]) -> bool {
-        events.iter().all(|event| match event {
+    /// Notes what the client gets. An answer that becomes more than text cannot go on elsewhere.
+    pub(super) fn note(&mut self, events: &[ChatEvent]) {
+        let Some(kept) = &mut self.kept else { return };
+        let text_alone = events.iter().all(|event| match event {
             ChatEvent::Text { text, .. } => {
-                self.text.push_str(text);
+                kept.text.push_str(text);
                 true
             }
             ChatEvent::BlockStarted { kind, .. } => matches!(kind, BlockKind::Text),
-            ChatEvent::Started | ChatEvent::BlockStopped { .. } | ChatEvent::Stopped { .. } | ChatEvent::Finished { .. } => true,
+            ChatEvent::Started | ChatEvent::BlockStopped { .. } => true,
+            // It has come to its end, too.
             _ => false,
-        })
+        });
+        if !text_alone {
+            self.kept = None;
+        }
     }
 
     /// Makes the tokens that the last call told those of the whole answer: what the calls before it wrote was output of this
@@ -100,16 +112,31 @@ impl Resumption {
 
     fn may_go_on(&self, failure: &UpstreamFailure, now: Moment) -> bool {
         let passes_elsewhere = failure.cause == Cause::BrokenStream || failure.cause.try_elsewhere();
-        passes_elsewhere && self.left > 0 && now < self.deadline
+        passes_elsewhere && now < self.deadline
     }
 
-    /// The body of the next call, and the tokens of the text so far.
-    async fn body(&self, context: &ChatContext) -> Option<(Bytes, u64)> {
-        let (body, text) = (self.body.clone(), self.text.clone());
+    /// The body of the next call, what of the answer it must not repeat, and the tokens of the text so far.
+    async fn next(&self, context: &ChatContext) -> Option<(Bytes, Seam, u64)> {
+        let kept = self.kept.as_ref()?;
+        let (body, text, seam) = (kept.body.clone(), kept.text.clone(), Seam::after(&kept.text));
         let tokens = estimate::text_tokens(u64::try_from(text.len()).unwrap_or(u64::MAX));
         let work = move || continued(&body, &text, tokens).map(Bytes::from);
-        let body = heavy::by_size(context.ports.blocking.as_ref(), self.body.len(), work).await.ok()??;
-        Some((body, tokens))
+        let body = heavy::by_size(context.ports.blocking.as_ref(), kept.body.len(), work).await.ok()??;
+        Some((body, seam, tokens))
+    }
+
+    /// What routing must know of the call that goes on after so many tokens: they are read, and no longer to be written.
+    fn facts(&self, tokens: u64) -> RouteFacts {
+        let Reservation { input_estimate, max_tokens } = self.route.reservation;
+        let input_estimate = input_estimate.saturating_add(tokens);
+        let reservation = Reservation { input_estimate, max_tokens: max_tokens.saturating_sub(tokens) };
+        RouteFacts { reservation, size: PromptSize::of(input_estimate), ..self.route }
+    }
+
+    /// Regions that are asked last: all where it broke, or that alone where it broke last when there is no other.
+    fn avoided(&self) -> &[Region] {
+        let unbroken = self.resolution.targets.iter().any(|target| !self.broke.contains(&target.region));
+        if unbroken { &self.broke } else { self.broke.last().map_or(&[], std::slice::from_ref) }
     }
 }
 
@@ -120,12 +147,8 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
     if choice.reader.has_stopped() || !resumption.may_go_on(failure, now) {
         return false;
     }
-    let Some((body, tokens)) = resumption.body(context).await else { return false };
-    // Paid as every further call is: a brown-out must not be amplified.
-    if !context.board.shared().retry(now) {
-        return false;
-    }
-    resumption.left -= 1;
+    let Some((body, seam, tokens)) = resumption.next(context).await else { return false };
+    resumption.broke.push(choice.target.region.clone());
     // The call that broke is done with: its quota is settled and its target told.
     choice.lease.used(&choice.heard.usage(choice.prompt_tokens), choice.burn);
     choice.lease.failed(failure);
@@ -134,22 +157,24 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
         context,
         settings: &resumption.settings,
         resolution: &resumption.resolution,
-        facts: resumption.route,
+        facts: resumption.facts(tokens),
         answering: Answering::Streamed,
         log: Arc::clone(&resumption.log),
         deadline: resumption.deadline,
+        made_before: choice.made,
     });
-    attempts.avoid(&choice.target.region);
+    resumption.avoided().iter().for_each(|region| attempts.avoid(region));
     let opened = attempts
         .run(|target, handle| {
             let left = resumption.deadline.since(context.ports.clock.now());
             let call = upstream_call(Mode::Stream, target, &body, &resumption.settings, left);
             let (first_byte, client) = (call.first_byte, Arc::clone(&handle.client));
             let mut reader = choice.reader.clone();
-            reader.resume(Seam::after(&resumption.text));
+            reader.resume(seam.clone());
             Box::pin(async move { first_event(client.open_stream(call).await?, reader, first_byte).await })
         })
         .await;
+    choice.made = attempts.made();
     let answered = match opened {
         Ok(answered) => answered,
         Err(error) => {
@@ -162,10 +187,14 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
     metrics::counter!("outcrop_streams_resumed_total", "model" => spec.id.to_string()).increment(1);
     choice.prompt_tokens = choice.prompt_tokens.saturating_sub(resumption.earlier_tokens).saturating_add(tokens);
     resumption.earlier_tokens = tokens;
+    if resumption.broke.len() >= MOST {
+        resumption.kept = None;
+    }
     let opening = Opening { choice: choice.number, spec, target: &answered.target, goes_on_from: Some(tokens) };
     choice.heard = resumption.log.opened(opening);
     choice.earlier_bytes = choice.reader.produced_bytes();
     (choice.frames, choice.reader, choice.ready) = answered.value;
+    choice.heard.produced(choice.reader.produced_bytes().saturating_sub(choice.earlier_bytes));
     (choice.target, choice.lease) = (answered.target, answered.lease);
     true
 }

@@ -218,6 +218,7 @@ async fn one_whole(
         answering: Answering::Whole,
         log,
         deadline,
+        made_before: 0,
     });
     let result = attempts
         .run(|target, handle| {

@@ -88,6 +88,8 @@ pub(super) struct Choice {
     pub(super) resumption: Option<Box<Resumption>>,
     /// Of what the reader has read, what calls before this one wrote.
     pub(super) earlier_bytes: u64,
+    /// Calls made for it so far.
+    pub(super) made: usize,
 }
 
 /// Opens every choice, all at once. A target that fails before its first event is left for the next.
@@ -152,6 +154,7 @@ async fn open_one(
         answering: Answering::Streamed,
         log,
         deadline,
+        made_before: 0,
     });
     let opened = attempts
         .run(|target, handle| {
@@ -165,6 +168,7 @@ async fn open_one(
             })
         })
         .await;
+    let made = attempts.made();
     opened.map(|answered| {
         let (frames, reader, ready) = answered.value;
         let request_id = frames.request_id().map(str::to_owned);
@@ -182,6 +186,7 @@ async fn open_one(
             burn: prepared.resolution.model.burndown,
             resumption: None,
             earlier_bytes: 0,
+            made,
         }
     })
 }
@@ -394,9 +399,7 @@ impl Choice {
         }
         if let Some(resumption) = &mut self.resumption {
             resumption.complete(&mut events);
-            if !resumption.note(&events) {
-                self.resumption = None;
-            }
+            resumption.note(&events);
         }
         tell(StreamItem::Events { choice: self.number, events }, sender).await
     }

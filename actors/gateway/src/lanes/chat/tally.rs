@@ -148,6 +148,8 @@ pub(super) struct Tally {
     /// What each call is metered by when upstream does not get to tell.
     prompt_tokens: u64,
     tier: Option<ServiceTier>,
+    /// Calls booked so far.
+    booked: u32,
     settled: bool,
 }
 
@@ -173,6 +175,7 @@ impl Tally {
             calls: Arc::default(),
             prompt_tokens: 0,
             tier: None,
+            booked: 0,
             settled: false,
         }
     }
@@ -256,6 +259,7 @@ impl Tally {
         let row = UsageRow {
             request: self.record.id().clone(),
             choice: used.choice,
+            call: self.booked,
             key: self.key.clone(),
             model: spec.id.clone(),
             region: target.region.clone(),
@@ -264,6 +268,7 @@ impl Tally {
             cost: price,
             outcome: used.outcome,
         };
+        self.booked += 1;
         self.usage.record(row);
     }
 
@@ -278,13 +283,15 @@ impl Tally {
         self.settled = true;
         self.report.attempts = self.calls.count();
         let Calls { begun, open } = self.calls.take();
-        for call in open {
+        for (place, call) in open.iter().enumerate() {
             if call.goes_on_from.is_some() {
                 self.report.adjusted.push_str(if self.report.adjusted.is_empty() { "" } else { "," });
                 self.report.adjusted.push_str("stream=resumed:");
                 self.report.adjusted.push_str(call.target.region.as_str());
             }
-            self.close(&call, outcome);
+            let goes_on = |later: &OpenCall| later.choice == call.choice && later.goes_on_from.is_some();
+            let broke = open.iter().skip(place + 1).any(goes_on);
+            self.close(call, if broke { JobOutcome::Failed } else { outcome });
         }
         self.report.regions_tried = begun;
         self.report.outcome = outcome;

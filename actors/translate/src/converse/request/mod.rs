@@ -237,6 +237,8 @@ fn is_plain_text(body: &ConverseRequest<'_>) -> bool {
     ends_with_user
         && body.tool_config.is_none()
         && body.output_config.is_none()
+        // What stops the answer may stand across the break, where no call would see it.
+        && body.inference_config.as_ref().is_none_or(|config| config.stop_sequences.is_empty())
         // What a guardrail let through of an answer is no longer what the model wrote.
         && body.guardrail_config.is_none()
 }

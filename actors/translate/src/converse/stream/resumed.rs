@@ -13,8 +13,13 @@ impl StreamReader {
     /// From here on the events are those of another call that goes on with this answer, where it broke.
     pub fn resume(&mut self, seam: Seam) {
         self.seam = Some(Box::new(seam));
+        // Tokens of the call that broke, told before it broke: not those of the next one.
+        self.metadata = None;
         for block in &mut self.open {
-            if let BlockState::Prose { tags, .. } = &mut block.state {
+            if let BlockState::Prose { tags, .. } = &mut block.state
+                // Within the answer everything passes, and goes on passing.
+                && !matches!(tags, TagState::Answer)
+            {
                 // What might have become a tag was not shown to the client, nor to the model that goes on.
                 *tags = TagState::default();
             }

@@ -41,8 +41,8 @@ impl Attempts<'_> {
         }
         // The first call and the first move to another target are the request's own: what made it move closes the target
         // or empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the
-        // whole process, or wait until it can pay.
-        let paid = self.made <= 1;
+        // whole process, or wait until it can pay. So are those of an answer that broke: a brown-out must not be amplified.
+        let paid = self.made_before == 0 && self.made <= 1;
         if !paid && self.context.board.shared().retries_left(now) == 0 {
             return Step::WaitUntil(now.after(BUDGET_PAUSE));
         }

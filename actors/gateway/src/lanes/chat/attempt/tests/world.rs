@@ -120,6 +120,7 @@ impl World {
             answering: Answering::Streamed,
             log: Arc::default(),
             deadline,
+            made_before: 0,
         })
     }
 
