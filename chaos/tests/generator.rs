@@ -122,7 +122,7 @@ fn p99(requests: Vec<Request>) -> f64 {
 async fn an_open_loop_sees_the_freeze_that_every_arrival_in_it_suffers() {
     let (requests, planned) = open_loop(2_000).await;
     assert_eq!((planned, requests.len()), (5_999, 5_999));
-    let taints = SelfWatch::of(&requests).taints(planned);
+    let taints = SelfWatch::of(&requests).taints(planned, Micros::millis(5));
     assert!(taints.is_empty(), "{taints:?}");
     // 500 arrivals wait for up to 5 s; the hundredth part of 5,999 are the 60 that came first: within 0.6 s of its beginning.
     let p99 = p99(requests);
@@ -147,7 +147,7 @@ async fn arrivals_beyond_the_limit_are_counted_and_taint_the_run() {
     let (requests, planned) = open_loop(100).await;
     let watch = SelfWatch::of(&requests);
     assert!(watch.dropped() > 300 && requests.len() == 5_999, "{}", watch.dropped());
-    let taints = watch.taints(planned);
+    let taints = watch.taints(planned, Micros::millis(5));
     assert!(taints.len() == 1 && taints[0].contains("never sent"), "{taints:?}");
 }
 

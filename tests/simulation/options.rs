@@ -26,6 +26,8 @@ pub struct Options {
     pub told: Option<f64>,
     pub pace: Pace,
     pub limits: Limits,
+    /// Plain text that breaks goes on elsewhere.
+    pub resume: bool,
     /// Values of `--set` of the gateway.
     pub settings: Vec<String>,
     pub faults: Vec<FaultPlan>,
@@ -142,6 +144,7 @@ impl Options {
         options.arrivals = arrivals(seed, lasting, &options.models);
         options.quotas = quotas(seed, &options);
         options.told = told(seed);
+        options.resume = Draw::stream(seed, "resume", 0).chance(0.3);
         options.settings = settings(seed, &options);
         options.faults = faults(seed, &options);
         options.deeds = deeds(seed, &options);
@@ -250,6 +253,7 @@ fn settings(seed: u64, options: &Options) -> Vec<String> {
     let mut set = vec![
         format!("routing.strategy={}", options.strategy),
         format!("routing.max_attempts={}", limits.max_attempts),
+        format!("routing.resume={}", options.resume),
         format!("routing.max_wait={}", milliseconds(limits.max_wait)),
         format!("timeouts.total={}", milliseconds(limits.total)),
         format!("timeouts.first_byte={}", milliseconds(millis(&mut draw, 3_000, 15_000))),

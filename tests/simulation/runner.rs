@@ -22,6 +22,8 @@ pub struct Outcome {
     pub hash: u64,
     /// Names of the checks that failed.
     pub failed: Vec<String>,
+    /// How often an answer that broke went on elsewhere, with words on both sides.
+    pub seams: u64,
     /// What the process said.
     pub text: String,
     /// The trace, where it was asked for.
@@ -34,6 +36,10 @@ const TRACE: &str = "OUTCROP_SIM_TRACE";
 const SALT: &str = "OUTCROP_SIM_SALT";
 /// Begins the line in which a process tells its result.
 const RESULT: &str = "simulated:";
+/// Begins the line with the number of answers that went on.
+const SEAMS: &str = "went on:";
+/// So many seeds reach all that the checks are for.
+const MANY: u64 = 200;
 /// No seed takes so long, whatever the machine has to do besides.
 const WALL: Duration = Duration::from_secs(180);
 /// Processes at a time.
@@ -85,6 +91,8 @@ fn one(seed: u64, plant: Plant, told: bool) -> bool {
         }
     }
     println!("checked: {}", checked.join(", "));
+    let seams: usize = books.requests.iter().flat_map(|seen| seen.said.values()).map(|said| said.runs.len().saturating_sub(1)).sum();
+    println!("{SEAMS} {seams}");
     println!("{RESULT} {:016x} {} requests, {} calls; {}", trace::hash(&lines), books.requests.len(), books.calls.len(), failed.join("|"));
     !failed.is_empty()
 }
@@ -144,6 +152,7 @@ fn outcome(seed: u64, said: &str, complained: &str, late: bool) -> Outcome {
             }
         }
     }
+    outcome.seams = said.lines().find_map(|line| line.strip_prefix(SEAMS)).map_or(0, |seams| seams.trim().parse().unwrap());
     let result = said.lines().find_map(|line| line.strip_prefix(RESULT));
     match result.and_then(|line| line.trim().split_once(' ')) {
         Some((hash, rest)) => {
@@ -193,7 +202,7 @@ impl Runner {
 
     fn all(&self) {
         let (next, done, began) = (AtomicU64::new(self.from), AtomicU64::new(0), Instant::now());
-        let bad = Mutex::new(Vec::new());
+        let (bad, seams) = (Mutex::new(Vec::new()), AtomicU64::new(0));
         thread::scope(|scope| {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| {
@@ -202,7 +211,7 @@ impl Runner {
                         if seed >= self.from + self.count {
                             return;
                         }
-                        if let Some(outcome) = self.seed(seed) {
+                        if let Some(outcome) = self.seed(seed, &seams) {
                             complain(&outcome);
                             bad.lock().unwrap().push(outcome);
                         }
@@ -222,11 +231,14 @@ impl Runner {
         let mut seeds: Vec<u64> = bad.into_inner().unwrap().iter().map(|outcome| outcome.seed).collect();
         seeds.sort_unstable();
         assert!(seeds.is_empty(), "{} seeds fail: {seeds:?}", seeds.len());
+        let seams = seams.into_inner();
+        assert!(seams > 0 || self.count < MANY, "no answer that broke went on: the checks of seams had nothing to look at");
     }
 
     /// What is wrong with a seed.
-    fn seed(&self, seed: u64) -> Option<Outcome> {
+    fn seed(&self, seed: u64, seams: &AtomicU64) -> Option<Outcome> {
         let first = run_apart(seed, Plant::None, None);
+        seams.fetch_add(first.seams, Ordering::Relaxed);
         if !first.failed.is_empty() {
             return Some(first);
         }

@@ -12,7 +12,7 @@ pub(super) fn check(history: &History) -> Verdict {
             continue;
         }
         verdict.look();
-        if let Err(words) = compare(&joined, request) {
+        if let Err(words) = compare(&joined, request, history.about.rules.resume) {
             let call = request.said.runs.first().map(|run| run.call);
             verdict.fail(request.ended.unwrap_or(request.deadline), Some(request.id), call, words);
         }
@@ -20,15 +20,24 @@ pub(super) fn check(history: &History) -> Verdict {
     verdict
 }
 
-fn compare(joined: &Joined<'_>, request: &Request) -> Result<(), String> {
+fn compare(joined: &Joined<'_>, request: &Request, resume: bool) -> Result<(), String> {
     if let Some(stray) = request.said.stray.first() {
         return Err(format!("text that no model said: {stray:?}"));
     }
-    let run = match request.said.runs.as_slice() {
-        [] => return without_words(joined, request),
-        [run] => *run,
-        [first, second, ..] => return Err(broken(*first, *second)),
-    };
+    let Some(last) = request.said.runs.last() else { return without_words(joined, request) };
+    for (first, second) in request.said.runs.iter().zip(request.said.runs.iter().skip(1)) {
+        let goes_on = |call: &Call| call.prefill.as_deref() == Some(format!("{}.{}", first.call, first.last).as_str());
+        if !resume || !joined.call(second.call).is_some_and(goes_on) {
+            return Err(broken(*first, *second));
+        }
+        words_of(joined, request, *first)?;
+    }
+    let call = words_of(joined, request, *last)?;
+    if request.end == End::Complete { complete(call, last.last + 1) } else { Ok(()) }
+}
+
+/// The call of these words, which are its own from the first on.
+fn words_of<'h>(joined: &Joined<'h>, request: &Request, run: Run) -> Result<&'h Call, String> {
     let call = joined.call(run.call).ok_or_else(|| format!("words of call {}, which was never made", run.call))?;
     if call.nonce.as_deref() != Some(request.nonce.as_str()) {
         return Err(format!("words of call {}, which was made for another request", run.call));
@@ -39,7 +48,7 @@ fn compare(joined: &Joined<'_>, request: &Request) -> Result<(), String> {
     if run.last >= call.words_total {
         return Err(format!("word {} of call {}, which has {}", run.last, run.call, call.words_total));
     }
-    if request.end == End::Complete { complete(call, run.last + 1) } else { Ok(()) }
+    Ok(call)
 }
 
 fn complete(call: &Call, words: u64) -> Result<(), String> {
@@ -124,6 +133,24 @@ mod tests {
         assert_eq!(found(|_, call| call.nonce = Some("n0nce-2".to_owned())), 1, "of another request");
         assert_eq!(found(|_, call| call.number = 9), 1, "of no call");
         assert_eq!(found(|request, _| request.said.runs.clear()), 1, "none");
+    }
+
+    #[test]
+    fn an_answer_may_go_on_with_what_was_heard_where_that_is_wanted() {
+        let judged = |resume: bool, prefill: &str| {
+            let mut history = history_with(|request, call| {
+                request.said.runs[0].last = 4;
+                call.intact = false;
+                (0..10).for_each(|index| request.said.hear(9, index));
+            });
+            history.about.rules.resume = resume;
+            let next = Call { prefill: Some(prefill.to_owned()), ..call(9, &history.requests[0]) };
+            history.calls.push(next);
+            check(&history).found
+        };
+        assert_eq!(judged(true, "7.4"), 0);
+        assert_eq!(judged(false, "7.4"), 1, "nobody wanted that");
+        assert_eq!((judged(true, "7.3"), judged(true, "7.5")), (1, 1), "a word is doubled, or lost");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::history::{Admission, End, Ending, History, HostFact, Joined, Micros, Role};
 
 /// Every label there is, and what it means.
-pub const LABELS: [(&str, &str); 12] = [
+pub const LABELS: [(&str, &str); 13] = [
     ("failover_before_first_byte", "a request was answered by a later call than its first"),
     ("error_after_first_byte", "a stream that had begun ended with an error event"),
     ("half_open_probe_ok", "the first call to a region after a pause that followed failures was answered"),
     ("half_open_probe_failed", "such a call failed"),
+    ("stream_resumed", "an answer that broke went on in another call"),
     ("client_left_mid_stream", "a client left while its answer was being written"),
     ("client_throttled", "a client was throttled"),
     ("quota_refusal", "a true bucket refused a call"),
@@ -41,6 +42,7 @@ fn requests(history: &History, add: &mut impl FnMut(&'static str, u64)) {
         let calls = joined.calls_of(request);
         add("failover_before_first_byte", u64::from(request.succeeded() && calls.len() > 1));
         add("error_after_first_byte", u64::from(request.end == End::StreamError && !request.said.is_empty()));
+        add("stream_resumed", u64::from(request.said.runs.len() > 1 && calls.iter().any(|call| call.prefill.is_some())));
         add("client_left_mid_stream", u64::from(request.end == End::Left && !request.said.is_empty()));
         add("client_throttled", u64::from(request.throttled()));
         add("quota_refusal", calls.iter().map(|call| u64::from(matches!(call.admission, Admission::Refused { quota: Some(_), .. }))).sum());

@@ -117,6 +117,12 @@ pub struct Rules {
     pub moves: f64,
     /// I18: 99th percentile of the time a word spends in the gateway.
     pub word_lag: Micros,
+    /// Longest lateness of a send at the 99th percentile: with more, the run was not the planned one. Times count from the planned
+    /// moment, so that lateness makes them longer and never shorter.
+    pub send_lag: Micros,
+    /// Answers that break may go on in another call.
+    #[serde(default)]
+    pub resume: bool,
     /// How long the router that reads the true buckets may keep a request waiting, for comparisons with it.
     pub oracle_wait: Micros,
     /// I19: success is back at 100 % within this time.
@@ -156,6 +162,8 @@ impl Default for Rules {
             cache_share: 0.95,
             moves: 0.02,
             word_lag: Micros::millis(100),
+            send_lag: Micros::millis(5),
+            resume: false,
             oracle_wait: Micros::seconds(10),
             liveness: Micros::seconds(30),
             at_least: AtLeast::default(),

@@ -19,6 +19,9 @@ pub struct Call {
     pub stream: bool,
     /// The newest nonce of its body.
     pub nonce: Option<String>,
+    /// The word of a begun answer that it goes on from, `<call>.<index>`.
+    #[serde(default)]
+    pub prefill: Option<String>,
     /// Connection that carried it.
     pub connection: u64,
     /// When its head arrived.

@@ -2,8 +2,6 @@
 
 use crate::history::{End, Micros, Request, Role};
 
-/// A send that is later than this at the 99th percentile was not open-loop. Source: the load rules.
-const LAG_P99: Micros = Micros::millis(5);
 /// A single send that is later than this: something stood still, and what fell into that moment was not sent as planned.
 const LAG_MAX: Micros = Micros::millis(250);
 
@@ -42,9 +40,10 @@ impl SelfWatch {
         self.dropped
     }
 
-    /// Why the numbers of a run with so many planned arrivals cannot be trusted, if so.
+    /// Why the numbers of a run with so many planned arrivals cannot be trusted, if so. `most`: the longest lateness at the 99th
+    /// percentile, beyond which the load was not open-loop.
     #[must_use]
-    pub fn taints(&self, planned: u64) -> Vec<String> {
+    pub fn taints(&self, planned: u64, most: Micros) -> Vec<String> {
         let mut lags = self.lags.clone();
         lags.sort_unstable();
         let p99 = crate::measure::at_quantile(&lags, 0.99).unwrap_or_default();
@@ -57,7 +56,7 @@ impl SelfWatch {
         if seen < planned {
             taints.push(format!("{} of {planned} planned arrivals have no record", planned - seen));
         }
-        if p99 > LAG_P99 {
+        if p99 > most {
             taints.push(format!("one send in a hundred was {:.1} ms late or more", p99.as_millis()));
         }
         if longest > LAG_MAX {
@@ -71,6 +70,8 @@ impl SelfWatch {
 mod tests {
     use super::*;
 
+    const MOST: Micros = Micros::millis(5);
+
     fn sent(id: u64, late: Micros) -> Request {
         let intended = Micros::seconds(id);
         Request { id, intended, sent: Some(intended.plus(late)), end: End::Complete, ..Request::default() }
@@ -78,7 +79,7 @@ mod tests {
 
     fn taints(late: impl Fn(u64) -> Micros) -> Vec<String> {
         let records: Vec<Request> = (0..1_000).map(|id| sent(id, late(id))).collect();
-        SelfWatch::of(&records).taints(1_000)
+        SelfWatch::of(&records).taints(1_000, MOST)
     }
 
     #[test]
@@ -98,10 +99,10 @@ mod tests {
     #[test]
     fn arrivals_without_a_record_and_dropped_ones_taint() {
         let mut records: Vec<Request> = (0..10).map(|id| sent(id, Micros::ZERO)).collect();
-        let lost = SelfWatch::of(&records[1..]).taints(10);
+        let lost = SelfWatch::of(&records[1..]).taints(10, MOST);
         assert!(lost.len() == 1 && lost[0].contains("1 of 10 planned"), "{lost:?}");
         records[3] = Request { end: End::Dropped, sent: None, ..records[3].clone() };
-        let dropped = SelfWatch::of(&records).taints(10);
+        let dropped = SelfWatch::of(&records).taints(10, MOST);
         assert!(dropped.len() == 1 && dropped[0].contains("never sent"), "{dropped:?}");
     }
 
@@ -109,7 +110,7 @@ mod tests {
     fn what_was_never_planned_is_not_counted() {
         let mut records: Vec<Request> = (0..5).map(|id| sent(id, Micros::ZERO)).collect();
         records.push(Request { role: Role::Storm { of: 1 }, ..sent(9, Micros::seconds(3)) });
-        assert_eq!(SelfWatch::of(&records).taints(5), Vec::<String>::new());
-        assert_eq!(SelfWatch::of(&records).taints(6).len(), 1);
+        assert_eq!(SelfWatch::of(&records).taints(5, MOST), Vec::<String>::new());
+        assert_eq!(SelfWatch::of(&records).taints(6, MOST).len(), 1);
     }
 }

@@ -34,12 +34,15 @@ const fn measure(name: &'static str, unit: Unit, words: &'static str, of: fn(&Wi
 }
 
 /// Every measure.
-pub const ALL: [Measure; 23] = [
+pub const ALL: [Measure; 24] = [
     measure("silent_ends", Unit::Plain, "requests without an end or an error", |window| {
         Some(window.count(|request| matches!(request.end, End::Silent | End::Malformed | End::Cut | End::Timeout | End::Open)))
     }),
     measure("failed_requests", Unit::Plain, "requests that failed, not by their client's doing", |window| {
         Some(window.count(|request| request.failed()))
+    }),
+    measure("failed_before_content", Unit::Plain, "requests that failed before the first content, not by their client's doing", |window| {
+        Some(window.count(|request| request.failed() && request.first_content.is_none()))
     }),
     measure("failures_besides_throttles", Unit::Plain, "failed requests that are no 429", |window| {
         Some(window.count(|request| request.failed() && !request.throttled()))

@@ -361,7 +361,7 @@ impl Run {
         drop(sampling.await);
         sampler.sample(SampleKind::Rest);
         drop((records, client));
-        about.tainted = writing.await.context("the writer of requests died")?.taints(planned);
+        about.tainted = writing.await.context("the writer of requests died")?.taints(planned, self.scenario.rules.send_lag);
         self.close(tested, &sampler).await;
         Ok(counts)
     }

@@ -224,6 +224,7 @@ fn call(record: &CallRecord, clock: &Clock, installed: &BTreeMap<FaultId, u64>) 
         word_times: word_times(record, clock),
         billed: record.billed.map(tokens),
         whole: record.usage.map(tokens),
+        prefill: record.prefill.clone(),
         ideal_cache_read: record.ideal_cache_read,
         intact: whole && !struck_by.is_some_and(|kind| BREAKING.contains(&kind)),
         usage_sent: whole && struck_by != Some(WITHOUT_USAGE),

@@ -213,6 +213,7 @@ pub(super) fn rules(section: &mut Section) -> Rules {
     length("recovery", &mut rules.recovery);
     length("liveness", &mut rules.liveness);
     length("word_lag", &mut rules.word_lag);
+    length("send_lag", &mut rules.send_lag);
     length("longest_backoff", &mut rules.longest_backoff);
     length("shutdown_grace", &mut rules.shutdown_grace);
     length("access_bench", &mut rules.access_bench);
@@ -220,6 +221,7 @@ pub(super) fn rules(section: &mut Section) -> Rules {
     length("dead_after", &mut rules.dead_after);
     length("quiet_within", &mut rules.quiet_within);
     length("oracle_wait", &mut rules.oracle_wait);
+    rules.resume = given.truth("resume").unwrap_or(rules.resume);
     rules.spill_reserve = given.share("spill_reserve").unwrap_or(rules.spill_reserve);
     rules.cache_share = given.share("cache_share").unwrap_or(rules.cache_share);
     rules.moves = given.share("moves").unwrap_or(rules.moves);

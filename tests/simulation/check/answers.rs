@@ -32,32 +32,43 @@ pub fn check(books: &Books) -> Verdict {
     verdict
 }
 
-/// Nothing is tried again once its client has heard a word.
+/// Nothing is tried again once its client has heard a word, unless it goes on with what was heard.
 pub fn said(books: &Books) -> Verdict {
     let mut verdict = Verdict::default();
     for seen in books.requests.iter().filter(|seen| seen.asked.choices == 1) {
         let Some(first) = seen.first_content else { continue };
         for call in books.calls_of(seen) {
             let arrived = call.arrived.duration();
-            verdict
-                .expect(arrived <= first, arrived, || format!("request {} had heard words, and call {} was made", seen.asked.id, call.id));
+            let good = arrived <= first || (books.options.resume && call.prefill.is_some());
+            verdict.expect(good, arrived, || format!("request {} had heard words, and call {} was made", seen.asked.id, call.id));
         }
     }
     verdict
 }
 
-/// The call that these words are of.
+/// The call that the last of these words are of. Words of several calls are good where each goes on with the one before.
 fn heard(books: &Books, seen: &Seen, said: &Said) -> Result<Option<u64>, String> {
     if let Some(stray) = said.stray.first() {
         return Err(format!("text that no model said: {stray:?}"));
     }
-    let run: Run = match said.runs.as_slice() {
-        [] => return Ok(None),
-        [run] => *run,
-        [first, second, ..] => {
-            return Err(format!("after word {}.{} came {}.{}", first.call, first.last, second.call, second.first));
+    for (first, second) in said.runs.iter().zip(said.runs.iter().skip(1)) {
+        let seam = format!("{}.{}", first.call, first.last);
+        let goes_on = books.call(second.call).is_some_and(|call| call.prefill.as_ref() == Some(&seam));
+        if !books.options.resume || !goes_on {
+            return Err(format!("after word {seam} came {}.{}", second.call, second.first));
         }
-    };
+        words_of(books, seen, first)?;
+    }
+    let Some(run) = said.runs.last() else { return Ok(None) };
+    let call = words_of(books, seen, run)?;
+    if seen.end == Ended::Complete {
+        whole(call, run.last + 1)?;
+    }
+    Ok(Some(run.call))
+}
+
+/// The call of these words, which are its own from the first on.
+fn words_of<'b>(books: &'b Books, seen: &Seen, run: &Run) -> Result<&'b CallRecord, String> {
     let call = books.call(run.call).ok_or_else(|| format!("words of call {}, which was never made", run.call))?;
     if call.nonce.as_deref() != Some(seen.asked.nonce.as_str()) {
         return Err(format!("words of call {}, which was made for another request", run.call));
@@ -68,10 +79,7 @@ fn heard(books: &Books, seen: &Seen, said: &Said) -> Result<Option<u64>, String>
     if run.last >= call.words_total {
         return Err(format!("word {} of call {}, which has {}", run.last, run.call, call.words_total));
     }
-    if seen.end == Ended::Complete {
-        whole(call, run.last + 1)?;
-    }
-    Ok(Some(run.call))
+    Ok(call)
 }
 
 fn whole(call: &CallRecord, words: u64) -> Result<(), String> {

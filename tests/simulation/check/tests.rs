@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outcrop_chaos::history::Envelope;
+use outcrop_chaos::history::{Envelope, Said};
 use outcrop_sim::{CallRecord, Decision, End, Nanos, Operation};
 
 use super::{Verdict, answers, attempts, drains, ends};
@@ -79,6 +79,33 @@ fn requests_without_an_end_and_a_slow_stop_are_found() {
     }
     assert_eq!(found(ends::check, |books| books.requests.clear()), 1, "a request is missing");
     assert_eq!(found(ends::check, |books| (books.stopped, books.ended) = (20 * SECOND, 26 * SECOND)), 1);
+}
+
+#[test]
+fn words_of_another_call_are_found_unless_it_goes_on_with_what_was_heard() {
+    let whole = |id: u64, words: u64, prefill: Option<&str>| CallRecord {
+        words_total: words,
+        prefill: prefill.map(str::to_owned),
+        ..call(id, (9 + id) as u32 * SECOND)
+    };
+    let books = |change: fn(&mut Books)| {
+        let mut books = books();
+        books.options.resume = true;
+        books.calls = vec![whole(1, 9, None), whole(3, 3, Some("1.1"))];
+        let mut said = Said::default();
+        for (call, index) in [(1, 0), (1, 1), (3, 0), (3, 1), (3, 2)] {
+            said.hear(call, index);
+        }
+        books.requests[0].said.insert(0, said);
+        change(&mut books);
+        (answers::check(&books).violations.len(), answers::said(&books).violations.len())
+    };
+    assert_eq!(books(|_| {}), (0, 0));
+    assert_eq!(books(|books| books.options.resume = false), (1, 1), "nobody wanted that");
+    assert_eq!(books(|books| books.calls[1].prefill = None), (1, 1), "it began anew");
+    assert_eq!(books(|books| books.calls[1].prefill = Some("1.0".to_owned())), (1, 0), "a word is doubled or lost");
+    assert_eq!(books(|books| books.calls[1].words_total = 4), (1, 0), "told as whole");
+    assert_eq!(books(|books| books.calls[0].nonce = None), (1, 0), "of another request");
 }
 
 #[test]

@@ -60,6 +60,14 @@ pub struct PriceList {
     pub rule: PriceRule,
 }
 
+impl PriceList {
+    /// What an id of this kind costs, relative to the listed prices: for comparing the targets of one model.
+    #[must_use]
+    pub fn relative(&self, class: &ProfileClass) -> f64 {
+        f64::from(class_factor(&self.rule, class).0) / f64::from(Factor::ONE.0)
+    }
+}
+
 /// Factors that whole families share.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -19,7 +19,7 @@ use outcrop_domain::{
         cell::QuotaCell,
         probe::{ProbeView, ResourceProbe},
         quota::TargetQuota,
-        silence::PromptSize,
+        silence::{PATIENCE_STREAM, PromptSize},
         view::{RESOURCES, Resource, ResourceView, TargetView, strictest},
     },
 };
@@ -219,6 +219,13 @@ impl TargetCell {
     /// Has it been silent for longer than its pace explains?
     pub(crate) fn is_silent(&self, patience: super::Patience, began: Moment, now: Moment) -> bool {
         self.pace.silent(patience, began, now)
+    }
+
+    /// Was it closed for its silence, or for timeouts, and has it said nothing to anybody since a call that began at `began`?
+    pub(crate) fn is_given_up(&self, began: Moment, now: Moment) -> bool {
+        let breaker = self.breaker.load();
+        let closed = breaker.cause() == Some(Cause::Timeout) && matches!(breaker.gate(now), Gate::Open { .. });
+        closed && self.pace.silence(began, now) >= PATIENCE_STREAM
     }
 
     /// What its silence is to a caller: the timeout that patience would have come to.

@@ -65,6 +65,8 @@ struct Route {
     cell: Arc<TargetCell>,
     /// Its place in the pool.
     place: usize,
+    /// What it costs, relative to the model's listed prices; 0 = not known.
+    price: f64,
     tried: bool,
     /// Its last call was refused by a quota.
     throttled: bool,
@@ -90,7 +92,8 @@ impl<'a> Attempts<'a> {
         let route = |target: &Target| {
             let handle = context.regions.0.get(&target.region)?.clone();
             let (place, cell) = context.board.target(&pool, &target.region);
-            Some(Route { target: target.clone(), handle, cell, place, tried: false, throttled: false })
+            let price = resolution.model.price.as_ref().map_or(0.0, |prices| prices.relative(&target.class));
+            Some(Route { target: target.clone(), handle, cell, place, price, tried: false, throttled: false })
         };
         let routes: Vec<Route> = resolution.targets.iter().filter_map(route).collect();
         let at_most = match answering {
@@ -242,9 +245,10 @@ impl<'a> Attempts<'a> {
         loop {
             let now = self.now();
             let look = route.cell.pace_look_again(self.patience, began).max(now).after(LOOK_LATE);
+            let look = if self.patience.answering == Answering::Whole { look.min(now.after(LOOK_FOR_OTHERS)) } else { look };
             tokio::time::sleep(look.since(now)).await;
             let now = self.now();
-            if route.cell.is_silent(self.patience, began, now) {
+            if route.cell.is_silent(self.patience, began, now) || route.cell.is_given_up(began, now) {
                 if self.another_is_open(position, now) {
                     return;
                 }
@@ -296,6 +300,9 @@ const ROUND_PAUSE: Duration = Duration::from_millis(500);
 
 /// A look at the very moment would see a silence that is just as long as it may be.
 const LOOK_LATE: Duration = Duration::from_millis(1);
+
+/// Whole answers take minutes, and their own silence says little: so often they look whether streams have found their target silent.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(500);
 
 /// Pause between two looks for another target when the only one is silent.
 const SILENCE_AGAIN: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use outcrop_domain::{
     routing::{
         probe::{Probe, ProbeView, Urgency, probe},
         strategy::{Strategy, limited, plan, spilled},
-        view::{Decision, Home, MAX_TARGETS, Resource, RouteRequest, TargetSet},
+        view::{Decision, Home, MAX_TARGETS, Resource, RouteRequest, TargetSet, TargetView},
     },
 };
 
@@ -114,8 +114,11 @@ impl Attempts<'_> {
     pub(super) fn look(&mut self, now: Moment) {
         let shared = self.context.board.shared();
         self.views.clear();
-        let seen = self.routes.iter().take(MAX_TARGETS);
-        self.views.extend(seen.map(|route| route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now)));
+        let seen = self.routes.iter().take(MAX_TARGETS).map(|route| {
+            let view = route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now);
+            TargetView { price: route.price, ..view }
+        });
+        self.views.extend(seen);
     }
 
     /// Another route than this one may be called now, as far as health goes.

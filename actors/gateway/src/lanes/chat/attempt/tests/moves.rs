@@ -1,6 +1,9 @@
 //! From one target to the next: what is paid, what is given back, who waits for whom.
 
-use outcrop_domain::routing::{quota::Priors, reserve::Estimate, strategy::Strategy};
+use outcrop_domain::{
+    model::ProfileClass,
+    routing::{quota::Priors, reserve::Estimate, strategy::Strategy},
+};
 
 use super::{super::*, world::*};
 use crate::settings::{RegionQuotas, RoutingPolicy};
@@ -33,6 +36,42 @@ async fn the_first_move_is_free_and_the_second_waits_until_it_can_be_paid() {
     let took = world.now().since(began);
     assert!((Duration::from_millis(700)..Duration::from_millis(1_300)).contains(&took), "a token a second: {took:?}");
     assert_eq!(shared.retries_left(world.now()), 0, "it was paid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_leaves_a_target_that_streams_have_found_silent() {
+    let world = World::with(2, routing(Strategy::Ordered)).await;
+    let second = Duration::from_secs(1);
+    for region in 0..2 {
+        world.knows_pace(region, second).await;
+    }
+    let (mut streamed, mut whole) = (world.attempts(), world.attempts());
+    whole.patience = Patience { answering: Answering::Whole, at_most: Duration::from_secs(900), ..whole.patience };
+    let began = world.now();
+    let dead = |target: &Target| if target.region.as_str() == REGIONS[0] { never() } else { after(1, Ok(())) };
+    let (of_stream, of_whole) = tokio::join!(streamed.run(|target, _| dead(target)), whole.run(|target, _| dead(target)));
+    assert!(of_stream.is_ok() && of_whole.is_ok_and(|answered| answered.target.region.as_str() == REGIONS[1]));
+    let took = world.now().since(began);
+    assert!((3 * second..4 * second).contains(&took), "three usual seconds of the stream's: {took:?}");
+
+    // By itself it waits: it may only be long.
+    let alone = World::with(2, routing(Strategy::Ordered)).await;
+    alone.knows_pace(0, second).await;
+    let mut whole = alone.attempts();
+    whole.patience = Patience { answering: Answering::Whole, at_most: Duration::from_secs(900), ..whole.patience };
+    let answered = whole.run(|_, _| after(20_000, Ok(()))).await.unwrap();
+    assert_eq!((answered.target.region.as_str(), whole.made), (REGIONS[0], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_targets_with_as_much_room_the_cheaper_one_is_asked() {
+    let mut world = World::with(2, quotas(&[60_000.0; 2])).await;
+    for cheap in [0, 1] {
+        world.costs(|position| if position == cheap { ProfileClass::Global } else { ProfileClass::Geography("us".into()) }, "1.1");
+        let step = world.attempts().next(world.now());
+        assert!(matches!(step, Step::Call { position, .. } if position == cheap), "{cheap}");
+        world.learned().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::OnceLock};
 use arc_swap::ArcSwap;
 use outcrop_domain::{
     ids::{ModelId, Region},
-    model::{BUILTIN, Catalogue, CataloguePolicy, ModelBook, OfferedModel, RegionOffer},
+    model::{BUILTIN, Catalogue, CataloguePolicy, ModelBook, ModelSpec, OfferedModel, ProfileClass, RegionOffer},
     routing::{Gate, reserve::Reservation, silence::PromptSize, strategy::Strategy, view::CacheLife},
 };
 use outcrop_supervision::Slot;
@@ -95,6 +95,15 @@ impl World {
             ports,
         };
         Self { context, settings, resolution }
+    }
+
+    /// From now on the ids of the regions are of these kinds, and one of a geography costs so many times the listed price.
+    pub(super) fn costs(&mut self, class: impl Fn(usize) -> ProfileClass, geography: &str) {
+        let mut model = ModelSpec::clone(&self.resolution.model);
+        model.price.as_mut().unwrap().rule.geography = geography.parse().unwrap();
+        self.resolution.model = Arc::new(model);
+        let targets = self.resolution.targets.iter().enumerate();
+        self.resolution.targets = targets.map(|(position, target)| Target { class: class(position), ..target.clone() }).collect();
     }
 
     /// The attempts of a streamed request that reserves some hundred tokens.
