@@ -103,7 +103,7 @@ impl Scene {
             Self::Quotas => Parts {
                 rate: "1/s",
                 seconds: 50,
-                quota: ", quota = { rpm = 600, tpm = 15_000 }",
+                quota: ", quota = { rpm = 600, tpm = 12_000 }",
                 obedient: 0.3,
                 must: r#"["I6", "I8"]"#,
                 ..usual
