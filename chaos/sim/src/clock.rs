@@ -15,10 +15,19 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock that starts at the machine's present time.
+    /// A clock that shows the machine's present time. It counts from the last whole minute, so that quotas that fill by the
+    /// minute do so with the minutes of the wall, as everybody sees them.
     #[must_use]
     pub fn system() -> Self {
-        Self::starting_at(SystemTime::now())
+        const MINUTE: u128 = Duration::from_secs(60).as_nanos();
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        let nanos = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() % MINUTE);
+        let into = Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        // A machine that has not run for a minute yet has no such moment.
+        match now.checked_sub(into) {
+            Some(origin) => Self { epoch: wall - into, origin },
+            None => Self { epoch: wall, origin: now },
+        }
     }
 
     /// A clock whose first reading is `epoch`.
@@ -110,6 +119,15 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_of_the_system_counts_from_a_whole_minute() {
+        let clock = SimClock::system();
+        let begin = clock.epoch.duration_since(UNIX_EPOCH).unwrap();
+        assert!(begin.as_nanos().is_multiple_of(60_000_000_000) && clock.elapsed() < Duration::from_secs(61));
+        let off = SystemTime::now().duration_since(clock.wall()).unwrap_or_else(|ahead| ahead.duration());
+        assert!(off < Duration::from_secs(1), "it shows the machine's time: {off:?}");
+    }
 
     #[test]
     fn basic_times_of_known_instants_are_written_and_read() {

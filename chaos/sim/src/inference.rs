@@ -96,8 +96,9 @@ impl Inference<'_> {
     }
 
     fn marking<'b>(&self, body: &Value, behaviour: &'b Behaviour) -> Option<Marking<'b>> {
-        let prompt = || watermark::name_of(body);
-        behaviour.watermark.as_ref().map(|spec| Marking { spec, call: self.ask.asked.call, seed: self.world.seed, prompt: prompt() })
+        let (call, seed) = (self.ask.asked.call, self.world.seed);
+        let marking = |spec| Marking { spec, call, seed, prompt: watermark::name_of(body), goes_on: watermark::prefilled(body).is_some() };
+        behaviour.watermark.as_ref().map(marking)
     }
 
     fn reserve(&self, model: &SimModel, body: &Value, behaviour: &Behaviour) -> Result<Reservation, Refusal> {

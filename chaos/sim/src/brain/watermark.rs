@@ -29,6 +29,8 @@ pub(crate) struct Marking<'a> {
     pub(crate) seed: u64,
     /// Names the prompt's first message.
     pub(crate) prompt: u64,
+    /// It goes on with the words of a begun answer.
+    pub(crate) goes_on: bool,
 }
 
 impl Marking<'_> {
@@ -89,7 +91,7 @@ pub(crate) fn prefilled(body: &Value) -> Option<String> {
 
 /// Puts marks in place of the turn's words, and a drawn bill in place of its own. The number of words it has now.
 pub(super) fn apply(turn: &mut Turn, model: &SimModel, request: &shape::Request<'_>, marking: &Marking<'_>) -> u64 {
-    let mut pen = Pen { call: marking.call, next: 0, stream: draw::stream(marking.seed, "watermark/words", marking.call) };
+    let mut pen = Pen { call: marking.call, next: 0, goes_on: marking.goes_on, stream: draw::stream(marking.seed, "watermark/words", marking.call) };
     if turn.stop_reason != "guardrail_intervened" {
         let mut words = drawn(&marking.spec.words, &mut pen.stream).max(1);
         for block in &mut turn.blocks {
@@ -129,6 +131,8 @@ fn bill(turn: &mut Turn, request: &shape::Request<'_>, marking: &Marking<'_>) {
 struct Pen {
     call: u64,
     next: u64,
+    /// The next text goes on with another one.
+    goes_on: bool,
     stream: Stream,
 }
 
@@ -155,7 +159,11 @@ impl Pen {
                         self.json(&mut value, &schema);
                         value.to_string()
                     }
-                    _ => self.words(std::mem::replace(words, 1)),
+                    _ => {
+                        // A begun answer ends in a word, never in the space behind it.
+                        let space = if std::mem::take(&mut self.goes_on) { " " } else { "" };
+                        format!("{space}{}", self.words(std::mem::replace(words, 1)))
+                    }
                 };
             }
             Block::Cited { text, .. } => *text = self.words(std::mem::replace(words, 1)),

@@ -21,7 +21,8 @@ pub enum Refill {
     /// Evenly, up to its depth.
     #[default]
     Continuous,
-    /// All at once when a new minute (or day) starts, counted from the start of the simulator; the depth is the limit.
+    /// All at once when a new minute (or day) starts, counted from the beginning of the simulator's clock: of a whole minute of the
+    /// wall, unless a test chose its own. The depth is the limit.
     #[serde(rename = "minute")]
     Window,
 }

@@ -96,11 +96,13 @@ async fn admission_and_bill_count_the_same_input() {
     let watermark = Watermark { input_factor: 1.25, input_noise: 0.1, ..Watermark::default() };
     let simulator = simulator(watermark);
     simulator.quota(EAST, MODEL, Quota { tokens_per_minute: Some(1_000_000), ..Quota::default() }).unwrap();
-    let body =
-        json!({"inferenceConfig": {"maxTokens": 1_000}, "messages": [{"role": "user", "content": [{"text": "word ".repeat(2_000)}]}]});
+    let body = |name: u32| {
+        let text = format!("{}{name:02}", "word ".repeat(2_000));
+        json!({"inferenceConfig": {"maxTokens": 1_000}, "messages": [{"role": "user", "content": [{"text": text}]}]}).to_string()
+    };
     let mut inputs = Vec::new();
-    for _ in 0..30 {
-        ask(&simulator, &path("converse"), &body.to_string()).await;
+    for prompt in 0..30 {
+        ask(&simulator, &path("converse"), &body(prompt)).await;
         let record = record(&simulator).await;
         let billed = record.billed.unwrap();
         let input = billed.input + billed.cache_read + billed.cache_write_5m;
@@ -112,6 +114,9 @@ async fn admission_and_bill_count_the_same_input() {
     let mean = inputs.iter().sum::<u64>() as f64 / 30.0;
     assert!((mean / counted - 1.0).abs() < 0.08, "{mean} instead of about {counted}");
     assert!(inputs.iter().collect::<BTreeSet<_>>().len() > 20);
+    ask(&simulator, &path("converse"), &body(3)).await;
+    let again = record(&simulator).await.billed.unwrap();
+    assert_eq!(again.input + again.cache_read + again.cache_write_5m, inputs[3], "the same text counts the same");
 }
 
 #[tokio::test(start_paused = true)]
