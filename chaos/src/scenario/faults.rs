@@ -32,7 +32,9 @@ fn fault(mut section: Section, regions: &[RegionPlan]) -> Option<FaultPlan> {
     }
     let (kind, share) = match word.as_str() {
         "credentials_expired" => (FaultKind::Credentials, 1.0),
-        "sigterm" | "sigkill" | "kill_actor" | "panic_actor" | "stall_actor" | "disk_full" => (FaultKind::Host(host(&mut section, &word)), 1.0),
+        "sigterm" | "sigkill" | "kill_actor" | "panic_actor" | "stall_actor" | "disk_full" => {
+            (FaultKind::Host(host(&mut section, &word)), 1.0)
+        }
         "vanish" | "slow_reader" | "half_open" | "bad_body" | "huge_body" | "retry_storm" => {
             let share = section.share("share").unwrap_or(1.0);
             (FaultKind::Client(client(&mut section, &word)), share)

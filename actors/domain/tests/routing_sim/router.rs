@@ -142,7 +142,11 @@ impl Router {
         self.turn += 1;
         let call = &world.requests[request].call;
         let reservation = Reservation { input_estimate: call.input_estimate, max_tokens: call.max_tokens };
-        let tokens = if world.case.prior == Prior::Oracle { call.reserved() } else { reservation.tokens(self.sticky.drift(call.prompt.conversation).map_or_else(|| self.bias.factor(), Drift::factor)) };
+        let tokens = if world.case.prior == Prior::Oracle {
+            call.reserved()
+        } else {
+            reservation.tokens(self.sticky.drift(call.prompt.conversation).map_or_else(|| self.bias.factor(), Drift::factor))
+        };
         let route = RouteRequest {
             demand: Demand::of_tokens(tokens),
             prefix: call.prompt.prefix as f64,

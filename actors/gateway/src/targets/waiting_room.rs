@@ -296,12 +296,9 @@ impl Line {
         let (Verdict::Send { ticket, .. } | Verdict::Overdue { ticket, .. }) = verdict;
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         let woken = match (verdict, reserved) {
-            (Verdict::Send { index, spilled, .. }, Some(debit)) => Woken::Send {
-                target: index,
-                debit: debit.estimated(waiter.estimate),
-                place: Place { ticket, room: self.room },
-                spilled,
-            },
+            (Verdict::Send { index, spilled, .. }, Some(debit)) => {
+                Woken::Send { target: index, debit: debit.estimated(waiter.estimate), place: Place { ticket, room: self.room }, spilled }
+            }
             // It was woken for room that was not reserved: as good as no room.
             (Verdict::Send { .. }, None) | (Verdict::Overdue { .. }, _) => Woken::Overdue,
         };

@@ -158,7 +158,12 @@ async fn unless_it_is_wanted_nothing_goes_on() {
 async fn with_stop_sequences_or_tools_or_before_any_text_or_after_the_last_word_a_break_stands() {
     let tools = r#", "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]"#;
     let stops = r#", "stop": ["b"]"#;
-    for (more, fed) in [(stops, vec![text_event("a")]), (tools, vec![text_event("a")]), ("", vec![]), ("", [vec![text_event("a")], end_events()[..2].to_vec()].concat())] {
+    for (more, fed) in [
+        (stops, vec![text_event("a")]),
+        (tools, vec![text_event("a")]),
+        ("", vec![]),
+        ("", [vec![text_event("a")], end_events()[..2].to_vec()].concat()),
+    ] {
         let tree = tree(true).await;
         let (mut events, _, feed) = begun(&tree, &asking(more)).await;
         for chunk in fed {

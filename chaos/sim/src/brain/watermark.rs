@@ -66,7 +66,8 @@ pub(crate) fn name_of(body: &Value) -> u64 {
     /// Long texts need not be read whole: what tells them apart stands at an end.
     const END: usize = 256;
     let content = body.pointer("/messages/0/content");
-    let text = content.and_then(|content| content.as_str().or_else(|| content.as_array()?.iter().find_map(|block| block.get("text")?.as_str())));
+    let text =
+        content.and_then(|content| content.as_str().or_else(|| content.as_array()?.iter().find_map(|block| block.get("text")?.as_str())));
     let bytes = text.unwrap_or_default().as_bytes();
     let mut hash = Sha256::new();
     hash.update(bytes.len().to_be_bytes());
@@ -91,7 +92,8 @@ pub(crate) fn prefilled(body: &Value) -> Option<String> {
 
 /// Puts marks in place of the turn's words, and a drawn bill in place of its own. The number of words it has now.
 pub(super) fn apply(turn: &mut Turn, model: &SimModel, request: &shape::Request<'_>, marking: &Marking<'_>) -> u64 {
-    let mut pen = Pen { call: marking.call, next: 0, goes_on: marking.goes_on, stream: draw::stream(marking.seed, "watermark/words", marking.call) };
+    let mut pen =
+        Pen { call: marking.call, next: 0, goes_on: marking.goes_on, stream: draw::stream(marking.seed, "watermark/words", marking.call) };
     if turn.stop_reason != "guardrail_intervened" {
         let mut words = drawn(&marking.spec.words, &mut pen.stream).max(1);
         for block in &mut turn.blocks {
