@@ -36,6 +36,8 @@ const FILES: &[(&str, &str)] = files! {
     "credentials-expire"
     "cuts-at-random-bytes"
     "day-of-mixed-weather"
+    "disk-full"
+    "full-queues"
     "large-cold"
     "large-estimates-off"
     "large-fixed-windows"
@@ -62,13 +64,24 @@ const FILES: &[(&str, &str)] = files! {
     "small-shallow"
     "small"
     "stall-mid-stream"
+    "streams-go-on"
     "throttle-storm"
     "unequal-quotas-95"
 };
 
 /// Faults of clients and of the host: they are the harness's own.
-const OF_THE_HARNESS: [&str; 9] =
-    ["vanish", "slow_reader", "half_open", "bad_body", "huge_body", "retry_storm", "sigterm", "sigkill", "credentials_expired"];
+const OF_THE_HARNESS: [&str; 10] = [
+    "vanish",
+    "slow_reader",
+    "half_open",
+    "bad_body",
+    "huge_body",
+    "retry_storm",
+    "sigterm",
+    "sigkill",
+    "disk_full",
+    "credentials_expired",
+];
 
 /// What only the harness reads of a fault.
 const JUDGED: [&str; 2] = ["expect", "at_least"];

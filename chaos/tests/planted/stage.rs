@@ -1,6 +1,10 @@
 //! The scenes: small scenarios, each made so that some bugs show, and what happens to the toy in them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use outcrop_chaos::{
     check,
@@ -275,6 +279,9 @@ pub(crate) fn failures(plant: Plant, scene: Scene, seed: u64) -> Found {
 
 /// One run in memory, under a paused clock.
 pub(crate) fn history(plant: Plant, scene: Scene, seed: u64) -> History {
+    /// The memory that a run is judged by is the process's: no two at a time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("history.jsonl");
