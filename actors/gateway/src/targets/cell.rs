@@ -221,11 +221,10 @@ impl TargetCell {
         self.pace.silent(patience, began, now)
     }
 
-    /// Was it closed for its silence, or for timeouts, and has it said nothing to anybody since a call that began at `began`?
+    /// Is it left alone for its silence, or for timeouts, and has it said nothing to anybody since a call that began at `began`?
     pub(crate) fn is_given_up(&self, began: Moment, now: Moment) -> bool {
-        let breaker = self.breaker.load();
-        let closed = breaker.cause() == Some(Cause::Timeout) && matches!(breaker.gate(now), Gate::Open { .. });
-        closed && self.pace.silence(began, now) >= PATIENCE_STREAM
+        // Also while a single probe finds out: nobody has heard of it yet.
+        self.breaker.load().cause() == Some(Cause::Timeout) && self.pace.silence(began, now) >= PATIENCE_STREAM
     }
 
     /// What its silence is to a caller: the timeout that patience would have come to.
