@@ -23,6 +23,7 @@ pub(super) fn check(history: &History) -> Verdict {
             }
             Err(words) => verdict.expect(false, at, Some(request.id), || words),
         }
+        // A 503 is of the gateway's own queue, and a run that waives I6 promises nobody room.
         if let Role::Obedient { of } = request.role
             && request.throttled()
             && !history.about.rules.waived.contains_key("I6")
@@ -112,5 +113,14 @@ mod tests {
         obeyed.calls.push(rejected(2, &again, 429, "Too many tokens"));
         obeyed.requests.push(again);
         assert_eq!(check(&obeyed).found, 1, "20,000 tokens were there by then");
+        let waived = |history: &mut History| history.about.rules.waived.insert("I6".to_owned(), "other buckets".to_owned());
+        let mut unpromised = obeyed.clone();
+        waived(&mut unpromised);
+        assert_eq!(check(&unpromised).found, 0, "where no room is promised, none is to those who come back");
+        for request in &mut obeyed.requests {
+            request.status = Some(503);
+            request.retry_after = None;
+        }
+        assert_eq!(check(&obeyed).found, 2, "a full queue says nothing of room, and still when to come back");
     }
 }

@@ -80,8 +80,10 @@ impl HostDeed {
     /// Of all replicas, also of those that are started meanwhile.
     async fn fill_disks(&self, gateway: &Gateway) {
         while Instant::now() < self.until {
-            for _filled in gateway.replicas.iter().filter(|replica| replica.fill_disk(true)) {
-                self.hits.fetch_add(1, Ordering::Relaxed);
+            for replica in &gateway.replicas {
+                if replica.fill_disk(true) {
+                    self.hits.fetch_add(1, Ordering::Relaxed);
+                }
             }
             sleep(LOOK_FOR_PROCESSES).await;
         }

@@ -23,9 +23,8 @@ use crate::record::JobOutcome;
 pub struct UsageRow {
     /// The request.
     pub request: RequestId,
-    /// Which of its choices (0 unless `n` is more than 1).
-    pub choice: u32,
-    /// Number of the call among those of the request that produced something: an answer that goes on elsewhere is several.
+    /// Number of the call among those of the request that produced something: there is one for each choice, and an answer that
+    /// goes on elsewhere is several.
     pub call: u32,
     /// Who asked.
     pub key: KeyId,
@@ -212,7 +211,6 @@ pub(super) mod tests {
     pub(in crate::foundation) fn row(request: &str) -> UsageRow {
         UsageRow {
             request: request.into(),
-            choice: 0,
             call: 0,
             key: "key".into(),
             model: "model".into(),

@@ -169,7 +169,7 @@ async fn whole(
             Ok(answered) => {
                 tally.identified(answered.request_id);
                 tally.first_event();
-                tally.answered(choice, &prepared.resolution.model, &answered.target, &answered.response);
+                tally.answered(&prepared.resolution.model, &answered.target, &answered.response);
                 region.get_or_insert(answered.target.region);
                 choices.push((choice, answered.response));
             }

@@ -124,7 +124,6 @@ struct OpenCall {
 
 /// What one call used, and where it ran.
 struct Used<'a> {
-    choice: u32,
     spec: &'a ModelSpec,
     target: &'a Target,
     usage: Usage,
@@ -221,7 +220,7 @@ impl Tally {
     }
 
     /// Books a call that was answered whole.
-    pub(super) fn answered(&mut self, choice: u32, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
+    pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
         let (usage, metering) = match response.usage {
             told if told.total() > 0 => (told, Metering::Told),
             _ => (
@@ -230,7 +229,7 @@ impl Tally {
             ),
         };
         let tier = response.service_tier;
-        self.book(&Used { choice, spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
+        self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
     }
 
     /// Books a call whose answer was streamed, as far as it came.
@@ -242,7 +241,7 @@ impl Tally {
                 (estimate::usage(self.prompt_tokens.saturating_add(read_again), produced), self.tier, Metering::Estimated)
             }
         };
-        self.book(&Used { choice: call.choice, spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
+        self.book(&Used { spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
     }
 
     fn book(&mut self, used: &Used<'_>) {
@@ -258,7 +257,6 @@ impl Tally {
         self.cell = Some(cell);
         let row = UsageRow {
             request: self.record.id().clone(),
-            choice: used.choice,
             call: self.booked,
             key: self.key.clone(),
             model: spec.id.clone(),

@@ -75,6 +75,23 @@ async fn of_targets_with_as_much_room_the_cheaper_one_is_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_call_that_goes_on_with_a_broken_answer_is_paid_and_counts_what_was_made_before() {
+    let world = World::with(2, routing(Strategy::Ordered)).await;
+    let shared = world.context.board.shared();
+    let goes_on = |made: usize| {
+        let mut attempts = world.attempts();
+        (attempts.made, attempts.made_before) = (made, made);
+        attempts
+    };
+    let before = shared.retries_left(world.now());
+    assert!(matches!(goes_on(1).next(world.now()), Step::Call { .. }));
+    assert_eq!(shared.retries_left(world.now()), before - 1);
+    while shared.retry(world.now()) {}
+    assert!(matches!(goes_on(1).next(world.now()), Step::WaitUntil(_)), "a first call would be free");
+    assert!(matches!(goes_on(world.settings.routing.max_attempts as usize).next(world.now()), Step::GiveUp));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_reserved_for_a_call_that_cannot_be_paid_is_given_back() {
     let world = World::with(3, quotas(&[60_000.0; 3])).await;
     let shared = world.context.board.shared();
