@@ -146,8 +146,7 @@ pub fn policy(settings: &Settings) -> CataloguePolicy {
         aliases: models
             .aliases
             .iter()
-            .enumerate()
-            .map(|(index, (name, alias))| AliasTarget { name: ModelAlias::from(name.as_str()), model: alias.model.clone(), index })
+            .map(|(name, alias)| AliasTarget { name: ModelAlias::from(name.as_str()), model: alias.model.clone() })
             .collect(),
         retired_fallback: models.retired_fallback,
     }

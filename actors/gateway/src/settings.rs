@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use outcrop_domain::{
     chat::{CachePolicy, Guardrail, ServiceTier},
-    ids::{ModelId, Region},
+    ids::{ModelAlias, ModelId, Region},
     json::JsonObject,
     routing::{BreakerPolicy, quota::Priors, strategy::Strategy},
 };
@@ -150,6 +150,14 @@ impl Default for ChatPolicy {
             aliases: HashMap::new(),
             fetch_urls: true,
         }
+    }
+}
+
+impl ChatPolicy {
+    /// What is configured with an alias, by its name in any case.
+    #[must_use]
+    pub fn alias(&self, name: &ModelAlias) -> Option<&AliasOptions> {
+        self.aliases.get(&name.as_str().to_lowercase())
     }
 }
 

@@ -15,27 +15,29 @@ pub struct ConversationHints<'a> {
     pub session: Option<&'a str>,
     /// OpenAI's `prompt_cache_key`.
     pub prompt_cache_key: Option<&'a str>,
-    /// Anthropic's `metadata.user_id` (agents put their session into it), or OpenAI's `user`.
+    /// Anthropic's `metadata.user_id`, into which agents put their session, or OpenAI's `user`, which may be the same for all
+    /// conversations of an application: it keeps apart whose openings are alike, and does not name a conversation by itself.
     pub user: Option<&'a str>,
 }
 
 /// The key of a conversation.
 ///
 /// `scope` keeps tenants and models apart (e.g. key id and model id). Of the hints the first that is not empty counts;
-/// without any, `opening` does: tools, system prompt and first user turn, in pieces that are the same in every turn.
+/// without any, `opening` does: tools, system prompt and first user turn, in pieces that are the same in every turn. So it
+/// does together with `user`.
 pub fn affinity_key<'a>(scope: &[&str], hints: &ConversationHints<'_>, opening: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let mut hasher = StableHasher::default();
     for part in scope {
         hasher.piece(part.as_bytes());
     }
     let named = [(b"session", hints.session), (b"cacheky", hints.prompt_cache_key), (b"user-id", hints.user)];
-    let hint = named.iter().find_map(|(kind, value)| value.filter(|text| !text.is_empty()).map(|text| (kind, text)));
-    match hint {
-        Some((kind, text)) => {
-            hasher.piece(*kind);
-            hasher.piece(text.as_bytes());
-        }
-        None => opening.into_iter().for_each(|piece| hasher.piece(piece)),
+    let hint = named.iter().find_map(|(kind, value)| value.filter(|text| !text.is_empty()).map(|text| (*kind, text)));
+    if let Some((kind, text)) = hint {
+        hasher.piece(kind);
+        hasher.piece(text.as_bytes());
+    }
+    if hint.is_none_or(|(kind, _)| kind == b"user-id") {
+        opening.into_iter().for_each(|piece| hasher.piece(piece));
     }
     hasher.finish()
 }

@@ -42,7 +42,7 @@ pub struct BreakerPolicy {
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
-            throttled: BackoffPolicy { first: Duration::from_secs(2), max: Duration::from_secs(3600) },
+            throttled: BackoffPolicy { first: Duration::from_secs(2), max: Duration::from_secs(60) },
             unavailable: BackoffPolicy { first: Duration::from_secs(1), max: Duration::from_secs(120) },
             denied: Duration::from_secs(300),
             exhausted: Duration::from_secs(900),
@@ -188,12 +188,12 @@ mod tests {
     }
 
     #[test]
-    fn each_failed_probe_doubles_up_to_an_hour() {
+    fn each_failed_probe_doubles_up_to_the_longest_pause() {
         let mut breaker = Breaker::default();
         let mut now = 0;
         for window in 0..16u32 {
             learn(&mut breaker, Outcome::Failed(Cause::Throttled), now, now);
-            let expected = Duration::from_secs(2 << window).min(Duration::from_secs(3600));
+            let expected = Duration::from_secs(2 << window).min(Duration::from_secs(60));
             assert_eq!(closed_for(&breaker, now), expected, "window {window}");
             now += expected.as_secs();
             assert_eq!(breaker.gate(at(now)), Gate::HalfOpen);

@@ -105,18 +105,6 @@ impl Daily {
             Some(closed) => Gate::Open { until: closed.next_probe.min(closed.until) },
         }
     }
-
-    /// When a closed quota opens for everybody: what a client is told to wait for.
-    #[must_use]
-    pub fn reopens(&self, now: Moment) -> Option<Moment> {
-        self.closed.map(|closed| closed.until).filter(|until| now < *until)
-    }
-
-    /// Share of the daily quota that is used, where the quota is known.
-    #[must_use]
-    pub fn share(&self) -> Option<f64> {
-        self.quota.map(|quota| self.used / quota)
-    }
 }
 
 #[cfg(test)]
@@ -142,12 +130,10 @@ mod tests {
         let mut daily = Daily::new(None, at(0), HOUR);
         daily.refused(at(60));
         assert_eq!(daily.gate(at(61)), Gate::Open { until: at(960) });
-        assert_eq!(daily.reopens(at(61)), Some(at(3_600)));
         assert_eq!(daily.gate(at(960)), Gate::HalfOpen);
         daily.refused(at(961));
         assert_eq!(daily.gate(at(962)), Gate::Open { until: at(1_861) });
         assert_eq!(daily.gate(at(3_600)), Gate::Closed);
-        assert_eq!(daily.reopens(at(3_600)), None);
     }
 
     #[test]
@@ -174,9 +160,7 @@ mod tests {
         assert_eq!(daily.settle(at(1), 799.0), Pace::Fine);
         assert_eq!(daily.settle(at(2), 1.0), Pace::Warn);
         assert_eq!(daily.settle(at(3), 100.0), Pace::Fine);
-        assert_eq!(daily.share(), Some(0.9));
         assert_eq!(daily.settle(at(3_601), 900.0), Pace::Warn, "a new day");
         assert_eq!(daily.settle(at(3_601 + 5 * DAY_SECONDS), 10.0), Pace::Fine, "days without calls are skipped");
-        assert_eq!(daily.share(), Some(0.01));
     }
 }

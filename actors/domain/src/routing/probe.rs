@@ -7,6 +7,8 @@ use crate::clock::Moment;
 
 /// A target whose margin alone is missing is not asked within so long of its last refusal: that refusal was about the margin.
 const DIP_REST: Duration = Duration::from_secs(1);
+/// ...unless the level, which that refusal corrected, exceeds the demand by this share of the depth.
+const SURE: f64 = 0.01;
 /// A request at its deadline that is short by at most this share of a depth tests sooner: the shadow's error is as large.
 const CLOSE: f64 = 0.05;
 /// ...but not sooner than this after the last test.
@@ -81,7 +83,7 @@ pub fn probe(
     for (index, (target, probe)) in members(targets, probes, usable) {
         let missing = missing(&request.demand, target);
         if missing <= 0.0 {
-            let rested = last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
+            let rested = missing <= -SURE || last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
             if urgency == Urgency::Deadline && rested && dip.is_none_or(|(_, least)| missing < least) {
                 dip = Some((index, missing));
             }

@@ -48,6 +48,8 @@ pub struct TargetQuota {
     shadows: [Shadow; RESOURCES],
     daily: Daily,
     rest: Rest,
+    /// What was known ahead, per minute, by resource.
+    told: [Option<f64>; RESOURCES],
 }
 
 /// What of a target's quotas outlives the process.
@@ -55,6 +57,9 @@ pub struct TargetQuota {
 pub struct QuotaSnapshot {
     /// By resource, in the order of [`Resource::ALL`].
     pub shadows: [ShadowSnapshot; RESOURCES],
+    /// What was known ahead when this was learned, per minute: where the settings say otherwise now, they are right.
+    #[serde(default)]
+    pub told: [Option<f64>; RESOURCES],
 }
 
 /// Quotas that are known ahead, from Service Quotas or the settings. `None` = not known.
@@ -90,19 +95,24 @@ impl TargetQuota {
             None => Shadow::unknown(resource, now, minute),
         });
         if let Some((snapshot, age)) = last_run {
-            for ((shadow, resource), kept) in shadows.iter_mut().zip(Resource::ALL).zip(&snapshot.shadows) {
-                if kept.known {
+            let told = from_prior.iter().map(|(_, now)| *now).zip(snapshot.told);
+            for (((shadow, resource), kept), (now_told, then_told)) in
+                shadows.iter_mut().zip(Resource::ALL).zip(&snapshot.shadows).zip(told)
+            {
+                let corrected = now_told.is_some() && now_told != then_told;
+                if kept.known && !corrected {
                     *shadow = Shadow::restore(resource, kept, age, now, minute);
                 }
             }
         }
-        Self { shadows, daily: Daily::new(priors.tokens_per_day, now, until_midnight), rest: Rest::default() }
+        let told = from_prior.map(|(_, per_minute)| per_minute);
+        Self { shadows, daily: Daily::new(priors.tokens_per_day, now, until_midnight), rest: Rest::default(), told }
     }
 
     /// What to keep for the next run.
     #[must_use]
     pub fn snapshot(&self) -> QuotaSnapshot {
-        QuotaSnapshot { shadows: self.shadows.each_ref().map(Shadow::snapshot) }
+        QuotaSnapshot { shadows: self.shadows.each_ref().map(Shadow::snapshot), told: self.told }
     }
 
     /// What planners see of the buckets.
@@ -127,12 +137,6 @@ impl TargetQuota {
             Resource::Requests => requests,
             Resource::Tokens => tokens,
         }
-    }
-
-    /// The daily quota.
-    #[must_use]
-    pub fn daily(&self) -> &Daily {
-        &self.daily
     }
 
     /// Whether the quotas let calls through: closed by a spent day, or resting after refusals that nothing explains.

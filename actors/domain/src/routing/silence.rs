@@ -15,8 +15,9 @@ use crate::clock::Moment;
 const PATIENCE: f64 = 3.0;
 /// Never call a target silent sooner that streams: fast models have short usual times and ordinary hiccups.
 pub const PATIENCE_STREAM: Duration = Duration::from_secs(2);
-/// Never call a target silent sooner that answers at once and whole: how long that takes depends on the answer's length.
-pub const PATIENCE_WHOLE: Duration = Duration::from_secs(30);
+/// Never call a target silent sooner that answers at once and whole: how long that takes depends on the answer's length, and a
+/// model writes two or three thousand tokens a minute.
+pub const PATIENCE_WHOLE: Duration = Duration::from_secs(60);
 /// Weight of a new measurement: about the last 20 calls count.
 const NEWEST: f64 = 0.05;
 
@@ -157,7 +158,7 @@ impl RegionTrips {
 mod tests {
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_secs(120);
 
     fn at(milliseconds: u64) -> Moment {
         Moment(Duration::from_millis(milliseconds))
@@ -189,9 +190,9 @@ mod tests {
     fn patience_has_a_floor_and_ends_with_the_timeout() {
         let patience = |bytes: FirstBytes, least| bytes.patience(PromptSize::Small, least, TIMEOUT);
         assert_eq!(patience(usually(100), PATIENCE_STREAM), Duration::from_secs(2));
-        assert_eq!(patience(usually(100), PATIENCE_WHOLE), Duration::from_secs(30), "a whole answer takes its time");
-        assert_eq!(patience(usually(15_000), PATIENCE_WHOLE), Duration::from_secs(45));
-        assert_eq!(patience(usually(30_000), PATIENCE_STREAM), TIMEOUT);
+        assert_eq!(patience(usually(100), PATIENCE_WHOLE), Duration::from_secs(60), "a whole answer takes its time");
+        assert_eq!(patience(usually(30_000), PATIENCE_WHOLE), Duration::from_secs(90));
+        assert_eq!(patience(usually(60_000), PATIENCE_STREAM), TIMEOUT);
         assert_eq!(patience(FirstBytes::default(), PATIENCE_STREAM), TIMEOUT);
         assert_eq!(usually(100).patience(PromptSize::Small, PATIENCE_WHOLE, Duration::from_secs(5)), Duration::from_secs(5));
     }
@@ -199,9 +200,9 @@ mod tests {
     #[test]
     fn a_whole_answer_is_not_called_silent_as_soon_as_a_stream() {
         let bytes = usually(1_000);
-        let silent = |least| bytes.silent(PromptSize::Small, at(500), least, TIMEOUT, at(30_500));
+        let silent = |least| bytes.silent(PromptSize::Small, at(500), least, TIMEOUT, at(60_500));
         assert!(silent(PATIENCE_STREAM) && !silent(PATIENCE_WHOLE));
-        assert_eq!(bytes.look_again(PromptSize::Small, at(500), PATIENCE_WHOLE, TIMEOUT), at(30_500));
+        assert_eq!(bytes.look_again(PromptSize::Small, at(500), PATIENCE_WHOLE, TIMEOUT), at(60_500));
     }
 
     #[test]

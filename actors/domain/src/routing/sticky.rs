@@ -105,28 +105,6 @@ impl Sticky {
         }
     }
 
-    /// Forgets a conversation.
-    pub fn forget(&mut self, key: u64) {
-        let Some((slot, place)) = self.find(key) else { return };
-        self.unlink(place);
-        self.clear_slot(slot);
-        // The last entry moves into the gap, so that entries stay dense.
-        let last = self.last_place();
-        if place != last {
-            let Some(moved) = self.entry(last).copied() else { return };
-            if let Some((slot, _)) = self.find(moved.key)
-                && let Some(points_at) = self.index.get_mut(slot)
-            {
-                *points_at = place;
-            }
-            if let Some(entry) = self.entry_mut(place) {
-                *entry = moved;
-            }
-            self.relink_neighbours(place, &moved);
-        }
-        self.entries.pop();
-    }
-
     fn push(&mut self, entry: Entry) -> u32 {
         if (self.entries.len() + 1) * 2 > self.index.len() {
             self.grow_index();
@@ -181,18 +159,6 @@ impl Sticky {
         match self.entry_mut(older) {
             Some(entry) => entry.newer = newer,
             None => self.oldest = newer,
-        }
-    }
-
-    /// After an entry moved to `place`: its neighbours and the ends point there.
-    fn relink_neighbours(&mut self, place: u32, moved: &Entry) {
-        match self.entry_mut(moved.newer) {
-            Some(entry) => entry.older = place,
-            None => self.newest = place,
-        }
-        match self.entry_mut(moved.older) {
-            Some(entry) => entry.newer = place,
-            None => self.oldest = place,
         }
     }
 

@@ -329,11 +329,6 @@ impl TargetSet {
         self.0 |= other.0;
     }
 
-    /// Takes `index` out.
-    pub fn remove(&mut self, index: usize) {
-        self.0 &= !Self::bit(index);
-    }
-
     /// Its first target alone; empty when it is.
     #[must_use]
     pub fn first(self) -> Self {

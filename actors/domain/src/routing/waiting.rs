@@ -146,12 +146,6 @@ impl<'t> Sweep<'t> {
         Self { strategy, now, targets, next: Ticket(0), limited: [TargetSet::EMPTY; RESOURCES] }
     }
 
-    /// The targets as the walk has left them. After its end their `held` is what must be published for newcomers.
-    #[must_use]
-    pub fn targets(&self) -> &[TargetView] {
-        self.targets
-    }
-
     fn note_limits(&mut self, decision: &Decision, request: &RouteRequest) {
         let noted = self.limited.iter().map(|set| set.len()).max();
         if noted.is_some_and(|noted| usize::try_from(noted).is_ok_and(|noted| noted >= self.targets.len())) {
@@ -282,12 +276,6 @@ impl Waiting {
                 waiter.holds = hold(request, sweep.targets, sticky, sweep.now);
             }
         }
-    }
-
-    /// Takes out the oldest request whose deadline has come, without looking at targets: while there are none.
-    pub fn expire(&mut self, now: Moment) -> Option<Ticket> {
-        let place = self.waiters.iter().position(|waiter| now >= waiter.request.deadline)?;
-        self.take_out(place).map(|waiter| waiter.ticket)
     }
 
     /// When to sweep again if nothing is settled before: the first deadline, the first hold, the first room for somebody, the

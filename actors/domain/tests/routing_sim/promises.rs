@@ -56,7 +56,10 @@ fn with_small_quotas_and_agents_little_more_is_refused_than_by_one_who_sees_the_
     let ours = lines(Case { prior: Prior::Nothing, ..small }, SEEDS);
     let oracle = lines(Case { prior: Prior::Oracle, ..small }, SEEDS);
     let (refused, least) = (mean(&ours, |line| line.refused), mean(&oracle, |line| line.refused));
-    assert!(refused <= least + 15.0, "{refused} against {least}");
+    assert!(refused <= least + 8.0, "{refused} against {least}");
+    // Nobody sees the buckets: what was measured seconds ago may have changed since.
+    let with_room = mean(&ours, |line| line.with_room);
+    assert!(with_room <= 1.0, "{with_room}");
     let wasted = mean(&ours, |line| line.wasted);
     assert!(wasted <= 20.0, "{wasted}");
 }

@@ -205,6 +205,8 @@ impl Router {
 
     /// Joins the queue, which is swept within `seconds`.
     fn wait(&mut self, world: &mut World, request: usize, seconds: f64) {
+        // What refused it has an empty shadow now, and that is backoff enough.
+        self.job(request).route.tried = TargetSet::EMPTY;
         let Job { route, ticket, .. } = self.jobs[&request];
         let ticket = match ticket {
             Some(ticket) => {

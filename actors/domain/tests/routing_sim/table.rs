@@ -11,6 +11,8 @@ use super::{
 /// What one run comes to: per 1,000 requests or calls, and percents.
 pub(crate) struct Line {
     pub(crate) refused: f64,
+    /// Of those refused, all for whom there was room, per 1,000 requests.
+    pub(crate) with_room: f64,
     pub(crate) wasted: f64,
     pub(crate) attempts: f64,
     pub(crate) hit: f64,
@@ -25,6 +27,7 @@ pub(crate) fn line(case: &Case, counts: &Counts) -> Line {
     added.sort_by(f64::total_cmp);
     Line {
         refused: 1_000.0 * share(counts.refused, counts.requests),
+        with_room: 1_000.0 * share(counts.with_room, counts.requests),
         wasted: 1_000.0 * share(counts.wasted, counts.upstream),
         attempts: share(counts.upstream, counts.answered),
         hit: 100.0 * share(counts.cached, counts.prefix) / ideal(case).hit,
@@ -122,8 +125,9 @@ fn print(name: &str, case: Case) {
         format!("{mean:7.2} ±{:5.2}", 1.96 * (spread / lines.len() as f64).sqrt())
     };
     println!(
-        "{name:32} 429 {} | wasted {} | hit {} | used {} | moves {} | p99 {} | attempts {:.3}",
+        "{name:32} 429 {} | with room {} | wasted {} | hit {} | used {} | moves {} | p99 {} | attempts {:.3}",
         of(|line| line.refused),
+        of(|line| line.with_room),
         of(|line| line.wasted),
         of(|line| line.hit),
         of(|line| line.used),

@@ -1,6 +1,6 @@
 //! What AWS really holds: true buckets and prompt caches. The router never reads them; the oracle does.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// How a true bucket refills.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,7 +22,12 @@ pub(crate) struct Bucket {
     pub(crate) level: f64,
     refill: Refill,
     at: f64,
+    /// Its level after each change of the last seconds.
+    past: VecDeque<(f64, f64)>,
 }
+
+/// How long levels are remembered, seconds.
+const REMEMBERED: f64 = 3.0;
 
 impl Bucket {
     pub(crate) fn new(per_minute: f64, refill: Refill) -> Self {
@@ -31,7 +36,7 @@ impl Bucket {
             Refill::Continuous { depth } => depth * rate,
             Refill::Minute => per_minute,
         };
-        Self { rate, depth, level: depth, refill, at: 0.0 }
+        Self { rate, depth, level: depth, refill, at: 0.0, past: VecDeque::new() }
     }
 
     pub(crate) fn advance(&mut self, now: f64) {
@@ -41,6 +46,27 @@ impl Bucket {
             Refill::Minute => {}
         }
         self.at = now;
+    }
+
+    fn note(&mut self) {
+        self.past.push_back((self.at, self.level));
+        // The last one from before the span says what the level was when it began.
+        while self.past.get(1).is_some_and(|(at, _)| *at < self.at - REMEMBERED) {
+            self.past.pop_front();
+        }
+    }
+
+    /// Did it hold `amount` during all of the last `seconds`?
+    fn held(&mut self, now: f64, seconds: f64, amount: f64) -> bool {
+        self.advance(now);
+        let from = now - seconds;
+        let within = self.past.iter().filter(|(at, _)| *at >= from).map(|(_, level)| *level);
+        let before = self.past.iter().rev().find(|(at, _)| *at < from);
+        let at_first = before.map_or(self.depth, |(at, level)| match self.refill {
+            Refill::Continuous { .. } => (level + self.rate * (from - at)).min(self.depth),
+            Refill::Minute => *level,
+        });
+        self.level >= amount && within.fold(at_first, f64::min) >= amount
     }
 
     /// A larger or smaller quota from now on.
@@ -54,6 +80,7 @@ impl Bucket {
     fn give_back(&mut self, now: f64, amount: f64) {
         self.advance(now);
         self.level = (self.level + amount).min(self.depth);
+        self.note();
     }
 }
 
@@ -105,7 +132,15 @@ impl Region {
         }
         self.requests.level -= 1.0;
         self.tokens.level -= tokens;
+        self.requests.note();
+        self.tokens.note();
         Ok(())
+    }
+
+    /// Would a call have been admitted at any moment of the last `seconds`, and left `reserve` of the depth?
+    pub(crate) fn had_room(&mut self, now: f64, seconds: f64, tokens: f64, reserve: f64) -> bool {
+        let wanted = tokens + reserve * self.tokens.depth;
+        self.requests.held(now, seconds, 1.0) && self.tokens.held(now, seconds, wanted)
     }
 
     pub(crate) fn settle(&mut self, now: f64, reserved: f64, used: f64) {

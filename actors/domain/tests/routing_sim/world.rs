@@ -109,6 +109,8 @@ pub(crate) struct Counts {
     pub(crate) answered: u64,
     /// Requests refused to clients.
     pub(crate) refused: u64,
+    /// Of these, those for which a region had had room for a whole second.
+    pub(crate) with_room: u64,
     /// Of these, agents' turns.
     pub(crate) refused_agents: u64,
     pub(crate) upstream: u64,
@@ -187,7 +189,7 @@ pub(crate) struct World {
     pub(crate) case: Case,
     load: Load,
     per_second: f64,
-    homes: std::collections::HashMap<u64, usize>,
+    homes: std::collections::HashMap<u64, (usize, f64)>,
     due: BinaryHeap<Due>,
     planned: u64,
 }
@@ -275,9 +277,9 @@ impl World {
         let (prompt, agent, output) = (call.prompt, call.is_agent(), call.output);
         let counted = self.counted(request);
         if agent {
-            let before = self.homes.insert(prompt.conversation, region);
+            let before = self.homes.insert(prompt.conversation, (region, self.now));
             self.counts.turns += u64::from(counted);
-            self.counts.moves += u64::from(counted && before.is_some_and(|before| before != region));
+            self.counts.moves += u64::from(counted && before.is_some_and(|(before, _)| before != region));
         }
         if counted {
             let uncached = prompt.prefix + prompt.fresh - cached;
@@ -290,18 +292,38 @@ impl World {
         }
     }
 
+    /// The rule of the chaos harness: was there a region with room for this request for all of the last second?
+    pub(crate) fn had_room(&mut self, request: usize) -> bool {
+        let call = &self.requests[request].call;
+        let (wanted, now) = (call.reserved(), self.now);
+        let home = self.homes.get(&call.prompt.conversation).filter(|(_, used)| call.is_agent() && now - used <= CACHE_LIFE);
+        let home = home.map(|(region, _)| *region);
+        self.regions.iter_mut().enumerate().any(|(index, region)| {
+            let reserve = if home.is_some_and(|home| home != index) { SPILL_RESERVE } else { 0.0 };
+            region.had_room(now, ROOM_WINDOW, wanted, reserve)
+        })
+    }
+
     /// A client gets its 429.
     pub(crate) fn refuse(&mut self, request: usize) {
         self.requests[request].over = true;
         if self.counted(request) {
             self.counts.refused += 1;
             self.counts.refused_agents += u64::from(self.requests[request].call.is_agent());
+            self.counts.with_room += u64::from(self.had_room(request));
         }
         self.counts.client_refusals.push(self.now);
         let call = self.requests[request].call.clone();
         self.load.refused(&call);
     }
 }
+
+/// A throttle is wrong when there had been room for so long, seconds.
+const ROOM_WINDOW: f64 = 1.0;
+/// A conversation may be kept from the last of another region's room: its prompt is cached elsewhere.
+const SPILL_RESERVE: f64 = 0.15;
+/// A prompt cache lives so long, seconds.
+const CACHE_LIFE: f64 = 300.0;
 
 /// Runs a case to its end.
 pub(crate) fn run(case: Case) -> Counts {

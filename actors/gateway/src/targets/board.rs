@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{
     ModelPool, SharedRouting, TargetCell,
     cell::Beginning,
-    memory::{RememberedTarget, RoutingMemory},
+    memory::{RememberedTarget, RoutingMemory, unix_seconds},
 };
 use crate::settings::SettingsCell;
 
@@ -80,9 +80,11 @@ impl HealthBoard {
     /// What the next run should know of the targets.
     #[must_use]
     pub fn remember(&self) -> Vec<(ModelId, Region, RememberedTarget)> {
+        let seen = unix_seconds(self.clock.wall());
         let remember = |cell: &TargetCell| {
             let quota = cell.book.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
-            (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped: cell.breaker.load().cause() })
+            let (tripped, usual) = (cell.breaker.load().cause(), cell.usual_times());
+            (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped, usual, seen })
         };
         let mut known: Vec<_> = self.cells().iter().map(|cell| remember(cell)).collect();
         // What nobody asked for in this run is as the last one knew it.
@@ -123,10 +125,12 @@ impl HealthBoard {
         let now = self.clock.now();
         let remembered = self.memory.of(model, region);
         let priors = self.settings.load().routing.priors(model, region);
-        let until_midnight = until_midnight(self.clock.wall());
-        let last_run = remembered.map(|target| (&target.quota, self.memory.age()));
+        let wall = self.clock.wall();
+        let until_midnight = until_midnight(wall);
+        let last_run = remembered.map(|target| (&target.quota, target.age(wall)));
         let quota = TargetQuota::new(&priors, last_run, now, until_midnight);
         let breaker = remembered.map_or_else(Breaker::default, |target| target.breaker(now));
-        Beginning { breaker, quota, now }
+        let usual = remembered.map(|target| target.usual).unwrap_or_default();
+        Beginning { breaker, quota, usual, now }
     }
 }

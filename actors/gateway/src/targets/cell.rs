@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use super::{
     TargetMeters,
-    pace::{Answering, Pace},
+    pace::{Answering, Pace, UsualTimes},
     probe::ProbeFlag,
 };
 
@@ -81,6 +81,7 @@ pub struct TargetCell {
 pub(super) struct Beginning {
     pub(super) breaker: Breaker,
     pub(super) quota: TargetQuota,
+    pub(super) usual: UsualTimes,
     pub(super) now: Moment,
 }
 
@@ -89,7 +90,7 @@ const PRESSED_EVERY: Duration = Duration::from_secs(1);
 
 impl TargetCell {
     pub(super) fn new(model: &ModelId, region: &Region, begin: Beginning, changed: Arc<watch::Sender<u64>>) -> Self {
-        let Beginning { breaker, quota, now } = begin;
+        let Beginning { breaker, quota, usual, now } = begin;
         Self {
             changed,
             model: model.clone(),
@@ -105,7 +106,7 @@ impl TargetCell {
             held: AtomicU64::new(0f64.to_bits()),
             pressed: Default::default(),
             probe: ProbeFlag::default(),
-            pace: Pace::default(),
+            pace: Pace::beginning(&usual),
             in_flight: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -211,6 +212,11 @@ impl TargetCell {
         self.pace.look_again(patience, began)
     }
 
+    /// How fast it usually answers, for the next process.
+    pub(super) fn usual_times(&self) -> UsualTimes {
+        self.pace.usual_times()
+    }
+
     /// Its usual time to the first byte of a stream, for a prompt of this size; `None` while it is not known.
     pub(crate) fn usual_first_byte(&self, size: PromptSize) -> Option<Duration> {
         Duration::try_from_secs_f64(self.pace.first_byte(size)?.seconds).ok()
@@ -223,8 +229,9 @@ impl TargetCell {
 
     /// Is it left alone for its silence, or for timeouts, and has it said nothing to anybody since a call that began at `began`?
     pub(crate) fn is_given_up(&self, began: Moment, now: Moment) -> bool {
-        // Also while a single probe finds out: nobody has heard of it yet.
-        self.breaker.load().cause() == Some(Cause::Timeout) && self.pace.silence(began, now) >= PATIENCE_STREAM
+        // Also while a single probe finds out: nobody has heard of it yet. A timeout that upstream told of itself is no silence.
+        let silent = || self.last_failure.load().as_ref().is_some_and(|failure| failure.cause == Cause::Timeout && failure.status == 0);
+        self.breaker.load().cause() == Some(Cause::Timeout) && silent() && self.pace.silence(began, now) >= PATIENCE_STREAM
     }
 
     /// What its silence is to a caller: the timeout that patience would have come to.
@@ -265,11 +272,16 @@ impl TargetCell {
         self.last_failure.load_full()
     }
 
+    /// Whether it may be called as far as anything of it goes, health or quotas.
+    pub(super) fn strictest_gate(&self, now: Moment) -> Gate {
+        strictest(self.gate(Sight::Health, now), self.gate(Sight::Quotas, now))
+    }
+
     /// A serialisable view.
     #[must_use]
     pub fn describe(&self, now: Moment) -> TargetHealth {
         let (breaker, throttles) = (self.breaker.load(), self.throttles.load());
-        let gate = strictest(self.gate(Sight::Health, now), self.gate(Sight::Quotas, now));
+        let gate = self.strictest_gate(now);
         let [requests, tokens] = self.quota.view(now);
         TargetHealth {
             model: self.model.clone(),

@@ -22,6 +22,8 @@ pub struct Debit {
     estimate: Estimate,
     sent: Sent,
     /// The call was made.
+    /// Tokens of the prompt that the target has cached, as far as can be told.
+    cached: f64,
     called: bool,
     open: bool,
 }
@@ -55,7 +57,17 @@ impl Debit {
     }
 
     fn new(cell: &Arc<TargetCell>, clock: &Arc<dyn Clock>, demand: Demand, estimate: Estimate, sent: Sent) -> Self {
-        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, estimate, sent, called: false, open: true }
+        Self { cell: Arc::clone(cell), clock: Arc::clone(clock), demand, estimate, sent, cached: 0.0, called: false, open: true }
+    }
+
+    /// So much of the prompt is in the target's cache, as far as can be told: reading it takes no quota.
+    pub fn expect_cached(&mut self, tokens: f64) {
+        self.cached = tokens;
+    }
+
+    /// Tokens of the prompt that the target is taken to have cached.
+    pub(super) fn cached(&self) -> f64 {
+        self.cached
     }
 
     /// The call is made now.
@@ -109,7 +121,8 @@ impl Drop for Debit {
             self.cell.quota.give_back(&self.demand, self.clock.now());
         } else if self.open {
             let used = f64::from(u32::try_from(self.estimate.input).unwrap_or(u32::MAX));
-            self.cell.quota.settle(&self.demand, used.min(self.demand.tokens()), self.clock.now());
+            let used = (used - self.cached).clamp(0.0, self.demand.tokens());
+            self.cell.quota.settle(&self.demand, used, self.clock.now());
         }
     }
 }

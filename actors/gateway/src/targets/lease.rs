@@ -6,7 +6,7 @@ use outcrop_domain::{
     clock::{Clock, Moment},
     error::{Cause, UpstreamFailure},
     routing::{Gate, Outcome, reserve::settled},
-    usage::Usage,
+    usage::{Metering, Usage},
 };
 use outcrop_supervision::Slot;
 
@@ -36,6 +36,15 @@ pub struct Lease {
     debit: Option<Debit>,
     /// Nothing was said yet of how the call went.
     waiting: bool,
+}
+
+/// A call that is watched for its target's silence.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched {
+    /// When it began.
+    pub began: Moment,
+    /// It is the single call that finds out whether the target answers again.
+    pub probes: bool,
 }
 
 /// Who wants a lease, and how.
@@ -83,10 +92,10 @@ impl Lease {
         Some(Self { cell, owner, clock, began, patience, sight, doubtful: gate != Gate::Closed, probe, debit, waiting: true })
     }
 
-    /// When the call began.
+    /// What whoever watches the call for silence must know of it.
     #[must_use]
-    pub fn began(&self) -> Moment {
-        self.began
+    pub fn watched(&self) -> Watched {
+        Watched { began: self.began, probes: self.probe.is_some() }
     }
 
     /// The call was answered (for streams: its first event came). The lease is held until the answer has ended.
@@ -107,11 +116,16 @@ impl Lease {
         }
     }
 
-    /// The answer has ended, and used this. Output tokens weigh `burn` times.
-    pub fn used(&mut self, usage: &Usage, burn: u32) {
-        if let Some(debit) = self.debit.take() {
-            self.tell(QuotaNews::Settled { debit, used: settled(usage, f64::from(burn)), usage: *usage });
-        }
+    /// The answer has ended, and used this. Output tokens weigh `burn` times. What is only estimated settles the reservation,
+    /// and teaches nothing: the prompt counts as read from the cache as far as the conversation's home has it.
+    pub fn used(&mut self, usage: &Usage, metering: Metering, burn: u32) {
+        let Some(debit) = self.debit.take() else { return };
+        let (cached, told) = match metering {
+            Metering::Told => (0.0, Some(*usage)),
+            Metering::Estimated => (debit.cached(), None),
+        };
+        let used = (settled(usage, f64::from(burn)) - cached).max(0.0);
+        self.tell(QuotaNews::Settled { debit, used, usage: told });
     }
 
     /// The call failed.
@@ -119,7 +133,8 @@ impl Lease {
         self.waiting = false;
         let now = self.clock.now();
         self.cell.failed.fetch_add(1, Ordering::Relaxed);
-        if !matches!(failure.cause, Cause::Timeout | Cause::Connection) {
+        // A failure with a status was told by upstream, whatever it says of time.
+        if failure.status != 0 || !matches!(failure.cause, Cause::Timeout | Cause::Connection) {
             self.cell.pace.heard(now);
         }
         if let Some(debit) = self.debit.take() {

@@ -12,6 +12,7 @@ use outcrop_domain::{
         view::FirstByte,
     },
 };
+use serde::{Deserialize, Serialize};
 
 /// How a call is answered: a stream begins within seconds, a whole answer is first written to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +32,26 @@ pub struct Patience {
     pub size: PromptSize,
     /// The first-byte timeout of such a call: no wait is longer, and while the usual time is not known this is it.
     pub at_most: Duration,
+    /// How long the longest answer takes that the call allows: a whole one says nothing before it is written.
+    pub writes: Duration,
 }
 
 impl Patience {
     fn least(self) -> Duration {
         match self.answering {
             Answering::Streamed => PATIENCE_STREAM,
-            Answering::Whole => PATIENCE_WHOLE,
+            Answering::Whole => PATIENCE_WHOLE.max(self.writes),
         }
     }
+}
+
+/// The usual times of a target, for a process that begins: seconds by [`PromptSize::place`], `None` where never measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsualTimes {
+    /// To the first event of a stream.
+    pub streamed: [Option<f64>; SIZES],
+    /// To a whole answer.
+    pub whole: [Option<f64>; SIZES],
 }
 
 /// Written by leases: each number stands for itself, and an update lost between two of them changes nothing that matters.
@@ -51,13 +63,24 @@ pub(super) struct Pace {
     heard: AtomicU64,
 }
 
-/// Usual times to the first byte by size of the prompt, bits of seconds; 0 = not known.
+/// Usual times to the first byte.
 #[derive(Debug, Default)]
-struct Usual([AtomicU64; SIZES]);
+struct Usual {
+    /// By size of the prompt, bits of seconds; 0 = not known.
+    seconds: [AtomicU64; SIZES],
+    /// When the last one was measured, in microseconds of the clock; 0 = never.
+    measured: AtomicU64,
+}
 
 impl Usual {
+    fn of(seconds: [Option<f64>; SIZES]) -> Self {
+        let sound = |seconds: &f64| seconds.is_finite() && *seconds > 0.0;
+        let bits = seconds.map(|seconds| AtomicU64::new(seconds.filter(sound).map_or(0, f64::to_bits)));
+        Self { seconds: bits, measured: AtomicU64::new(0) }
+    }
+
     fn load(&self) -> [Option<f64>; SIZES] {
-        self.0.each_ref().map(|bits| match bits.load(Ordering::Relaxed) {
+        self.seconds.each_ref().map(|bits| match bits.load(Ordering::Relaxed) {
             0 => None,
             bits => Some(f64::from_bits(bits)),
         })
@@ -65,15 +88,26 @@ impl Usual {
 }
 
 impl Pace {
+    /// Begins with what an earlier process measured. When it did counts as never.
+    pub(super) fn beginning(usual: &UsualTimes) -> Self {
+        Self { streamed: Usual::of(usual.streamed), whole: Usual::of(usual.whole), heard: AtomicU64::new(0) }
+    }
+
+    /// What the next process should begin with.
+    pub(super) fn usual_times(&self) -> UsualTimes {
+        UsualTimes { streamed: self.streamed.load(), whole: self.whole.load() }
+    }
+
     /// A call was answered at `now` that began at `began`.
     pub(super) fn answered(&self, patience: Patience, began: Moment, now: Moment) {
         let mut first_bytes = self.first_bytes(patience.answering);
         // Never 0, which means "not known".
         first_bytes.learn(patience.size, now.since(began).max(Duration::from_micros(1)), now);
-        let usual = self.usual(patience.answering).0.get(patience.size.place());
-        if let (Some(usual), Some(seconds)) = (usual, first_bytes.usual(patience.size)) {
+        let known = self.usual(patience.answering);
+        if let (Some(usual), Some(seconds)) = (known.seconds.get(patience.size.place()), first_bytes.usual(patience.size)) {
             usual.store(seconds.to_bits(), Ordering::Relaxed);
         }
+        known.measured.fetch_max(micros(now.0).max(1), Ordering::Relaxed);
         self.heard(now);
     }
 
@@ -97,10 +131,14 @@ impl Pace {
         now.since(began.max(self.last_heard().unwrap_or_default()))
     }
 
-    /// The usual time to the first event of a stream, and when it was last measured.
+    /// The usual time to the first event of a stream, and when one was last measured; of whole answers, where nothing is
+    /// streamed.
     pub(super) fn first_byte(&self, size: PromptSize) -> Option<FirstByte> {
-        let seconds = self.first_bytes(Answering::Streamed).usual(size)?;
-        Some(FirstByte { seconds, measured: self.last_heard().unwrap_or_default() })
+        let of = |answering: Answering| {
+            let seconds = self.first_bytes(answering).usual(size)?;
+            Some(FirstByte { seconds, measured: moment(&self.usual(answering).measured).unwrap_or_default() })
+        };
+        of(Answering::Streamed).or_else(|| of(Answering::Whole))
     }
 
     /// The usual time of short prompts, for consoles; `None` while it is not known.
@@ -114,10 +152,7 @@ impl Pace {
     }
 
     fn last_heard(&self) -> Option<Moment> {
-        match self.heard.load(Ordering::Relaxed) {
-            0 => None,
-            micros => Some(Moment(Duration::from_micros(micros))),
-        }
+        moment(&self.heard)
     }
 
     fn usual(&self, answering: Answering) -> &Usual {
@@ -125,6 +160,14 @@ impl Pace {
             Answering::Streamed => &self.streamed,
             Answering::Whole => &self.whole,
         }
+    }
+}
+
+/// A moment that was noted in microseconds; 0 = never.
+fn moment(noted: &AtomicU64) -> Option<Moment> {
+    match noted.load(Ordering::Relaxed) {
+        0 => None,
+        micros => Some(Moment(Duration::from_micros(micros))),
     }
 }
 
@@ -137,7 +180,8 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
-    const STREAMED: Patience = Patience { answering: Answering::Streamed, size: PromptSize::Small, at_most: Duration::from_secs(120) };
+    const STREAMED: Patience =
+        Patience { answering: Answering::Streamed, size: PromptSize::Small, at_most: Duration::from_secs(120), writes: Duration::ZERO };
 
     fn at(seconds: u64) -> Moment {
         Moment(Duration::from_secs(seconds))
@@ -183,6 +227,39 @@ mod tests {
         pace.answered(whole, at(0), at(20));
         assert_eq!(pace.look_again(whole, at(20)), at(80));
         assert_eq!((pace.usual_ms(Answering::Streamed), pace.usual_ms(Answering::Whole)), (Some(1_000), Some(20_000)));
+    }
+
+    #[test]
+    fn a_whole_answer_is_given_the_time_to_be_written() {
+        let pace = Pace::default();
+        let whole = Patience { answering: Answering::Whole, at_most: 900 * SECOND, writes: 100 * SECOND, ..STREAMED };
+        pace.answered(whole, at(0), at(3));
+        assert_eq!(pace.look_again(whole, at(3)), at(103));
+        assert_eq!(pace.look_again(Patience { writes: Duration::ZERO, ..whole }, at(3)), at(3).after(PATIENCE_WHOLE));
+    }
+
+    #[test]
+    fn without_streams_whole_answers_say_how_fast_a_target_is_and_only_measurements_are_fresh() {
+        let pace = Pace::default();
+        let whole = Patience { answering: Answering::Whole, ..STREAMED };
+        assert_eq!(pace.first_byte(PromptSize::Small), None);
+        pace.answered(whole, at(0), at(8));
+        pace.heard(at(50));
+        assert_eq!(pace.first_byte(PromptSize::Small), Some(FirstByte { seconds: 8.0, measured: at(8) }));
+        pace.answered(STREAMED, at(51), at(52));
+        assert_eq!(pace.first_byte(PromptSize::Small), Some(FirstByte { seconds: 1.0, measured: at(52) }));
+    }
+
+    #[test]
+    fn a_process_begins_with_the_usual_times_of_the_one_before_it() {
+        let pace = Pace::default();
+        pace.answered(STREAMED, at(0), at(1));
+        let next = Pace::beginning(&pace.usual_times());
+        assert_eq!(next.look_again(STREAMED, at(10)), at(13));
+        assert_eq!(next.usual_times(), pace.usual_times());
+        let mut broken = UsualTimes::default();
+        broken.streamed = [Some(f64::NAN), Some(-1.0), Some(f64::INFINITY), None];
+        assert_eq!(Pace::beginning(&broken).usual_times(), UsualTimes::default());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The state of regions in a few words, for load balancers and people.
 
+use std::time::Duration;
+
 use outcrop_domain::{
     clock::Moment,
     ids::{ModelId, Region},
@@ -43,7 +45,7 @@ pub struct ClosedModel {
     pub model: ModelId,
     /// What closed it: a cause of failure, or `quota`.
     pub cause: &'static str,
-    /// Milliseconds until it is tried again.
+    /// Milliseconds until it is tried again; 0 while one call finds out.
     pub opens_in_ms: u64,
 }
 
@@ -54,11 +56,16 @@ pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -
         .iter()
         .filter_map(|cell| {
             let health = cell.describe(now);
-            let Gate::Open { until } = health.gate else { return None };
+            // Half-open is not healthy: one call finds out, and the others go elsewhere.
+            let left = match health.gate {
+                Gate::Open { until } => until.since(now),
+                Gate::HalfOpen => Duration::ZERO,
+                Gate::Closed => return None,
+            };
             Some(ClosedModel {
                 model: health.model,
                 cause: health.cause.unwrap_or("quota"),
-                opens_in_ms: u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX),
+                opens_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
             })
         })
         .collect();

@@ -100,13 +100,18 @@ impl SharedRouting {
         self.shard(conversation)?.lock().unwrap_or_else(PoisonError::into_inner).home(conversation, now)
     }
 
-    /// A conversation was answered by `target`: it lives there from now on. True when it lived elsewhere until now.
-    pub fn settle_home(&self, conversation: u64, target: u64, cache: CacheLife, now: Moment) -> bool {
+    /// A conversation was answered by `target`: it lives there from now on, unless it moved elsewhere since the call was sent,
+    /// when it lived at `sent_from`. True when it moves by this.
+    pub fn settle_home(&self, conversation: u64, target: u64, sent_from: Option<u64>, cache: CacheLife, now: Moment) -> bool {
         let Some(shard) = self.shard(conversation) else { return false };
         let mut homes = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        let moved = homes.home(conversation, now).is_some_and(|home| home.target != target);
+        let home = homes.home(conversation, now).map(|home| home.target);
+        if home.is_some_and(|home| home != target) && home != sent_from {
+            // A slow call to where it lived before: it does not come back for that.
+            return false;
+        }
         homes.settle(conversation, target, cache, now);
-        moved
+        home.is_some_and(|home| home != target)
     }
 
     /// How far estimates of a conversation's turns are off, once one is known.
@@ -120,12 +125,6 @@ impl SharedRouting {
         if let Some(shard) = self.shard(conversation) {
             shard.lock().unwrap_or_else(PoisonError::into_inner).learn_drift(conversation, drift);
         }
-    }
-
-    /// Conversations that are remembered.
-    #[must_use]
-    pub fn conversations(&self) -> usize {
-        self.homes.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 
     /// Takes a region out, or puts it back: no new call goes to a drained one. True when that is a change.
@@ -169,13 +168,23 @@ mod tests {
     fn a_conversation_moves_when_another_target_answers_it() {
         let shared = SharedRouting::default();
         for conversation in [0, 1 << 60, u64::MAX] {
-            assert!(!shared.settle_home(conversation, 1, CacheLife::Short, at(0)));
+            assert!(!shared.settle_home(conversation, 1, None, CacheLife::Short, at(0)));
             assert_eq!(shared.home(conversation, at(1)).map(|home| home.target), Some(1));
-            assert!(!shared.settle_home(conversation, 1, CacheLife::Short, at(2)), "it was there");
-            assert!(shared.settle_home(conversation, 2, CacheLife::Short, at(3)));
-            assert!(!shared.settle_home(conversation, 3, CacheLife::Short, at(1_000)), "its cache had ended");
+            assert!(!shared.settle_home(conversation, 1, Some(1), CacheLife::Short, at(2)), "it was there");
+            assert!(shared.settle_home(conversation, 2, Some(1), CacheLife::Short, at(3)));
+            assert!(!shared.settle_home(conversation, 3, None, CacheLife::Short, at(1_000)), "its cache had ended");
+            assert_eq!(shared.home(conversation, at(1_001)).map(|home| home.target), Some(3));
         }
-        assert_eq!(shared.conversations(), 3);
+    }
+
+    #[test]
+    fn a_slow_answer_from_where_a_conversation_lived_does_not_bring_it_back() {
+        let shared = SharedRouting::default();
+        shared.settle_home(7, 1, None, CacheLife::Short, at(0));
+        // Two turns are sent from there; the one that moves is answered first.
+        assert!(shared.settle_home(7, 2, Some(1), CacheLife::Short, at(1)));
+        assert!(!shared.settle_home(7, 1, Some(1), CacheLife::Short, at(2)));
+        assert_eq!(shared.home(7, at(3)).map(|home| home.target), Some(2));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use outcrop_domain::{
         Breaker, Gate, Outcome,
         daily::Pace,
         quota::{Refused, Sent, TargetQuota},
-        reserve::Drift,
+        reserve::{Drift, Estimate},
         silence::RegionTrips,
         view::{Demand, Resource},
     },
@@ -28,7 +28,7 @@ use super::{
     Debit, HealthBoard, Sight, TargetCell, TargetHealth, WaitingRoomMsg,
     cell::probing,
     probe::ProbeClaim,
-    tell::{tell_of_quota, tell_operators},
+    tell::{tell_of_gate, tell_of_quota, tell_operators},
 };
 use crate::settings::SettingsCell;
 
@@ -74,8 +74,8 @@ pub struct QuotaTold {
 pub(super) enum QuotaNews {
     /// A call got through that there seemed to be no room for, or that was sent while the quotas were closed.
     Granted { demand: Demand, sent: Sent },
-    /// A call has ended that took `used` of the token quota.
-    Settled { debit: Debit, used: f64, usage: Usage },
+    /// A call has ended that took `used` of the token quota; `usage` where upstream told it.
+    Settled { debit: Debit, used: f64, usage: Option<Usage> },
     /// A call was refused.
     Refused { debit: Debit, by: Refused },
     /// A call was not made, or AWS did not count it.
@@ -214,7 +214,7 @@ impl TargetState {
         if changed {
             ended.cell.last_failure.store(ended.failure.clone().map(Arc::new));
             let windows = own.load().windows();
-            tell_operators(&ended.cell, ended.failure.as_ref(), windows);
+            tell_operators(&ended.cell, ended.failure.as_ref(), windows, ended.ended);
             if region_wide(ended.outcome) && self.trips.tripped(ended.cell.id, ended.ended) {
                 self.trip_region(&ended);
             }
@@ -234,7 +234,7 @@ impl TargetState {
                 after.learn(ended.outcome, ended.ended, ended.ended, &policy, self.args.ports.entropy.unit());
                 cell.breaker.store(Arc::new(after));
                 cell.last_failure.store(ended.failure.clone().map(Arc::new));
-                tell_operators(&cell, ended.failure.as_ref(), after.windows());
+                tell_operators(&cell, ended.failure.as_ref(), after.windows(), ended.ended);
                 cell.announce();
             }
         }
@@ -258,9 +258,8 @@ impl TargetState {
                 let estimate = debit.estimate();
                 let (demand, _) = debit.close();
                 let pace = change(&cell, now, |quota| quota.settle(now, &demand, used));
-                self.args.board.pool(&cell.model).learn_bias(estimate.input, &usage);
-                if let (Some(conversation), Some(drift)) = (estimate.conversation, Drift::of(estimate.input, &usage)) {
-                    self.args.board.shared().learn_drift(conversation, drift);
+                if let Some(usage) = usage {
+                    self.learn(&cell, estimate, &usage);
                 }
                 if pace == Pace::Warn {
                     tracing::warn!(model.id = %cell.model, region = %cell.region, "80 % of the daily token quota are used");
@@ -286,6 +285,14 @@ impl TargetState {
         }
         if room {
             self.nudge(&cell);
+        }
+    }
+
+    /// How far an estimate was off, once it is known.
+    fn learn(&self, cell: &TargetCell, estimate: Estimate, usage: &Usage) {
+        self.args.board.pool(&cell.model).learn_bias(estimate.input, usage);
+        if let (Some(conversation), Some(drift)) = (estimate.conversation, Drift::of(estimate.input, usage)) {
+            self.args.board.shared().learn_drift(conversation, drift);
         }
     }
 
@@ -332,6 +339,7 @@ fn change<T>(cell: &TargetCell, now: Moment, how: impl FnOnce(&mut TargetQuota) 
     let gate = book.gate(now);
     if **cell.quota_gate.load() != gate {
         cell.quota_gate.store(Arc::new(gate));
+        tell_of_gate(cell, now);
         cell.announce();
     }
     let asked = probing(&book);

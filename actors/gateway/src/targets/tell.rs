@@ -1,22 +1,21 @@
 //! What operators hear of targets: log lines and counters of what happens seldom.
 
 use outcrop_domain::{
+    clock::Moment,
     error::{Cause, UpstreamFailure},
-    routing::quota::Refused,
+    routing::{Gate, quota::Refused},
 };
 
 use super::TargetCell;
 
 /// A trip is a warning; lost access is an alarm, since nobody repairs it by waiting.
-pub(super) fn tell_operators(cell: &TargetCell, failure: Option<&UpstreamFailure>, windows: u32) {
+pub(super) fn tell_operators(cell: &TargetCell, failure: Option<&UpstreamFailure>, windows: u32, now: Moment) {
     let (model, region) = (cell.model.as_str(), cell.region.as_str());
-    let open = metrics::gauge!("outcrop_target_open", "model" => model.to_owned(), "region" => region.to_owned());
+    tell_of_gate(cell, now);
     let Some(failure) = failure else {
-        open.set(0.0);
         tracing::info!(model.id = model, region, "target answers again");
         return;
     };
-    open.set(1.0);
     let cause = failure.cause.as_str();
     metrics::counter!("outcrop_target_trips_total", "model" => model.to_owned(), "region" => region.to_owned(), "cause" => cause)
         .increment(1);
@@ -40,6 +39,13 @@ pub(super) fn tell_operators(cell: &TargetCell, failure: Option<&UpstreamFailure
             "target is closed to traffic for its backoff"
         ),
     }
+}
+
+/// Whether it may be called, by its health or its quotas.
+pub(super) fn tell_of_gate(cell: &TargetCell, now: Moment) {
+    let (model, region) = (cell.model.as_str(), cell.region.as_str());
+    let closed = cell.strictest_gate(now) != Gate::Closed;
+    metrics::gauge!("outcrop_target_open", "model" => model.to_owned(), "region" => region.to_owned()).set(f64::from(u8::from(closed)));
 }
 
 /// A refusal is counted; a spent day is a warning.

@@ -26,7 +26,7 @@ async fn tree() -> TestTree {
     let policy = CataloguePolicy {
         regions: vec!["us-east-1".into()],
         profiles: vec![ConfiguredProfile { arn: PROFILE.into(), model: MODEL.to_owned(), serves: ProfileUse::ItsArn }],
-        aliases: vec![AliasTarget { name: "house-model".into(), model: PROFILE.to_owned(), index: 0 }],
+        aliases: vec![AliasTarget { name: "house-model".into(), model: PROFILE.to_owned() }],
         ..CataloguePolicy::default()
     };
     let ports = tree.gateway.ports();

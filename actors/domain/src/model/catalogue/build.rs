@@ -40,7 +40,7 @@ impl Catalogue {
             wrappers: book.wrappers.iter().cloned().collect(),
             dialects: book.dialects.iter().cloned().collect(),
             geographies: geographies(book, offers),
-            aliases: policy.aliases.iter().map(|alias| (alias.name.clone(), (alias.index, alias.model.clone()))).collect(),
+            aliases: policy.aliases.iter().map(|alias| (alias.name.clone(), alias.model.clone())).collect(),
             ..Self::default()
         };
         for word in &fence.unknown {

@@ -51,8 +51,8 @@ pub struct Catalogue {
     names: HashMap<ModelAlias, Result<Resolution, ResolveError>>,
     /// Lower-case form of the names that are not in lower case.
     folded: HashMap<String, ModelAlias>,
-    /// The operator's aliases: index in the settings and what they stand for.
-    aliases: HashMap<ModelAlias, (usize, String)>,
+    /// The operator's aliases, and what they stand for.
+    aliases: HashMap<ModelAlias, String>,
     /// The book's aliases.
     book_aliases: BTreeMap<String, String>,
     words: WordIndex,
@@ -82,8 +82,8 @@ pub struct Resolution {
     pub replaced: Option<Replaced>,
     /// What was changed on the way, to be reported.
     pub notes: Adjustments,
-    /// Index in the settings of the alias that was named.
-    pub alias: Option<usize>,
+    /// The operator's alias that was named, as the settings spell it: what else is configured with it applies.
+    pub alias: Option<ModelAlias>,
     /// `anthropic_beta` flag that the name asks for (`[1m]` on a model that has the long window only so).
     pub beta_flag: Option<Arc<str>>,
 }

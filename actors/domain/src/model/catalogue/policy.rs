@@ -116,8 +116,6 @@ pub struct AliasTarget {
     pub name: ModelAlias,
     /// What it stands for: any name that resolves, another alias among them.
     pub model: String,
-    /// Index of the alias in the settings, for what else is configured with it. Opaque here.
-    pub index: usize,
 }
 
 /// One way to call a model.

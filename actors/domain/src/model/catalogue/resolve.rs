@@ -85,13 +85,27 @@ impl Catalogue {
             return Ok(resolution);
         }
         match self.locate(name)? {
-            Found::Alias { target, index } => {
+            Found::Alias { target, own } => {
                 let mut resolution = self.follow(&target, depth + 1)?;
-                resolution.alias = index.or(resolution.alias);
+                resolution.alias = own.or(resolution.alias);
                 Ok(resolution)
             }
             Found::Model { index, pin } => self.settle(name, index, &pin),
             Found::Retired(row) => self.replace(name, row),
+        }
+    }
+
+    /// The operator's alias that a name means, whether or not its model can be called at the moment.
+    #[must_use]
+    pub fn operator_alias(&self, name: &str) -> Option<ModelAlias> {
+        let name = strip_long_suffix(name).unwrap_or(name);
+        match self.locate(name).ok()? {
+            Found::Alias { own: Some(own), .. } => Some(own),
+            Found::Alias { target, own: None } => match self.locate(&target).ok()? {
+                Found::Alias { own, .. } => own,
+                Found::Model { .. } | Found::Retired(_) => None,
+            },
+            Found::Model { .. } | Found::Retired(_) => None,
         }
     }
 
@@ -134,8 +148,9 @@ impl Catalogue {
     /// The operator's alias, or the book's, in any case.
     fn alias(&self, name: &str) -> Option<Found> {
         let of = |name: &str| {
-            let own = self.aliases.get(name).map(|(index, target)| Found::Alias { target: target.clone(), index: Some(*index) });
-            own.or_else(|| self.book_aliases.get(name).map(|target| Found::Alias { target: target.clone(), index: None }))
+            let own = self.aliases.get_key_value(name);
+            let own = own.map(|(name, target)| Found::Alias { target: target.clone(), own: Some(name.clone()) });
+            own.or_else(|| self.book_aliases.get(name).map(|target| Found::Alias { target: target.clone(), own: None }))
         };
         of(name).or_else(|| {
             let lower = name.to_lowercase();
@@ -364,7 +379,7 @@ impl Catalogue {
 /// What a name means.
 enum Found {
     Model { index: usize, pin: Pin },
-    Alias { target: String, index: Option<usize> },
+    Alias { target: String, own: Option<ModelAlias> },
     Retired(usize),
 }
 

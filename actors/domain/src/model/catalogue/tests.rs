@@ -110,8 +110,8 @@ fn ways(resolution: &Resolution) -> Vec<String> {
     resolution.targets.iter().map(|target| format!("{}={}", target.region, target.invoke_id)).collect()
 }
 
-fn alias(name: &str, model: &str, index: usize) -> AliasTarget {
-    AliasTarget { name: name.into(), model: model.to_owned(), index }
+fn alias(name: &str, model: &str) -> AliasTarget {
+    AliasTarget { name: name.into(), model: model.to_owned() }
 }
 
 fn application_arn(region: &str) -> String {

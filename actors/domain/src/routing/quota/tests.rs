@@ -29,7 +29,6 @@ fn a_call_takes_one_request_and_its_tokens_and_gives_back_what_it_did_not_use() 
     assert_eq!(levels(&quota), [59.0, 50_000.0]);
     assert_eq!(quota.settle(at(1), &demand, 2_000.0), Pace::Fine);
     assert_eq!(levels(&quota), [59.0, 58_000.0]);
-    assert_eq!(quota.daily().share(), Some(0.002));
 }
 
 #[test]
@@ -214,10 +213,20 @@ fn the_last_run_goes_before_the_prior_and_the_prior_before_nothing() {
     let snapshot = last.snapshot();
     let text = serde_json::to_string(&snapshot).unwrap();
     assert_eq!(serde_json::from_str::<QuotaSnapshot>(&text).unwrap(), snapshot);
-    let priors = Priors { tokens_per_minute: Some(1.0), ..Priors::default() };
-    let next = TargetQuota::new(&priors, Some((&snapshot, Duration::ZERO)), at(0), DAY);
+    let next = TargetQuota::new(&PRIORS, Some((&snapshot, Duration::ZERO)), at(0), DAY);
     assert!((next.view()[1].rate - last.view()[1].rate).abs() < 1e-9);
     let unknown = TargetQuota::new(&Priors::default(), None, at(0), DAY).snapshot();
     let from_prior = TargetQuota::new(&PRIORS, Some((&unknown, Duration::ZERO)), at(0), DAY);
     assert_eq!(from_prior.view()[1].rate, 1_000.0, "a last run that knew nothing is none");
+}
+
+#[test]
+fn a_quota_that_the_settings_correct_is_not_what_the_last_run_learned() {
+    let before = Priors { tokens_per_minute: Some(6_000.0), ..Priors::default() };
+    let snapshot = TargetQuota::new(&before, None, at(0), DAY).snapshot();
+    let tokens =
+        |priors: &Priors| TargetQuota::new(priors, Some((&snapshot, Duration::ZERO)), at(0), DAY).shadow(Resource::Tokens).view().rate;
+    let corrected = Priors { tokens_per_minute: Some(60_000.0), ..Priors::default() };
+    assert_eq!((tokens(&before).round(), tokens(&corrected).round()), (100.0, 1_000.0));
+    assert_eq!(tokens(&Priors::default()).round(), 100.0, "what they say nothing of is as it was learned");
 }

@@ -90,7 +90,7 @@ fn a_conversation_holds_room_at_its_home_when_that_is_near() {
         let (mut waiting, _) = queue([turn]);
         let mut sweep = Sweep::new(Strategy::Adaptive, targets, at(1_000));
         assert_eq!(waiting.next_to_wake(&mut sweep, home, Spill::Allowed, |_, _| true), None);
-        sweep.targets().iter().map(|target| target.held).collect::<Vec<_>>()
+        sweep.targets.iter().map(|target| target.held).collect::<Vec<_>>()
     };
     assert_eq!(held(&mut [target(19_000.0), near]), [0.0, 20_000.0]);
     assert_eq!(held(&mut [target(19_000.0), far]), [20_000.0, 0.0], "else where there is room first");
@@ -143,18 +143,9 @@ fn a_newcomer_joins_the_queue_when_somebody_of_its_size_waits() {
     assert!(must_queue(&waiting, 4_000.0));
     sweep(&mut waiting, &mut [target(3_000.0)], at(10));
     assert!(!must_queue(&waiting, 4_000.0) && must_queue(&waiting, 70_000.0));
-    assert_eq!(waiting.expire(at(20_000)), Some(tickets[2]));
+    waiting.remove(tickets[2]);
     assert_eq!(waiting.classes(), SizeClasses::default());
     assert_eq!(SizeClasses::from_bits(waiting.classes().to_bits()), waiting.classes());
-}
-
-#[test]
-fn deadlines_end_waiting_without_targets_too() {
-    let sooner = RouteRequest { deadline: at(500), ..request(1_000.0, 1) };
-    let (mut waiting, tickets) = queue([request(1_000.0, 0), sooner]);
-    assert_eq!(waiting.expire(at(499)), None);
-    assert_eq!(waiting.expire(at(500)), Some(tickets[1]));
-    assert_eq!(waiting.expire(at(500)), None);
 }
 
 #[test]

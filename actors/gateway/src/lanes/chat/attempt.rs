@@ -16,11 +16,15 @@ use outcrop_domain::{
 };
 use outcrop_upstream::ports::BoxFuture;
 
-use self::{hedge::Ended, plan::Step, wait::Waits};
+use self::{
+    hedge::Ended,
+    plan::{BUDGET_PAUSE, Step},
+    wait::Waits,
+};
 use super::{ChatContext, facts::RouteFacts, tally::CallLog};
 use crate::{
     settings::LiveSettings,
-    targets::{Answering, Debit, Lease, LeaseWish, ModelPool, Patience, RegionHandle, Sight, TargetCell},
+    targets::{Answering, Debit, Lease, LeaseWish, ModelPool, Patience, RegionHandle, Sight, TargetCell, Watched},
 };
 
 /// A call that was answered, with the lease that counts it.
@@ -55,6 +59,8 @@ pub(super) struct Attempts<'a> {
     credentials_retried: bool,
     /// The one probe of the quotas that a request may cost was sent.
     probed: bool,
+    /// Where the conversation lived when its last call was sent.
+    sent_from: Option<u64>,
     /// What the last plan saw, by route; kept for its room.
     views: Vec<TargetView>,
 }
@@ -106,7 +112,7 @@ impl<'a> Attempts<'a> {
             demand: pool.demand(&facts.reservation, facts.estimate().conversation.and_then(|talk| context.board.shared().drift(talk))),
             turn: if made_before == 0 { context.board.shared().request(now) } else { context.board.shared().turn() },
             draw: context.ports.entropy.unit(),
-            patience: Patience { answering, size: facts.size, at_most },
+            patience: Patience { answering, size: facts.size, at_most, writes: facts.writes },
             waits: Waits::new(now, deadline, settings.routing.max_wait),
             views: Vec::with_capacity(routes.len()),
             context,
@@ -121,6 +127,7 @@ impl<'a> Attempts<'a> {
             last: None,
             credentials_retried: false,
             probed: false,
+            sent_from: None,
         }
     }
 
@@ -146,7 +153,12 @@ impl<'a> Attempts<'a> {
                     continue;
                 }
                 Step::Queue => match self.queue().await? {
-                    Some((position, debit)) => (position, Some(debit)),
+                    Some((position, debit)) if self.pays(self.now()) => (position, Some(debit)),
+                    Some((position, debit)) => {
+                        self.unused(position, Some(debit));
+                        self.waits.pause_until(self.now().after(BUDGET_PAUSE));
+                        continue;
+                    }
                     None => continue,
                 },
                 Step::GoRound => {
@@ -157,6 +169,7 @@ impl<'a> Attempts<'a> {
                 Step::Refuse => return Err(self.no_room(now)),
                 Step::GiveUp => return Err(self.give_up(now)),
             };
+            self.sent_from = self.home(self.now()).map(|home| home.target);
             let Some(lease) = self.lease(position, debit) else {
                 // Somebody else took the probe between plan and lease: plan again.
                 continue;
@@ -180,8 +193,12 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    fn lease(&self, position: usize, debit: Option<Debit>) -> Option<Lease> {
+    fn lease(&self, position: usize, mut debit: Option<Debit>) -> Option<Lease> {
         let route = self.routes.get(position)?;
+        let now = self.now();
+        if self.home(now).is_some_and(|home| home.target == route.cell.id() && home.warm(now)) {
+            debit.iter_mut().for_each(|debit| debit.expect_cached(self.facts.prefix));
+        }
         Lease::take(LeaseWish {
             cell: Arc::clone(&route.cell),
             owner: route.handle.owner.clone(),
@@ -201,7 +218,7 @@ impl<'a> Attempts<'a> {
         route.tried = true;
         self.made += 1;
         self.log.begun(&route.target.region);
-        let (ended, copied) = self.race(position, lease.began(), call).await;
+        let (ended, copied) = self.race(position, lease.watched(), call).await;
         if let Some(route) = copied.and_then(|other| self.routes.get_mut(other)) {
             route.tried = true;
             self.made += 1;
@@ -240,15 +257,18 @@ impl<'a> Attempts<'a> {
     }
 
     /// Ends when the target of a call has been silent for longer than its pace explains, and another one could be asked.
-    async fn silence(&self, position: usize, began: Moment) {
+    async fn silence(&self, position: usize, watched: Watched) {
         let Some(route) = self.routes.get(position) else { return std::future::pending().await };
+        let began = watched.began;
         loop {
             let now = self.now();
             let look = route.cell.pace_look_again(self.patience, began).max(now).after(LOOK_LATE);
             let look = if self.patience.answering == Answering::Whole { look.min(now.after(LOOK_FOR_OTHERS)) } else { look };
             tokio::time::sleep(look.since(now)).await;
             let now = self.now();
-            if route.cell.is_silent(self.patience, began, now) || route.cell.is_given_up(began, now) {
+            // The probe finds out what others gave the target up for: it is not one of them.
+            let given_up = !watched.probes && route.cell.is_given_up(began, now);
+            if given_up || route.cell.is_silent(self.patience, began, now) {
                 if self.another_is_open(position, now) {
                     return;
                 }
@@ -262,7 +282,8 @@ impl<'a> Attempts<'a> {
         if self.facts.prefix <= 0.0 {
             return;
         }
-        let moved = self.context.board.shared().settle_home(self.facts.affinity, route.cell.id(), self.facts.cache, self.now());
+        let shared = self.context.board.shared();
+        let moved = shared.settle_home(self.facts.affinity, route.cell.id(), self.sent_from, self.facts.cache, self.now());
         if moved {
             route.cell.meters().moved_here();
         }
@@ -273,8 +294,9 @@ impl<'a> Attempts<'a> {
         if !failure.cause.try_elsewhere() {
             return Err(GatewayError::Upstream(failure));
         }
-        if failure.cause == Cause::Credentials && !self.credentials_retried {
-            // The client refreshed them when it saw the refusal: the same target once more.
+        if failure.cause == Cause::Credentials && !self.credentials_retried && self.context.board.shared().retry(self.now()) {
+            // The client refreshed them when it saw the refusal: the same target once more. Paid, since what is wrong with them
+            // may last, and closes no target.
             self.credentials_retried = true;
             if let Some(route) = self.routes.get_mut(position) {
                 route.tried = false;

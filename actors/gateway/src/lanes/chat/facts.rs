@@ -1,5 +1,7 @@
 //! What routing must know of a request.
 
+use std::time::Duration;
+
 use outcrop_domain::{
     chat::{CacheTtl, ChatRequest, Content, Role, SystemBlock, Tool},
     estimate,
@@ -31,6 +33,8 @@ pub(super) struct RouteFacts {
     pub(super) cache: CacheLife,
     /// Input that is read anew, as far as can be told: long prompts begin later.
     pub(super) size: PromptSize,
+    /// How long the longest answer takes that the client allows; zero where it did not say.
+    pub(super) writes: Duration,
 }
 
 impl RouteFacts {
@@ -70,7 +74,17 @@ pub(super) fn facts(request: &ChatRequest, body: &ConverseBody, spec: &ModelSpec
         affinity: if marked.is_some() { conversation(request, &spec.id, hints) } else { 0 },
         cache: marked.map_or_else(CacheLife::default, |(life, _)| life),
         size: PromptSize::of(prompt_tokens),
+        writes: body.max_tokens.map_or(Duration::ZERO, writing_time),
     }
+}
+
+/// Slowest that a model writes which is not stuck, tokens per second: the largest ones write twice as fast.
+const SLOWEST_WRITER: u64 = 20;
+/// Clients that allow more than this takes, allow whatever the model can: that says nothing of the answer they get.
+const LONGEST_WRITING: Duration = Duration::from_secs(300);
+
+fn writing_time(max_tokens: u32) -> Duration {
+    Duration::from_secs(u64::from(max_tokens) / SLOWEST_WRITER).min(LONGEST_WRITING)
 }
 
 /// The longest life of the cache marks of a request; `None` without any.

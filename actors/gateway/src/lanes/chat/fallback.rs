@@ -1,12 +1,16 @@
 //! Other models in place of one that cannot answer: the chain of an alias.
 
-use outcrop_domain::error::{Cause, GatewayError};
+use outcrop_domain::{
+    error::{Cause, GatewayError},
+    model::Catalogue,
+};
 
 use crate::{ports::ChatJob, settings::LiveSettings};
 
 /// The models of a request in order: the one asked for, then those that its alias falls back to.
-pub(super) fn chain(settings: &LiveSettings, asked: &str) -> Vec<String> {
-    let alias = settings.chat.aliases.get(&asked.to_lowercase());
+pub(super) fn chain(settings: &LiveSettings, catalogue: &Catalogue, asked: &str) -> Vec<String> {
+    let named = catalogue.operator_alias(asked);
+    let alias = named.as_ref().and_then(|name| settings.chat.alias(name));
     alias.map(|alias| alias.fallback.clone()).unwrap_or_default()
 }
 

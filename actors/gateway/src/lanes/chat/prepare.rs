@@ -7,6 +7,7 @@ use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatRequest, ServiceTier},
     error::GatewayError,
+    ids::ModelAlias,
     model::{Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
@@ -61,7 +62,8 @@ pub(super) enum Purpose {
     Showing(Disclosure),
 }
 
-/// Prepares a request. `instead_of` is the name that the caller used, when another model stands in for it. The account learns of its model as soon as that is known: what fails later is told with it.
+/// Prepares a request. `instead_of` is the name that the caller used, when another model stands in for it. The account learns
+/// of its model as soon as that is known: what fails later is told with it.
 pub(super) async fn prepare(
     context: &ChatContext,
     settings: &Arc<LiveSettings>,
@@ -84,8 +86,12 @@ pub(super) async fn prepare(
         return Err(forbidden(&asked));
     }
     let media = fetch(context, settings, &job.request, purpose, job.held.as_ref()).await?;
-    // By name: settings and catalogue are published apart, so positions could disagree for a moment.
-    let alias = resolution.alias.and_then(|_| settings.chat.aliases.get(&asked.to_lowercase()));
+    // A model that stands in for another keeps what the operator configured with the name that was asked for.
+    let named = match instead_of {
+        Some(name) => context.catalogue.load().operator_alias(name),
+        None => resolution.alias.clone(),
+    };
+    let alias = named.as_ref().and_then(|name| settings.chat.alias(name));
     let options = read_options(&settings.chat, alias, &job.overrides, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
@@ -94,7 +100,8 @@ pub(super) async fn prepare(
     let request = std::mem::take(&mut *job.request);
     let hints = Hints { session, prompt_cache_key: request.prompt_cache_key.clone(), user: request.user.clone() };
     // In a box: it is kilobytes, and a future has room for each place that it moves through.
-    let work = Box::new(Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints });
+    let alias = named.map(|name| NamedAlias { name, stands_in: instead_of.is_some() });
+    let work = Box::new(Translation { request, media, options, resolution, alias, settings, asked, purpose, held, strategy, hints });
     heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
 }
 
@@ -104,6 +111,7 @@ struct Translation {
     media: Media,
     options: ReadOptions,
     resolution: Resolution,
+    alias: Option<NamedAlias>,
     settings: Arc<LiveSettings>,
     asked: String,
     purpose: Purpose,
@@ -112,13 +120,23 @@ struct Translation {
     hints: Hints,
 }
 
+/// The operator's alias by which a request named its model.
+struct NamedAlias {
+    name: ModelAlias,
+    /// The model is one that the alias falls back to.
+    stands_in: bool,
+}
+
 /// The pure part: client's body -> hub -> upstream's body.
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
-    let Translation { request, media, options, resolution, settings, asked, purpose, held, strategy, hints } = work;
+    let Translation { request, media, options, resolution, alias: named, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
-    let alias = resolution.alias.and_then(|_| policy.aliases.get(&asked.to_lowercase()));
+    let alias = named.as_ref().and_then(|named| policy.alias(&named.name));
     let mut read = openai_chat::read(request, &media.fetched, &options)?;
     apply_defaults(&mut read.request, policy, alias);
+    // Parameters of one model may be nonsense to another.
+    let own = alias.filter(|_| named.as_ref().is_none_or(|named| !named.stands_in));
+    apply_extra(&mut read.request, policy, own);
     apply_notes(&mut read.request, &resolution);
     if purpose == Purpose::Showing(Disclosure::Caller) {
         explain::hide_guardrail(&mut read.request, policy, alias);
@@ -221,9 +239,12 @@ fn apply_defaults(request: &mut ChatRequest, policy: &ChatPolicy, alias: Option<
         for (key, value) in &alias.metadata {
             request.metadata.entry(key.clone()).or_insert_with(|| value.clone());
         }
-        for (field, value) in &alias.extra {
-            request.extra.entry(field.clone()).or_insert_with(|| value.clone());
-        }
+    }
+}
+
+fn apply_extra(request: &mut ChatRequest, policy: &ChatPolicy, alias: Option<&AliasOptions>) {
+    for (field, value) in alias.into_iter().flat_map(|alias| &alias.extra) {
+        request.extra.entry(field.clone()).or_insert_with(|| value.clone());
     }
     request.extra.retain(|field, _| !policy.dropped_fields.iter().any(|dropped| dropped == field));
 }

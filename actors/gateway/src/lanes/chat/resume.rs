@@ -150,7 +150,8 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
     let Some((body, seam, tokens)) = resumption.next(context).await else { return false };
     resumption.broke.push(choice.target.region.clone());
     // The call that broke is done with: its quota is settled and its target told.
-    choice.lease.used(&choice.heard.usage(choice.prompt_tokens), choice.burn);
+    let (usage, metering) = choice.heard.usage(choice.prompt_tokens);
+    choice.lease.used(&usage, metering, choice.burn);
     choice.lease.failed(failure);
     choice.broke = false;
     let mut attempts = Attempts::new(AttemptScope {

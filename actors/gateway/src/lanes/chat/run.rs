@@ -17,7 +17,7 @@ use super::{
     explain, fallback,
     prepare::{Prepared, Purpose, prepare},
     stream,
-    tally::{CallLog, Tally},
+    tally::{CallLog, Tally, answer_usage},
     upstream_call,
 };
 use crate::{
@@ -96,7 +96,7 @@ async fn answer(
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
     let asked = job.request.model.clone().unwrap_or_default();
-    let chain = fallback::chain(settings, &asked);
+    let chain = fallback::chain(settings, &context.catalogue.load(), &asked);
     // Without a chain, the usual case, nothing is copied.
     let first = if chain.is_empty() { None } else { Some(fallback::job_for(&job, &asked)) };
     let mut answered = answer_as(context, settings, &mut job, None, tally, deadline).await;
@@ -234,7 +234,8 @@ async fn one_whole(
     let result = result.map(|answered| {
         let (response, request_id) = answered.value;
         let mut lease = answered.lease;
-        lease.used(&response.usage, prepared.resolution.model.burndown);
+        let (usage, metering) = answer_usage(&response, prepared.prompt_tokens);
+        lease.used(&usage, metering, prepared.resolution.model.burndown);
         WholeAnswer { response, target: answered.target, request_id }
     });
     (choice, result)

@@ -240,11 +240,11 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
         Err(Ended::Broken(_)) => JobOutcome::Failed,
     };
     for choice in &mut streaming.opened.choices {
-        let usage = choice.heard.usage(choice.prompt_tokens);
-        choice.lease.used(&usage, choice.burn);
+        let (usage, metering) = choice.heard.usage(choice.prompt_tokens);
+        choice.lease.used(&usage, metering, choice.burn);
     }
     if let Err(Ended::Broken(GatewayError::Upstream(failure))) = &ended {
-        // A target that begins answers and breaks them is not well either.
+        // Told for its log and its count: what broke a stream that had begun closes nothing by itself.
         for choice in streaming.opened.choices.iter_mut().filter(|choice| choice.broke) {
             choice.lease.failed(failure);
         }

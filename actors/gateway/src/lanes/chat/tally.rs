@@ -44,10 +44,10 @@ impl Heard {
     }
 
     /// What the call has used: as told, else estimated by the prompt and what came.
-    pub(super) fn usage(&self, prompt_tokens: u64) -> Usage {
+    pub(super) fn usage(&self, prompt_tokens: u64) -> (Usage, Metering) {
         match self.told.get() {
-            Some((usage, _)) => *usage,
-            None => estimate::usage(prompt_tokens, self.produced.load(Ordering::Relaxed)),
+            Some((usage, _)) => (*usage, Metering::Told),
+            None => (estimate::usage(prompt_tokens, self.produced.load(Ordering::Relaxed)), Metering::Estimated),
         }
     }
 
@@ -221,26 +221,15 @@ impl Tally {
 
     /// Books a call that was answered whole.
     pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
-        let (usage, metering) = match response.usage {
-            told if told.total() > 0 => (told, Metering::Told),
-            _ => (
-                Usage { output: estimate::answer_tokens(&response.content), ..estimate::usage(self.prompt_tokens, 0) },
-                Metering::Estimated,
-            ),
-        };
+        let (usage, metering) = answer_usage(response, self.prompt_tokens);
         let tier = response.service_tier;
         self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
     }
 
     /// Books a call whose answer was streamed, as far as it came.
     fn close(&mut self, call: &OpenCall, outcome: JobOutcome) {
-        let (usage, tier, metering) = match call.heard.told.get() {
-            Some((usage, tier)) => (*usage, *tier, Metering::Told),
-            None => {
-                let (produced, read_again) = (call.heard.produced.load(Ordering::Relaxed), call.goes_on_from.unwrap_or_default());
-                (estimate::usage(self.prompt_tokens.saturating_add(read_again), produced), self.tier, Metering::Estimated)
-            }
-        };
+        let (usage, metering) = call.heard.usage(self.prompt_tokens.saturating_add(call.goes_on_from.unwrap_or_default()));
+        let tier = call.heard.told.get().map_or(self.tier, |(_, tier)| *tier);
         self.book(&Used { spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
     }
 
@@ -297,6 +286,14 @@ impl Tally {
         count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
         self.record.set_job(report);
     }
+}
+
+/// What a whole answer used: as upstream tells, else estimated by the prompt and what came.
+pub(super) fn answer_usage(response: &ChatResponse, prompt_tokens: u64) -> (Usage, Metering) {
+    if response.usage.total() > 0 {
+        return (response.usage, Metering::Told);
+    }
+    (Usage { output: estimate::answer_tokens(&response.content), ..estimate::usage(prompt_tokens, 0) }, Metering::Estimated)
 }
 
 /// The account of a job that the lane refused: nothing to settle, but the log line shall say so.

@@ -1,8 +1,7 @@
 //! Reads the events of a ConverseStream answer.
 //!
-//! Converse opens no text and reasoning blocks and may interleave blocks; hub blocks are opened by their first
-//! delta, numbered in the order they open, and closed exactly once. `messageStop` is held until the tokens are
-//! known. A text delta costs one parse of its payload and the one string that goes out.
+//! Converse opens no text and reasoning blocks and may interleave blocks; hub blocks are opened by their first delta, numbered in
+//! the order they open, and closed exactly once. `messageStop` is held until the tokens are known.
 
 use outcrop_domain::{
     chat::{BlockKind, ChatEvent, ReasoningVisibility, ServiceTier, StopReason, ToolOrigin},
@@ -10,9 +9,8 @@ use outcrop_domain::{
     json::{JsonObject, JsonText},
     usage::Usage,
 };
-use outcrop_protocol::bedrock::converse::{
-    AnswerCitation, AnswerToolUse, BlockDeltaEvent, BlockStartEvent, BlockStopEvent, MessageStopEvent, MetadataEvent, ReasoningDelta,
-};
+use outcrop_protocol::bedrock::converse::{AnswerCitation, AnswerToolUse, ReasoningDelta};
+use outcrop_protocol::bedrock::converse::{BlockDeltaEvent, BlockStartEvent, BlockStopEvent, MessageStopEvent, MetadataEvent};
 use serde::Deserialize;
 
 use super::{
@@ -37,7 +35,7 @@ pub struct StreamReader {
     /// Blocks that Converse has begun and not ended. Nearly always none or one.
     open: Vec<Block>,
     next_index: u32,
-    /// Text that may turn out to be chatter around the answer of a format tool.
+    /// Text that may be chatter around the answer of a format tool.
     held: Vec<ChatEvent>,
     seen: Seen,
     stop: Option<Stop>,

@@ -10,10 +10,8 @@ fn matching(query: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn the_list_holds_what_can_be_called_with_regions_and_other_names() {
-    let policy = CataloguePolicy {
-        aliases: vec![alias("smart", "claude-sonnet-4-6", 0), alias("old", "claude-3-opus", 1)],
-        ..CataloguePolicy::default()
-    };
+    let policy =
+        CataloguePolicy { aliases: vec![alias("smart", "claude-sonnet-4-6"), alias("old", "claude-3-opus")], ..CataloguePolicy::default() };
     let catalogue = build(&["us-east-1", "eu-west-1"], &policy);
     let ids: Vec<&str> = catalogue.list().map(|model| model.id.as_str()).collect();
     assert!(ids.is_sorted() && ids.len() > 100, "{}", ids.len());

@@ -204,33 +204,40 @@ fn ids_of_the_other_endpoint_lead_to_the_runtime_or_to_a_clear_error() {
 fn aliases_carry_their_index_and_stand_before_spellings_but_after_ids() {
     let policy = CataloguePolicy {
         aliases: vec![
-            alias("fast", "claude-haiku-*", 0),
-            alias("gpt-4o", "fast", 1),
-            alias("claude-opus-5", "amazon.nova-pro-v1:0", 2),
-            alias(SONNET_4_6, "amazon.nova-pro-v1:0", 3),
-            alias("Team-Model", "amazon.nova-lite-v1:0", 4),
-            alias("loop-a", "loop-b", 5),
-            alias("loop-b", "loop-a", 6),
-            alias("broken", "no-such-model", 7),
-            alias("old", "anthropic.claude-3-opus-20240229-v1:0", 8),
+            alias("fast", "claude-haiku-*"),
+            alias("gpt-4o", "fast"),
+            alias("claude-opus-5", "amazon.nova-pro-v1:0"),
+            alias(SONNET_4_6, "amazon.nova-pro-v1:0"),
+            alias("Team-Model", "amazon.nova-lite-v1:0"),
+            alias("loop-a", "loop-b"),
+            alias("loop-b", "loop-a"),
+            alias("broken", "no-such-model"),
+            alias("old", "anthropic.claude-3-opus-20240229-v1:0"),
         ],
         ..CataloguePolicy::default()
     };
     let catalogue = build(&["us-east-1"], &policy);
-    let of = |name: &str| (id_of(&catalogue, name), resolved(&catalogue, name).alias);
-    assert_eq!(of("fast"), ("anthropic.claude-haiku-5-5".to_owned(), Some(0)));
-    assert_eq!(of("gpt-4o"), ("anthropic.claude-haiku-5-5".to_owned(), Some(1)));
-    assert_eq!(of("openai/gpt-4o"), ("anthropic.claude-haiku-5-5".to_owned(), Some(1)));
-    assert_eq!(of("GPT-4O"), ("anthropic.claude-haiku-5-5".to_owned(), Some(1)));
-    assert_eq!(of("claude-opus-5"), ("amazon.nova-pro-v1:0".to_owned(), Some(2)));
+    let of = |name: &str| (id_of(&catalogue, name), resolved(&catalogue, name).alias.map(|alias| alias.as_str().to_owned()));
+    let named = |alias: &str| Some(alias.to_owned());
+    assert_eq!(of("fast"), ("anthropic.claude-haiku-5-5".to_owned(), named("fast")));
+    assert_eq!(of("gpt-4o"), ("anthropic.claude-haiku-5-5".to_owned(), named("gpt-4o")));
+    assert_eq!(of("openai/gpt-4o"), ("anthropic.claude-haiku-5-5".to_owned(), named("gpt-4o")));
+    assert_eq!(of("GPT-4O"), ("anthropic.claude-haiku-5-5".to_owned(), named("gpt-4o")));
+    assert_eq!(of("claude-opus-5"), ("amazon.nova-pro-v1:0".to_owned(), named("claude-opus-5")));
     assert_eq!(of("anthropic.claude-opus-5"), ("anthropic.claude-opus-5".to_owned(), None));
     assert_eq!(of(SONNET_4_6), (SONNET_4_6.to_owned(), None));
-    assert_eq!(of("team-model"), ("amazon.nova-lite-v1:0".to_owned(), Some(4)));
+    assert_eq!(of("team-model"), ("amazon.nova-lite-v1:0".to_owned(), named("Team-Model")));
     assert_eq!(of("deepseek-v3.1").1, None);
     assert!(matches!(refused(&catalogue, "loop-a"), ResolveError::AliasLoop { .. }));
     assert!(matches!(refused(&catalogue, "broken"), ResolveError::NotFound { .. }));
     let old = resolved(&catalogue, "old");
-    assert_eq!((old.model.id.as_str(), old.alias, old.replaced.unwrap().asked.as_str()), ("anthropic.claude-opus-5-5", Some(8), "old"));
+    assert_eq!(old.alias.as_ref().map(|alias| alias.as_str()), Some("old"));
+    assert_eq!((old.model.id.as_str(), old.replaced.unwrap().asked.as_str()), ("anthropic.claude-opus-5-5", "old"));
+    // Also of names that cannot be called, in any spelling.
+    for (name, alias) in [("broken", "broken"), ("FAST[1m]", "fast"), ("openai/gpt-4o", "gpt-4o")] {
+        assert_eq!(catalogue.operator_alias(name).as_ref().map(|alias| alias.as_str()), Some(alias), "{name}");
+    }
+    assert_eq!(catalogue.operator_alias("anthropic.claude-opus-5"), None);
     let problems = catalogue.problems().join("\n");
     for word in ["has no effect", "`loop-a`", "`broken`"] {
         assert!(problems.contains(word), "{word}: {problems}");

@@ -11,7 +11,7 @@ use outcrop_domain::{
 use outcrop_upstream::ports::BoxFuture;
 
 use super::{Attempts, Route};
-use crate::targets::{Answering, Lease, RegionHandle, Sight};
+use crate::targets::{Answering, Lease, RegionHandle, Sight, Watched};
 
 /// How a call ended, hedged or not.
 pub(super) enum Ended<T> {
@@ -35,7 +35,7 @@ const HEDGE_PREFIX: f64 = 8_000.0;
 impl Attempts<'_> {
     /// Makes the call of `position`, and a copy of it elsewhere when its first byte is late, the settings allow it and the
     /// budget pays for it. A copy that loses is dropped, and its connection with it. Returns also where a copy was sent.
-    pub(super) async fn race<T, F>(&self, position: usize, began: Moment, call: &mut F) -> (Ended<T>, Option<usize>)
+    pub(super) async fn race<T, F>(&self, position: usize, watched: Watched, call: &mut F) -> (Ended<T>, Option<usize>)
     where
         F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
     {
@@ -46,48 +46,46 @@ impl Attempts<'_> {
             biased;
             ended = &mut first => return (Ended::First(ended), None),
             // The call is dropped, and with it its connection.
-            () = self.silence(position, began) => return (Ended::Silent, None),
-            () = self.late(route, began) => {}
+            () = self.silence(position, watched) => return (Ended::Silent, None),
+            () = self.late(route, watched.began) => {}
         }
         let copy = self.copy(position).and_then(|(other, lease)| Some((other, Box::new(lease), self.routes.get(other)?)));
         let Some((other, mut lease, there)) = copy else {
-            return (self.first_alone(first, position, began).await, None);
+            return (self.first_alone(first, position, watched).await, None);
         };
         self.log.begun(&there.target.region);
         metrics::counter!("outcrop_hedges_total", "model" => self.pool.model().to_string()).increment(1);
-        let mut second = call(&there.target, &there.handle);
+        let second = call(&there.target, &there.handle);
+        let copys = lease.watched();
+        let (mut first, mut second) = (Box::pin(self.heard(first, position, watched)), Box::pin(self.heard(second, other, copys)));
         let ended = tokio::select! {
             biased;
             ended = &mut first => match ended {
-                Ok(value) => Ended::First(Ok(value)),
+                Some(Ok(value)) => Ended::First(Ok(value)),
                 // The copy is under way already: it may do better, unless it is not heard of either.
-                Err(failure) => match self.heard(second, other, lease.began()).await {
+                failed => match second.await {
                     Some(Ok(value)) => Ended::Copy(other, lease, Ok(value)),
-                    Some(Err(copys)) => {
-                        lease.failed(&copys);
-                        Ended::First(Err(failure))
-                    }
-                    None => {
+                    copys => {
+                        told(&mut lease, copys);
                         // Told as the first call's failure, which says more.
-                        let _silence = lease.silent();
-                        Ended::First(Err(failure))
+                        failed.map_or(Ended::Silent, Ended::First)
                     }
                 },
             },
             ended = &mut second => match ended {
-                Ok(value) => Ended::Copy(other, lease, Ok(value)),
-                Err(failure) => {
-                    lease.failed(&failure);
+                Some(Ok(value)) => Ended::Copy(other, lease, Ok(value)),
+                failed => {
+                    told(&mut lease, failed);
                     drop(lease);
-                    self.first_alone(first, position, began).await
+                    first.await.map_or(Ended::Silent, Ended::First)
                 }
             },
         };
         (ended, Some(other))
     }
 
-    async fn first_alone<T>(&self, first: BoxFuture<'_, Result<T, UpstreamFailure>>, position: usize, began: Moment) -> Ended<T> {
-        self.heard(first, position, began).await.map_or(Ended::Silent, Ended::First)
+    async fn first_alone<T>(&self, first: BoxFuture<'_, Result<T, UpstreamFailure>>, position: usize, watched: Watched) -> Ended<T> {
+        self.heard(first, position, watched).await.map_or(Ended::Silent, Ended::First)
     }
 
     /// How a call ends; `None` when its target was found silent, and the call was dropped.
@@ -95,12 +93,12 @@ impl Attempts<'_> {
         &self,
         call: BoxFuture<'_, Result<T, UpstreamFailure>>,
         position: usize,
-        began: Moment,
+        watched: Watched,
     ) -> Option<Result<T, UpstreamFailure>> {
         tokio::select! {
             biased;
             ended = call => Some(ended),
-            () = self.silence(position, began) => None,
+            () = self.silence(position, watched) => None,
         }
     }
 
@@ -118,7 +116,9 @@ impl Attempts<'_> {
 
     /// A target that can afford a copy of the call, leased and debited.
     fn copy(&self, position: usize) -> Option<(usize, Lease)> {
-        if self.facts.prefix > HEDGE_PREFIX || self.facts.strategy == Strategy::Disabled {
+        // This call counts as made already.
+        let may_call_again = self.made < self.settings.routing.max_attempts as usize;
+        if self.facts.prefix > HEDGE_PREFIX || self.facts.strategy == Strategy::Disabled || !may_call_again {
             return None;
         }
         let now = self.now();
@@ -136,5 +136,15 @@ impl Attempts<'_> {
         }
         let debit = self.reserve(other).ok()?;
         Some((other, self.lease(other, debit)?))
+    }
+}
+
+/// Tells the target of a copy how it failed; `None`: it was not heard of.
+fn told<T>(lease: &mut Lease, failed: Option<Result<T, UpstreamFailure>>) {
+    match failed {
+        Some(Ok(_)) => {}
+        Some(Err(failure)) => lease.failed(&failure),
+        // The request learns of its first call.
+        None => drop(lease.silent()),
     }
 }

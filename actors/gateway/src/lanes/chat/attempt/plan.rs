@@ -39,11 +39,7 @@ impl Attempts<'_> {
         if self.made >= self.settings.routing.max_attempts as usize {
             return Step::GiveUp;
         }
-        // The first call and the first move to another target are the request's own: what made it move closes the target
-        // or empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the
-        // whole process, or wait until it can pay. So are those of an answer that broke: a brown-out must not be amplified.
-        let paid = self.made_before == 0 && self.made <= 1;
-        if !paid && self.context.board.shared().retries_left(now) == 0 {
+        if !self.is_free() && self.context.board.shared().retries_left(now) == 0 {
             return Step::WaitUntil(now.after(BUDGET_PAUSE));
         }
         if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && !self.waits.is_over(now) {
@@ -58,7 +54,7 @@ impl Attempts<'_> {
                 Decision::Send(position) => match self.reserve(position) {
                     Ok(debit) => {
                         // Paid only when the call is certain.
-                        if !paid && !self.context.board.shared().retry(now) {
+                        if !self.pays(now) {
                             self.unused(position, debit);
                             return Step::WaitUntil(now.after(BUDGET_PAUSE));
                         }
@@ -80,6 +76,18 @@ impl Attempts<'_> {
             }
         }
         Step::Queue
+    }
+
+    /// The first call and the first move to another target are the request's own: what made it move closes the target or
+    /// empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the whole
+    /// process, or wait until it can pay. So are those of an answer that broke: a brown-out must not be amplified.
+    fn is_free(&self) -> bool {
+        self.made_before == 0 && self.made <= 1
+    }
+
+    /// Pays for the next call, if it must be paid for. False when the budget cannot.
+    pub(super) fn pays(&self, now: Moment) -> bool {
+        self.is_free() || self.context.board.shared().retry(now)
     }
 
     /// The request as planners see it: its targets are positions in the routes.
@@ -178,7 +186,7 @@ impl Attempts<'_> {
     }
 
     /// Gives back what was reserved for a call that is not made.
-    fn unused(&self, position: usize, debit: Option<Debit>) {
+    pub(super) fn unused(&self, position: usize, debit: Option<Debit>) {
         if let (Some(route), Some(debit)) = (self.routes.get(position), debit) {
             not_sent(&route.handle.owner, debit);
         }
@@ -221,4 +229,4 @@ impl Attempts<'_> {
 }
 
 /// Pause of a request whose next try the process's budget cannot pay: it earns a token a second, and a tenth per request.
-const BUDGET_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+pub(super) const BUDGET_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);

@@ -56,10 +56,13 @@ impl Attempts<'_> {
     }
 
     /// As many wait for this model as may.
-    pub(super) fn line_full(&self) -> GatewayError {
+    pub(super) fn line_full(&mut self, now: Moment) -> GatewayError {
+        self.look(now);
+        let eta = self.views.iter().filter(|view| view.open()).map(|view| view.eta(&self.demand)).fold(f64::INFINITY, f64::min);
+        let eta = Duration::try_from_secs_f64(eta).unwrap_or(Duration::MAX);
         GatewayError::RateLimited {
             message: format!("the quotas of this model are used up, and {QUEUE_LIMIT} requests wait for them already"),
-            retry_after: MIN_RETRY_AFTER,
+            retry_after: retry_after(eta, self.context.ports.entropy.unit()),
         }
     }
 

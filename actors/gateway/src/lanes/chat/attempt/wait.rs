@@ -110,7 +110,13 @@ impl Attempts<'_> {
         let patience = self.waits.deadline.since(now).saturating_add(LINE_GRACE);
         let woken = if joined { answer.within(patience).await } else { Err(CallError::WorkerLost) };
         let ended = self.now();
-        metrics::histogram!("outcrop_routing_wait_seconds", "model" => self.pool.model().to_string())
+        // The region that ended the wait, if one did.
+        let there = match &woken {
+            Ok(Woken::Send { target, .. }) => self.routes.iter().find(|route| route.place == *target),
+            _ => None,
+        };
+        let region = there.map_or("none", |route| route.target.region.as_str()).to_owned();
+        metrics::histogram!("outcrop_routing_wait_seconds", "model" => self.pool.model().to_string(), "region" => region)
             .record(ended.since(now).as_secs_f64());
         match woken {
             Ok(Woken::Send { target, debit, place, spilled }) => {
@@ -124,10 +130,12 @@ impl Attempts<'_> {
             Ok(Woken::Overdue) => {
                 // One more plan, which may spill or probe; then it is over.
                 self.waits.over = true;
+                // What throttled it before the wait has refilled since: that counts as untried.
+                self.routes.iter_mut().filter(|route| route.throttled).for_each(|route| route.tried = false);
                 self.waits.deadline = self.waits.deadline.min(ended);
                 Ok(None)
             }
-            Err(CallError::Refused(Refusal::QueueFull)) => Err(self.line_full()),
+            Err(CallError::Refused(Refusal::QueueFull)) => Err(self.line_full(ended)),
             // The waiting room died or is dying. Whoever can, waits with the next one.
             Err(_) => {
                 self.waits.pause_until(ended.after(LINE_BACK));

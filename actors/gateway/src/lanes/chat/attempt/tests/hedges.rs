@@ -89,3 +89,26 @@ async fn a_copy_goes_where_there_is_room_also_for_those_who_look_at_health_alone
     let answered = attempts.run(|target, _| if target.region.as_str() == REGIONS[0] { never() } else { after(100, Ok(())) }).await.unwrap();
     assert_eq!(answered.target.region.as_str(), REGIONS[2], "a hundred tokens fill the second region to more than the limit");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_a_call_and_no_request_makes_more_calls_than_it_may() {
+    let routing = RoutingPolicy { hedge_thousandths: 1_000, max_attempts: 1, ..routing(Strategy::Ordered) };
+    let world = World::with(2, routing).await;
+    for region in 0..2 {
+        world.knows_pace(region, SECOND).await;
+    }
+    let mut attempts = world.attempts();
+    let answered = attempts.run(|_, _| after(2_900, Ok(()))).await.unwrap();
+    assert_eq!((answered.target.region.as_str(), attempts.made), (REGIONS[0], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_neither_call_is_heard_of_a_third_target_is_asked_long_before_the_timeout() {
+    let world = world(Strategy::Ordered, 1_000).await;
+    let began = world.now();
+    let mut attempts = world.attempts();
+    let answered = attempts.run(|target, _| if target.region.as_str() == REGIONS[2] { after(100, Ok(())) } else { never() }).await.unwrap();
+    assert_eq!((answered.target.region.as_str(), attempts.made), (REGIONS[2], 3));
+    let took = world.now().since(began);
+    assert!((5 * SECOND..6 * SECOND).contains(&took), "three usual seconds after the copy began: {took:?}");
+}

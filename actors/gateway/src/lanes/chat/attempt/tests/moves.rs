@@ -2,7 +2,7 @@
 
 use outcrop_domain::{
     model::ProfileClass,
-    routing::{quota::Priors, reserve::Estimate, strategy::Strategy},
+    routing::{Gate, quota::Priors, reserve::Estimate, strategy::Strategy},
 };
 
 use super::{super::*, world::*};
@@ -140,4 +140,70 @@ async fn who_looks_at_health_alone_is_shown_no_quotas() {
     let _full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
     let view = |sight| world.cell(0).view(sight, false, world.attempts().facts.size, world.now());
     assert!(view(Sight::Health).fits(&demand) && !view(Sight::Quotas).fits(&demand));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_probe_of_a_silent_target_may_take_as_long_as_a_whole_answer_does() {
+    let world = World::with(2, routing(Strategy::Ordered)).await;
+    for region in 0..2 {
+        world.knows_pace(region, Duration::from_secs(1)).await;
+    }
+    world.lease(0).unwrap().silent();
+    world.learned().await;
+    // Longer than any backoff.
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    assert_eq!(world.gate(0), (Gate::HalfOpen, false));
+    let mut whole = world.attempts();
+    whole.patience = Patience { answering: Answering::Whole, at_most: Duration::from_secs(900), ..whole.patience };
+    let answered = whole.run(|_, _| after(8_000, Ok(()))).await.unwrap();
+    assert_eq!((answered.target.region.as_str(), whole.made), (REGIONS[0], 1));
+    drop(answered);
+    world.learned().await;
+    assert_eq!(world.gate(0), (Gate::Closed, false), "it is well again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_that_upstream_tells_of_one_call_takes_no_other_call_away() {
+    let world = World::with(2, routing(Strategy::Ordered)).await;
+    world.knows_pace(0, Duration::from_secs(1)).await;
+    let mut whole = world.attempts();
+    whole.patience = Patience { answering: Answering::Whole, at_most: Duration::from_secs(900), ..whole.patience };
+    let others = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.fails(0, Cause::Timeout).await;
+    };
+    let (answered, ()) = tokio::join!(whole.run(|_, _| after(20_000, Ok(()))), others);
+    assert_eq!((answered.unwrap().target.region.as_str(), whole.made), (REGIONS[0], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_the_line_lets_go_is_paid_like_any_other() {
+    let world = World::with(1, quotas(&[6_000.0])).await;
+    let shared = world.context.board.shared();
+    let demand = outcrop_domain::routing::view::Demand::of_tokens(5_900.0);
+    let full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
+    let mut attempts = world.attempts_reserving(1_000);
+    // Two calls were made before: the third is not the request's own.
+    (attempts.made, attempts.probed) = (2, true);
+    let before = shared.retries_left(world.now());
+    let room = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        drop(full);
+    };
+    let (answered, ()) = tokio::join!(attempts.run(|_, _| after(1, Ok(()))), room);
+    assert!(answered.is_ok());
+    assert!(shared.retries_left(world.now()) < before, "{before}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_its_wait_a_request_may_ask_again_where_it_was_throttled_before() {
+    let world = World::with(1, quotas(&[6_000.0])).await;
+    let demand = outcrop_domain::routing::view::Demand::of_tokens(5_900.0);
+    let _full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
+    let mut attempts = world.attempts_reserving(5_000);
+    attempts.routes[0].tried = true;
+    attempts.learn(0, failure(Cause::Throttled)).unwrap();
+    assert!(attempts.request(world.now()).tried.contains(0), "not at once");
+    assert!(attempts.queue().await.unwrap().is_none(), "its time is over");
+    assert!(!attempts.request(world.now()).tried.contains(0));
 }

@@ -125,6 +125,7 @@ impl World {
                 affinity: 0,
                 cache: CacheLife::Short,
                 size: PromptSize::Small,
+                writes: Duration::ZERO,
             },
             answering: Answering::Streamed,
             log: Arc::default(),
@@ -139,7 +140,12 @@ impl World {
             cell: self.cell(region),
             owner: self.owner(region),
             clock: Arc::clone(&self.context.ports.clock),
-            patience: Patience { answering: Answering::Streamed, size: PromptSize::Small, at_most: Duration::from_secs(60) },
+            patience: Patience {
+                answering: Answering::Streamed,
+                size: PromptSize::Small,
+                at_most: Duration::from_secs(60),
+                writes: Duration::ZERO,
+            },
             sight: Sight::Health,
             debit: None,
         })
