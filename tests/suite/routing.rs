@@ -430,3 +430,36 @@ async fn an_alias_falls_back_to_other_models_when_no_region_can_serve_its_own() 
     gateway.chat(&ask("smart", false)).await.refusal(429, "rate_limit_error", Some("rate_limit_exceeded"));
     gateway.end().await;
 }
+
+#[tokio::test]
+async fn what_an_alias_is_configured_with_holds_for_the_models_it_falls_back_to_and_in_every_spelling() {
+    let guardrail = r#"guardrail = {identifier = "gr1a2b3c", version = "1"}"#;
+    let extra = r#"extra_params = {top_k = 7}"#;
+    let gateway = TestGateway::builder()
+        .set("routing.max_wait=0s")
+        .set(format!(r#"models.aliases.smart={{model = "claude-sonnet-4-6", fallback = ["nova-lite"], {guardrail}, {extra}}}"#))
+        .start()
+        .await;
+    let ask = |model: &str| {
+        let mut request = says("say exactly: served");
+        request["model"] = model.into();
+        request
+    };
+    for name in ["smart", "SMART", "bedrock/smart", " smart "] {
+        gateway.chat(&ask(name)).await.ok();
+        let sent = sent_last(&gateway);
+        assert_eq!(sent["guardrailConfig"]["guardrailIdentifier"], "gr1a2b3c", "{name}: {sent}");
+        assert_eq!(sent["additionalModelRequestFields"]["top_k"], 7, "{name}: {sent}");
+    }
+    gateway.simulator.script(Rule::always(throttled()).model(CLAUDE_ID));
+    assert_eq!(gateway.chat(&ask("smart")).await.ok()["model"], "amazon.nova-lite-v1:0");
+    let sent = sent_last(&gateway);
+    assert_eq!(sent["guardrailConfig"]["guardrailIdentifier"], "gr1a2b3c", "{sent}");
+    assert!(sent.get("additionalModelRequestFields").is_none(), "what one model takes, another may refuse: {sent}");
+    gateway.end().await;
+}
+
+/// The body of the last call upstream.
+fn sent_last(gateway: &TestGateway) -> serde_json::Value {
+    serde_json::from_slice(&gateway.calls().last().unwrap().body).unwrap()
+}
