@@ -218,7 +218,7 @@ fn every_variant_of_the_quotas_is_overloaded_and_looked_at_afterwards() {
             let minutes = phases.iter().map(|phase| phase.lasting.as_secs() / 30).collect::<Vec<_>>();
             assert!(minutes[..2] == [4, 4] && minutes[2] >= 1, "{}: {minutes:?}", scenario.name);
             assert_eq!((phases[0].shape, phases[2].shape), (Shape::Constant(Rate::OfQuota(1.3)), Shape::Constant(Rate::OfQuota(0.9))));
-            let judged = scenario.bounds.iter().any(|plan| plan.phase.as_deref() == Some("back") && plan.measure.contains("throttles"));
+            let judged = scenario.bounds.iter().any(|plan| plan.phase.as_deref() == Some("back") && plan.measure.contains("throttle"));
             assert!(judged, "{}", scenario.name);
         }
     }
