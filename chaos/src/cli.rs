@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -14,7 +15,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     plan::resolve,
     report::{RunReport, RunVerdict, Store, table},
-    run::{RunOptions, run_scenario},
+    run::{Peer, RunOptions, run_scenario},
     scenario::{Scenario, find, load_file},
 };
 
@@ -36,7 +37,7 @@ pub struct RunArgs {
     /// All scenarios, in their short form.
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// The two-minute set for continuous integration.
+    /// Three short ones, in about a minute.
     #[arg(long, conflicts_with_all = ["names", "all"])]
     smoke: bool,
     /// The gateway's binary.
@@ -45,6 +46,15 @@ pub struct RunArgs {
     /// A gateway that already runs in front of the simulator: its base URL (its key in OUTCROP_CHAOS_KEY).
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// What to call that gateway in reports.
+    #[arg(long, requires = "url", conflicts_with_all = ["strategies", "compare"], value_name = "NAME")]
+    name: Option<String>,
+    /// Ports of the simulated regions, in the order of the scenario, for that gateway to be pointed at.
+    #[arg(long, requires = "url", value_delimiter = ',', value_name = "PORT,PORT,...")]
+    ports: Vec<u16>,
+    /// Address on which the simulated regions listen; this machine only without it.
+    #[arg(long, requires = "url", value_name = "ADDRESS")]
+    bind: Option<IpAddr>,
     /// The short form, as with --all and --smoke: each scenario's times by its own factor.
     #[arg(long)]
     quick: bool,
@@ -125,7 +135,8 @@ pub async fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
         );
     }
     raise_file_limit();
-    let jobs = arguments.jobs.max(1);
+    // A peer knows one place for each region, and one scenario at a time can be there.
+    let jobs = if arguments.url.is_some() { 1 } else { arguments.jobs.max(1) };
     let places = Arc::new(Semaphore::new(jobs));
     let all_places = u32::try_from(jobs).unwrap_or(u32::MAX);
     let short = arguments.all || arguments.smoke || arguments.quick;
@@ -140,6 +151,7 @@ pub async fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
             strategies: arguments.strategies.clone(),
             compare: arguments.compare,
             url: arguments.url.clone(),
+            peer: arguments.peer(),
             progress: shown,
             prices: arguments.prices.clone(),
         };
@@ -221,7 +233,29 @@ fn say(words: &str) {
     let _unheard = writeln!(std::io::stderr().lock(), "{words}");
 }
 
+impl RunArgs {
+    fn peer(&self) -> Peer {
+        Peer { name: self.name.clone(), ports: self.ports.clone(), bind: self.bind }
+    }
+}
+
+/// The scenarios that are meant; those of a peer have it as their target.
 fn chosen(arguments: &RunArgs) -> anyhow::Result<Vec<Scenario>> {
+    let scenarios = named(arguments)?;
+    let Some(url) = &arguments.url else { return Ok(scenarios) };
+    let peer = arguments.peer();
+    let mut taken = Vec::new();
+    for scenario in scenarios {
+        match Peer::out_of_reach(&scenario) {
+            // Whoever asks for all of them means all that can be.
+            Some(words) if arguments.names.is_empty() => say(&format!("{}: left out, {words}", scenario.name)),
+            _ => taken.push(peer.take_over(scenario, url)?),
+        }
+    }
+    Ok(taken)
+}
+
+fn named(arguments: &RunArgs) -> anyhow::Result<Vec<Scenario>> {
     let folder = &arguments.place.scenarios;
     if arguments.all || arguments.smoke {
         let all = load_all(folder)?;
@@ -243,5 +277,45 @@ fn load_all(folder: &Path) -> anyhow::Result<Vec<Scenario>> {
 fn raise_file_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "could not raise the limit of open files");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::scenario::Target;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn line(words: &[&str]) -> Result<RunArgs, clap::Error> {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        Line::try_parse_from(["run", "--scenarios", folder].iter().chain(words)).map(|line| line.run)
+    }
+
+    #[test]
+    fn what_is_said_of_a_peer_needs_its_address() {
+        for words in [["large", "--name", "x"], ["large", "--ports", "1,2,3"], ["large", "--bind", "0.0.0.0"]] {
+            let told = line(&words).unwrap_err().to_string();
+            assert!(told.contains("--url"), "{told}");
+        }
+        let told = line(&["large", "--url", "http://x/v1", "--name", "x", "--strategy", "ordered"]).unwrap_err().to_string();
+        assert!(told.contains("cannot be used with"), "a peer routes as it does: {told}");
+    }
+
+    #[test]
+    fn all_scenarios_against_a_peer_are_all_that_it_can_have() {
+        let peer = ["--url", "http://x/v1", "--ports", "4601,4602,4603", "--name", "x"];
+        let of_peer = chosen(&line(&[&["--all"][..], &peer].concat()).unwrap()).unwrap();
+        let ours = chosen(&line(&["--all"]).unwrap()).unwrap();
+        assert!(of_peer.len() > 30 && of_peer.len() < ours.len(), "{} of {}", of_peer.len(), ours.len());
+        assert!(of_peer.iter().all(|scenario| matches!(&scenario.target, Target::Url(plan) if plan.ports == [4601, 4602, 4603])));
+        let told = chosen(&line(&[&["disk-full"][..], &peer].concat()).unwrap()).unwrap_err().to_string();
+        assert!(told.contains("disk_full"), "{told}");
     }
 }

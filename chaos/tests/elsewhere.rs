@@ -11,8 +11,8 @@ use outcrop_chaos::{
     check::Standing,
     history::History,
     report::{RunReport, RunVerdict, Store},
-    run::{RunOptions, run_scenario},
-    scenario::{Scenario, parse_text},
+    run::{Peer, RunOptions, run_scenario},
+    scenario::{GatewayPlan, Scenario, Target, parse_text},
 };
 
 /// A port that is free now.
@@ -57,6 +57,7 @@ fn options(store: &Path, server: SocketAddr) -> RunOptions {
         strategies: None,
         compare: true,
         url: Some(format!("http://{server}/v1")),
+        peer: Peer::default(),
         progress: false,
         prices: Path::new(env!("CARGO_MANIFEST_DIR")).join("prices.toml"),
     }
@@ -89,6 +90,29 @@ async fn a_gateway_elsewhere_is_judged_by_the_books_that_are_not_its_own() {
     }
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains("judged") && page.contains("shown"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_runs_a_scenario_that_was_written_for_our_gateway_and_is_called_by_its_name() {
+    let (simulator, server) = (free_port(), SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
+    let serving = tokio::spawn(baseline::sdk::serve(server, format!("http://127.0.0.1:{simulator}")));
+    let mut ours = scenario(0);
+    let plan = GatewayPlan { set: [("routing.max_wait".to_owned(), "0s".to_owned())].into(), replicas: 4, ..GatewayPlan::default() };
+    (ours.target, ours.run, ours.judge) = (Target::Gateway(plan), vec!["adaptive".to_owned()], vec!["adaptive".to_owned()]);
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path(), server);
+    let peer = Peer { name: Some("plain-handler".to_owned()), ports: vec![simulator], bind: None };
+    let url = options.url.clone().unwrap();
+    let options = RunOptions { peer: peer.clone(), ..options };
+    let (runs, page) = run_scenario(&peer.take_over(ours, &url).unwrap(), &options).await.unwrap();
+    serving.abort();
+    let [(report, history)] = &runs[..] else { panic!("{}", runs.len()) };
+    assert_eq!((report.about.strategy.as_str(), report.about.judged), ("plain-handler", true));
+    assert_eq!(bad(report), Vec::<String>::new(), "{}", report.sentence);
+    assert!(answered(history) >= 10);
+    assert!(report.about.replay.contains(&format!("--url {url} --ports {simulator} --name plain-handler")), "{}", report.about.replay);
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("plain-handler") && !page.contains("strategy adaptive"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,13 @@
 //! `outcrop local`: the gateway and a simulated AWS in one process.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
 use outcrop_sim::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Pace, Simulator};
 
 use super::{SettingsArgs, output::line, scenario::Scenario, serve::Serving};
-use crate::settings::{Flag, LoadOptions, Settings};
+use crate::settings::{Flag, LoadOptions, Origin, Settings};
 
 /// How to run locally.
 #[derive(Debug, Args)]
@@ -44,11 +44,12 @@ pub(super) async fn run(arguments: LocalArgs) -> anyhow::Result<()> {
     if let Some(scenario) = &scenario {
         scenario.prepare(&simulator)?;
     }
-    let options = options(&arguments, &simulator, scenario.as_ref());
+    let mut options = options(&arguments, &simulator);
+    let kept = scenario.as_ref().map(|scenario| lay_under(&mut options, &scenario.settings)).transpose()?.unwrap_or_default();
     let settings = Settings::load(&options)?;
     let serving = Serving::start(settings, options).await?;
     wait_for_models(&serving).await;
-    greet(&arguments, &serving, &simulator, scenario.as_ref())?;
+    greet(&arguments, &serving, &simulator, scenario.as_ref(), &kept)?;
     let tree = serving.ports().tree.clone();
     let playing = async {
         match scenario {
@@ -90,7 +91,7 @@ pub(super) fn simulated_options(simulator: &Simulator, arguments: &SettingsArgs)
     options
 }
 
-fn options(arguments: &LocalArgs, simulator: &Simulator, scenario: Option<&Scenario>) -> LoadOptions {
+fn options(arguments: &LocalArgs, simulator: &Simulator) -> LoadOptions {
     let mut options = SettingsArgs { config: arguments.config.clone(), set: arguments.set.clone(), ..SettingsArgs::default() }.options();
     point_at(&mut options, simulator, &arguments.regions);
     push(&mut options, "server.bind", "127.0.0.1");
@@ -98,13 +99,27 @@ fn options(arguments: &LocalArgs, simulator: &Simulator, scenario: Option<&Scena
     push(&mut options, "keys.secrets", &arguments.key);
     push(&mut options, "log.format", "text");
     push(&mut options, "admin.port", "0");
-    for (path, value) in scenario.iter().flat_map(|scenario| &scenario.settings) {
-        // What the caller sets stands.
-        if !options.flags.iter().any(|flag| flag.path == *path) {
-            push(&mut options, path, value);
+    options
+}
+
+/// Adds a scenario's settings where nobody has set any: not the file, not the environment, not the command line. Returns the paths
+/// that somebody has set otherwise, and which therefore are not the scenario's.
+///
+/// # Errors
+/// Problems of what is set without the scenario.
+fn lay_under(options: &mut LoadOptions, settings: &[(String, String)]) -> anyhow::Result<Vec<String>> {
+    let without = Settings::load(options)?;
+    let set: BTreeSet<&str> =
+        without.entries().iter().filter(|entry| entry.origin != Origin::Default).map(|entry| entry.path.as_str()).collect();
+    let mut kept = Vec::new();
+    for (path, value) in settings {
+        if set.contains(path.as_str()) {
+            kept.push(path.clone());
+        } else {
+            push(options, path, value);
         }
     }
-    options
+    Ok(kept)
 }
 
 fn point_at(options: &mut LoadOptions, simulator: &Simulator, regions: &[String]) {
@@ -134,7 +149,14 @@ async fn wait_for_models(serving: &Serving) {
     }
 }
 
-fn greet(arguments: &LocalArgs, serving: &Serving, simulator: &Simulator, scenario: Option<&Scenario>) -> anyhow::Result<()> {
+fn greet(
+    arguments: &LocalArgs,
+    serving: &Serving,
+    simulator: &Simulator,
+    scenario: Option<&Scenario>,
+    kept: &[String],
+) -> anyhow::Result<()> {
+    let kept = if kept.is_empty() { String::new() } else { format!("  As you set them, not as the scenario does: {}.\n", kept.join(", ")) };
     let url = format!("http://127.0.0.1:{}/v1", serving.address.port());
     if let Some(file) = &arguments.ready_file {
         let text = format!("OUTCROP_URL={url}\nOUTCROP_KEY={}\n", arguments.key);
@@ -155,11 +177,64 @@ Try it:
   curl {url}/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \
     -d '{{"model": "claude-sonnet-4-6", "messages": [{{"role": "user", "content": "Hello! Who are you?"}}]}}'
 
-{scenario}Stop it with Ctrl-C.
+{scenario}{kept}Stop it with Ctrl-C.
 "#,
         regions = arguments.regions.join(", "),
         key = arguments.key,
         faults = simulator.control_endpoint().map_or_else(|| "off".to_owned(), |control| format!("{control}/faults")),
         scenario = scenario.map(Scenario::describe).unwrap_or_default(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::settings::Environment;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        local: LocalArgs,
+    }
+
+    /// What `outcrop local` would load, in an environment of the test's own.
+    async fn prepared(line: &[&str], environment: &[(&str, &str)]) -> (LoadOptions, Vec<String>, Simulator) {
+        let arguments = Line::parse_from(std::iter::once("local").chain(line.iter().copied())).local;
+        let scenario = Scenario::named(arguments.scenario.as_deref().unwrap()).unwrap();
+        let simulator = simulator(&arguments).await.unwrap();
+        let mut options = options(&arguments, &simulator);
+        options.environment = Environment::from_iter(environment.iter().copied());
+        let kept = lay_under(&mut options, &scenario.settings).unwrap_or_else(|problems| panic!("{problems:#}"));
+        (options, kept, simulator)
+    }
+
+    #[tokio::test]
+    async fn the_settings_of_every_scenario_load() {
+        for name in Scenario::names() {
+            let (options, kept, simulator) = prepared(&["--scenario", name], &[]).await;
+            Settings::load(&options).unwrap_or_else(|problems| panic!("{name}: {problems}"));
+            assert_eq!(kept, Vec::<String>::new(), "{name}");
+            assert!(options.flags.iter().all(|flag| !flag.value.contains('{')), "{name}: nothing is for the harness to fill in");
+            simulator.shutdown().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_file_environment_and_command_line_say_stands_over_a_scenario_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("own.toml");
+        std::fs::write(&file, "[timeouts]\nfirst_byte = \"7s\"\n").unwrap();
+        let line = ["--scenario", "one-region-throttles", "--config", file.to_str().unwrap(), "--set", "routing.strategy=ordered"];
+        let (options, mut kept, simulator) = prepared(&line, &[("OUTCROP_TIMEOUTS__STREAM_IDLE", "11s")]).await;
+        kept.sort();
+        assert_eq!(kept, ["routing.strategy", "timeouts.first_byte", "timeouts.stream_idle"]);
+        let settings = Settings::load(&options).unwrap();
+        assert_eq!(settings.timeouts.first_byte, Duration::from_secs(7));
+        assert_eq!(settings.timeouts.stream_idle, Duration::from_secs(11));
+        // What nobody has set is the scenario's.
+        assert_eq!(settings.timeouts.total, Duration::from_secs(45));
+        simulator.shutdown().await;
+    }
 }

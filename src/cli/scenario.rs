@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// Scenarios by name, and what they have in common (names that begin with `_`).
 const FILES: &[(&str, &str)] = files! {
-    "_faults" "_large" "_quota" "_small"
+    "_faults" "_large" "_large-variant" "_quota" "_small" "_small-variant"
     "access-lost"
     "actor-massacre"
     "actor-panics"
@@ -29,6 +29,7 @@ const FILES: &[(&str, &str)] = files! {
     "blackout-and-return"
     "blackout-refused"
     "broken-streams"
+    "chat-only-cold"
     "chat-only-ramp"
     "chat-only"
     "control-plane-down"
@@ -56,9 +57,11 @@ const FILES: &[(&str, &str)] = files! {
     "sigterm-deploy"
     "slow-and-vanishing-clients"
     "slow-first-token"
+    "small-estimates-off"
     "small-fixed-windows"
     "small-four-gateways"
     "small-late-settlement"
+    "small-overload"
     "small-quota-doubled"
     "small-quota-halved"
     "small-shallow"
@@ -120,12 +123,17 @@ impl Scenario {
     /// # Errors
     /// A name that is none, which is told with all that are.
     pub(super) fn named(name: &str) -> anyhow::Result<Self> {
-        let known = || FILES.iter().map(|(known, _)| *known).filter(|known| !known.starts_with('_'));
+        let known = Self::names;
         if !known().any(|known| known == name) {
             let listed: Vec<&str> = known().collect();
             bail!("there is no scenario `{name}`; there are: {}", listed.join(", "));
         }
         read(&merged(name)?).with_context(|| format!("the scenario `{name}`"))
+    }
+
+    /// All names.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        FILES.iter().map(|(name, _)| *name).filter(|name| !name.starts_with('_'))
     }
 
     /// Gives the simulated regions their quotas and their pace.
@@ -265,12 +273,16 @@ fn read(table: &Table) -> anyhow::Result<Scenario> {
     // The harness's answers are words to be counted; those of a laptop are to be read.
     let pace = file.model.into_iter().next().map(|model| Behaviour { watermark: None, ..model.behaviour }).unwrap_or_default();
     let per_quota = file.region.iter().flat_map(|region| file.target.set_per_quota.iter().filter_map(|words| known_quota(words, region)));
-    let settings = file.target.set.clone().into_iter().chain(per_quota);
+    // What the harness judges is the adaptive strategy.
+    let strategy = ("routing.strategy".to_owned(), "adaptive".to_owned());
+    let settings = file.target.set.clone().into_iter().chain(per_quota).chain([strategy]);
+    // In braces is what only the harness has: a run's folder, a replica's number.
+    let (of_the_harness, settings): (Vec<_>, Vec<_>) = settings.partition(|(path, value)| path.contains('{') || value.contains('{'));
     let mut scenario = Scenario {
         name: file.name,
         hypothesis: file.hypothesis,
-        // What the harness judges is the adaptive strategy.
-        settings: settings.chain([("routing.strategy".to_owned(), "adaptive".to_owned())]).collect(),
+        settings,
+        left_out: of_the_harness.into_iter().map(|(path, _)| format!("the setting {path}")).collect(),
         quotas: file.region.iter().filter_map(|region| Some((region.name.clone(), region.quota?))).collect(),
         regions: file.region.iter().map(|region| region.name.clone()).collect(),
         pace,
@@ -378,6 +390,27 @@ mod tests {
         let told = ("routing.quotas.eu-west-1.tokens_per_minute".to_owned(), "4000000".to_owned());
         assert!(large.settings.contains(&told), "{:?}", large.settings);
         assert_eq!(Scenario::named("sigterm-deploy").unwrap().left_out, ["sigterm"]);
+    }
+
+    #[test]
+    fn a_setting_that_only_the_harness_can_fill_in_is_left_out_and_named() {
+        let full = Scenario::named("disk-full").unwrap();
+        assert!(full.settings.iter().all(|(path, _)| path != "routing.state_file"), "{:?}", full.settings);
+        assert!(full.describe().contains("the setting routing.state_file, disk_full"), "{}", full.describe());
+    }
+
+    #[tokio::test]
+    async fn every_scenario_prepares_a_simulator_and_its_faults_can_be_installed() {
+        for name in Scenario::names() {
+            let simulator = super::super::local::simulated().await.unwrap();
+            let scenario = Scenario::named(name).unwrap();
+            scenario.prepare(&simulator).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+            for fault in &scenario.faults {
+                let id = simulator.install(fault.clone()).unwrap_or_else(|error| panic!("{name}, {}: {error}", fault.kind_name()));
+                simulator.uninstall(id);
+            }
+            simulator.shutdown().await;
+        }
     }
 
     #[test]

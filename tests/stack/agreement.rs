@@ -110,6 +110,10 @@ fn the_scenario_of_the_stack_loads_and_opens_the_regions_that_the_gateways_call(
         scenario.regions.iter().zip(&plan.ports).map(|(region, port)| (region.name.clone(), port.to_string())).collect();
     let asked: Vec<(String, String)> = settings.aws.regions.iter().map(|region| (region.to_string(), port(&settings, region))).collect();
     assert_eq!(opened, asked);
+    // The page calls the run by what the gateways do.
+    let told: toml::Table = toml::from_str(&read("config/replicas.toml")).unwrap();
+    let strategy = told["routing"]["strategy"].as_str().unwrap();
+    assert!(scenario.run == [strategy] && scenario.judge == [strategy], "{:?} {:?} {strategy}", scenario.run, scenario.judge);
     // It may take the gateways several attempts to find the regions: 2 s, 4 s, 8 s, and the proxy's two checks.
     assert!(scenario.phases[0].lasting >= Duration::from_secs(20) && !scenario.phases[0].judged);
 }

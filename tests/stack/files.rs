@@ -87,6 +87,7 @@ pub(crate) enum Networks {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Attached {
+    #[serde(default)]
     pub(crate) aliases: Vec<String>,
 }
 

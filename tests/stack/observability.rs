@@ -95,17 +95,46 @@ fn prometheus_asks_every_gateway_at_its_operators_port() {
     let prometheus: Prometheus = yaml("config/observability/prometheus.yml");
     let compose = Compose::read();
     let settings = load("config/replicas.toml", Environment::from_iter([("OUTCROP_API_KEY", "sk-any")]));
-    let [scrape] = &prometheus.scrape_configs[..] else { panic!("one job, not {}", prometheus.scrape_configs.len()) };
-    assert_eq!(scrape.metrics_path, settings.admin.metrics_path);
     assert!(settings.metrics.enabled && settings.admin.enabled && settings.admin.bind.is_unspecified());
-    let wanted: BTreeSet<String> = compose.gateways(false).keys().map(|name| format!("{name}:{}", settings.admin.port)).collect();
-    assert_eq!(scrape.static_configs[0].targets, wanted);
+    let jobs: Vec<&str> = prometheus.scrape_configs.iter().map(|scrape| scrape.job_name.as_str()).collect();
+    assert_eq!(jobs, ["outcrop", "outcrop-chaos"]);
+    for (scrape, twin) in prometheus.scrape_configs.iter().zip([false, true]) {
+        assert_eq!(scrape.metrics_path, settings.admin.metrics_path);
+        let wanted: BTreeSet<String> = compose.gateways(twin).keys().map(|name| format!("{name}:{}", settings.admin.port)).collect();
+        assert!(scrape.static_configs.len() == 1 && scrape.static_configs[0].targets == wanted, "{:?}", scrape.static_configs);
+    }
     let service = compose.service("prometheus");
     let mounted = service.mounted_at("config/observability/prometheus.yml").unwrap();
     assert!(service.command.contains(&format!("--config.file={mounted}")), "{:?}", service.command);
     assert_eq!(prometheus.rule_files, [service.mounted_at("config/observability/rules.yml").unwrap()]);
     let kept = service.mounts().into_iter().find(|(source, ..)| *source == "prometheus").unwrap().1;
     assert!(service.command.contains(&format!("--storage.tsdb.path={kept}")), "{:?}", service.command);
+}
+
+#[test]
+fn every_name_that_prometheus_asks_means_one_gateway_to_it() {
+    let prometheus: Prometheus = yaml("config/observability/prometheus.yml");
+    let compose = Compose::read();
+    let networks = compose.service("prometheus").networks();
+    for target in prometheus.scrape_configs.iter().flat_map(|scrape| &scrape.static_configs[0].targets) {
+        let host = target.split(':').next().unwrap();
+        // In how many of the networks that Prometheus is in a container answers to the name, by its own or by another one.
+        let mut answers = Vec::new();
+        for (name, service) in &compose.services {
+            let within = service.networks().into_iter().filter(|(network, _)| networks.contains_key(network));
+            answers.extend(within.filter(|(_, aliases)| name == host || aliases.iter().any(|alias| alias == host)).map(|_| name.as_str()));
+        }
+        assert_eq!(answers, [host]);
+    }
+}
+
+#[test]
+fn the_line_that_runs_a_scenario_shows_it_on_the_dashboard() {
+    let told = read("docker-compose.yml");
+    let line = told.lines().find(|line| line.contains("docker compose --profile chaos up")).unwrap().trim_start_matches(['#', ' ']);
+    let started: Vec<&str> = line.split("--exit-code-from chaos ").nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(started, ["chaos", "prometheus", "grafana"]);
+    assert!(read("README.md").contains(line), "README.md tells another line");
 }
 
 #[test]

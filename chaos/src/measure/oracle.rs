@@ -1,5 +1,5 @@
 //! A router that reads the true buckets: what no real one can beat by much. It is replayed over the run's own arrivals,
-//! reservations, costs and durations.
+//! reservations, costs and durations, from the start of the run: what came before a window has emptied its buckets too.
 
 use std::{
     cmp::Reverse,
@@ -15,8 +15,8 @@ use crate::{
 /// Share of the window's requests that the oracle would have throttled; `None` where nothing is limited.
 pub(super) fn throttle_share(window: &Window<'_>) -> Option<f64> {
     let mut oracle = Oracle::of(window)?;
-    let jobs = jobs(window);
-    let all = jobs.len();
+    let jobs = jobs(&Window::between(window.history, Micros::ZERO, window.until));
+    let all = jobs.iter().filter(|job| job.at >= window.from).count();
     for job in jobs {
         oracle.advance(job.at);
         oracle.arrive(job);
@@ -46,6 +46,8 @@ struct Oracle {
     /// Ends of running calls: time, place, tokens given back. Tokens in whole units, so that they can be ordered.
     ends: BinaryHeap<Reverse<(Micros, usize, i64)>>,
     wait: Micros,
+    /// Throttled are counted that were due from here on.
+    from: Micros,
     throttled: u64,
     now: Micros,
 }
@@ -129,6 +131,7 @@ impl Oracle {
             waiting: VecDeque::new(),
             ends: BinaryHeap::new(),
             wait,
+            from: window.from,
             throttled: 0,
             now: Micros::ZERO,
         })
@@ -177,7 +180,7 @@ impl Oracle {
         for job in std::mem::take(&mut self.waiting) {
             match self.choose(&job) {
                 Some(place) => self.send(&job, place),
-                None if now >= job.at.plus(self.wait) => self.throttled += 1,
+                None if now >= job.at.plus(self.wait) => self.throttled += u64::from(job.at >= self.from),
                 None => self.waiting.push_back(job),
             }
         }
@@ -206,7 +209,7 @@ impl Oracle {
     }
 }
 
-/// The window's requests with what they reserved and cost; those that were never answered cost what their kind does on average.
+/// A window's requests with what they reserved and cost; those that were never answered cost what their kind does on average.
 fn jobs(window: &Window<'_>) -> Vec<Job> {
     let seen = Seen::of(window.history);
     let burndown: BTreeMap<&str, f64> =
@@ -302,6 +305,14 @@ mod tests {
         // 6,000 at the start and 100 a second: 7 of the 20 within 20 s.
         let refused = share(&history(0));
         assert!((0.6..=0.7).contains(&refused), "{refused}");
+    }
+
+    #[test]
+    fn the_oracle_comes_to_a_window_with_the_buckets_that_the_time_before_has_left_it() {
+        let history = history(0);
+        let late = throttle_share(&Window::between(&history, Micros::seconds(8), Micros::seconds(60))).unwrap();
+        // Full again at the eighth second, it would have served half of the twelve.
+        assert!(late >= 0.9, "{late}");
     }
 
     #[test]

@@ -19,10 +19,14 @@ pub(super) fn about(
     options: &RunOptions,
 ) -> anyhow::Result<About> {
     let name = &scenario.name;
+    let whom = match &options.url {
+        Some(url) => options.peer.words(url),
+        None => format!(" --strategy {strategy}"),
+    };
     Ok(About {
         judged,
         scale: options.scale,
-        replay: format!("outcrop-chaos run {name} --seed {seed} --strategy {strategy} --scale {}", options.scale),
+        replay: format!("outcrop-chaos run {name} --seed {seed}{whom} --scale {}", options.scale),
         commit: said_by("git", &["rev-parse", "--short=12", "HEAD"]),
         lock_hash: lock_hash(Path::new("Cargo.lock")),
         compiler: said_by("rustc", &["--version"]),

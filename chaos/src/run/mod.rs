@@ -4,6 +4,7 @@ mod about;
 mod canary;
 mod faults;
 mod once;
+mod peer;
 mod prices;
 mod sampler;
 mod upstream;
@@ -13,6 +14,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 
 pub use once::{Rehearsal, rehearse, run_once};
+pub use peer::Peer;
 pub use prices::read as read_prices;
 pub use upstream::Upstream;
 
@@ -40,6 +42,8 @@ pub struct RunOptions {
     pub compare: bool,
     /// Base URL of a gateway that somebody else started.
     pub url: Option<String>,
+    /// What is known of that gateway; the scenario has it as its target already.
+    pub peer: Peer,
     /// Show progress.
     pub progress: bool,
     /// File of prices.

@@ -32,7 +32,7 @@ pub struct Scenario {
     pub hypothesis: String,
     /// Seed, unless the command line says otherwise.
     pub seed: u64,
-    /// Part of the two-minute set for continuous integration.
+    /// Part of the short set, which takes about a minute.
     pub smoke: bool,
     /// Must have the machine to itself: it measures latency, or uses most of a core.
     pub alone: bool,

@@ -168,19 +168,23 @@ pub(super) fn bounds(section: &mut Section, key: &str, phases: &[Phase]) -> Vec<
     let mut plans = Vec::new();
     for (name, node) in table.rest() {
         match &node.value {
-            // A bound that is inherited and not wanted here.
-            Value::Text(none) if none == "none" => {}
+            _ if is_none(&node) => {}
             Value::Table(inner) => {
                 if !phases.iter().any(|phase| phase.name == name) {
                     table.complain(&node.place, format!("there is no phase `{name}`"));
                 }
-                let inner = inner.iter().filter_map(|(measure, node)| plan(&table, measure, node, Some(&name)));
-                plans.extend(inner);
+                let wanted = inner.iter().filter(|(_, node)| !is_none(node));
+                plans.extend(wanted.filter_map(|(measure, node)| plan(&table, measure, node, Some(&name))));
             }
             _ => plans.extend(plan(&table, &name, &node, None)),
         }
     }
     plans
+}
+
+/// A bound that is inherited and not wanted here.
+fn is_none(node: &Node) -> bool {
+    matches!(&node.value, Value::Text(text) if text == "none")
 }
 
 fn plan(section: &Section, measure: &str, node: &Node, phase: Option<&String>) -> Option<BoundPlan> {

@@ -86,6 +86,16 @@ fn bounds_have_the_unit_of_their_measure() {
 }
 
 #[test]
+fn an_inherited_bound_is_taken_away_with_none_by_itself_or_within_a_phase() {
+    let of = |text: &str| parse(text).unwrap_or_else(|error| panic!("{error}")).bounds.len();
+    assert_eq!(of(GOOD), 3);
+    assert_eq!(of(&GOOD.replace("success = \">= 99%\"", "success = \"none\"")), 2);
+    let within = GOOD.replace("{ client_throttles = 0 }", "{ client_throttles = \"none\", success = \">= 50%\" }");
+    assert_eq!(of(&within), 3);
+    assert_eq!(of(&GOOD.replace("steady = { client_throttles = 0 }", "steady = \"none\"")), 2);
+}
+
+#[test]
 fn broken_syntax_is_told_with_its_line() {
     let told = problems(&GOOD.replace("[load]", "[load"));
     assert!(told.iter().any(|problem| problem.starts_with("/scenarios/quiet.toml:8: ")), "{told:?}");
@@ -169,4 +179,48 @@ fn every_shipped_scenario_loads() {
     let broken: Vec<String> = files.iter().filter_map(|file| load_file(file).err()).map(|error| error.to_string()).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
     assert!(files.len() >= 20, "{files:?}");
+}
+
+#[test]
+fn every_fault_of_a_shipped_scenario_must_strike() {
+    let mut without = Vec::new();
+    for file in find(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap() {
+        let scenario = load_file(&file).unwrap_or_else(|error| panic!("{error}"));
+        let each = scenario.rules.at_least.each_fault_hit;
+        let idle = scenario.faults.iter().filter(|fault| fault.word != "quota_scale" && fault.at_least == 0 && each == 0);
+        without.extend(idle.map(|fault| format!("{}: {} may strike nobody", scenario.name, fault.word)));
+    }
+    assert!(without.is_empty(), "{}", without.join("\n"));
+}
+
+#[test]
+fn every_shipped_scenario_can_be_compared_with_the_other_strategies() {
+    for file in find(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap() {
+        let scenario = load_file(&file).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((scenario.run.join(" "), scenario.judge.join(" ")), ("adaptive ordered round_robin".to_owned(), "adaptive".to_owned()));
+    }
+}
+
+/// A collapse under overload was once looked for in one scenario only.
+#[test]
+fn every_variant_of_the_quotas_is_overloaded_and_looked_at_afterwards() {
+    for size in ["large", "small"] {
+        for variant in ["late-settlement", "shallow", "fixed-windows", "estimates-off", "four-gateways", "overload"] {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{size}-{variant}.toml"));
+            let scenario = load_file(&file).unwrap_or_else(|error| panic!("{error}"));
+            let phases: Vec<&Phase> = scenario.phases.iter().skip_while(|phase| phase.name != "overload").take(3).collect();
+            assert_eq!(
+                phases.iter().map(|phase| phase.name.as_str()).collect::<Vec<_>>(),
+                ["overload", "relief", "back"],
+                "{}",
+                scenario.name
+            );
+            let minutes = phases.iter().map(|phase| phase.lasting.as_secs() / 30).collect::<Vec<_>>();
+            assert!(minutes[..2] == [4, 4] && minutes[2] >= 1, "{}: {minutes:?}", scenario.name);
+            assert_eq!((phases[0].shape, phases[2].shape), (Shape::Constant(Rate::OfQuota(1.3)), Shape::Constant(Rate::OfQuota(0.9))));
+            let meant = |phase: Option<&str>| phase == Some("back") || phase.is_none() && phases[2].judged;
+            let judged = scenario.bounds.iter().any(|plan| plan.measure.contains("throttle") && meant(plan.phase.as_deref()));
+            assert!(judged, "{}", scenario.name);
+        }
+    }
 }
