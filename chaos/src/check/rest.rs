@@ -9,8 +9,8 @@ pub(super) fn check(history: &History) -> Verdict {
     let of = |kind: SampleKind| history.samples.iter().rev().find(|sample| sample.kind == kind);
     if let Some(rest) = of(SampleKind::Rest) {
         upstream(history, rest, &mut verdict);
-        // A process that was started anew has no warm state to return to.
-        let renewed = history.host.iter().any(|event| matches!(event.fact, HostFact::Killed | HostFact::Terminated));
+        // A process that was started anew has no warm state to return to. What ends it after the sample changes nothing.
+        let renewed = history.host.iter().any(|event| event.at <= rest.at && matches!(event.fact, HostFact::Killed | HostFact::Terminated));
         if let Some(warm) = of(SampleKind::Warm).filter(|_| !renewed) {
             process(history, warm, rest, &mut verdict);
         }
@@ -82,7 +82,18 @@ mod tests {
     fn a_renewed_process_has_no_warm_level() {
         let mut history = history(|rest| rest.rss_kib = Some(500_000));
         history.host.push(host(100, HostFact::Killed));
-        assert_eq!(check(&history).found, 0);
+        let verdict = check(&history);
+        assert_eq!((verdict.checked, verdict.found), (2, 0), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_process_that_ends_after_its_sample_is_judged_by_it() {
+        for end in [HostFact::Terminated, HostFact::Stopped] {
+            let mut history = history(|rest| (rest.rss_kib, rest.fds) = (Some(500_000), Some(400)));
+            history.host.extend([host(301, end.clone()), host(302, HostFact::Exited { code: Some(0) })]);
+            let verdict = check(&history);
+            assert_eq!((verdict.checked, verdict.found), (4, 2), "{end:?}: {verdict:?}");
+        }
     }
 
     #[test]

@@ -201,7 +201,7 @@ pub struct AtLeast {
     pub regions_used: u64,
     /// Quota granted in its fullest minute, as a share of the summed quota.
     pub quota_pressure: f64,
-    /// Calls or requests that each fault hit, unless the fault says otherwise.
+    /// Calls or requests that each fault hit, unless the fault asks for another number; at least one, also where 0 is given.
     pub each_fault_hit: u64,
     /// Labels (situations) that must have occurred.
     pub labels: Vec<String>,

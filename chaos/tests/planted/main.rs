@@ -13,7 +13,7 @@ use plant::Plant;
 use stage::{Scene, failures};
 
 /// Each bug, the scene that shows it, and the invariants that must catch it.
-const MATRIX: [(Plant, Scene, &[&str]); 40] = [
+const MATRIX: [(Plant, Scene, &[&str]); 41] = [
     (Plant::DropsWord, Scene::Calm, &["I2"]),
     (Plant::SwapsDeltas, Scene::Calm, &["I2"]),
     (Plant::RepeatsLastDelta, Scene::Calm, &["I2"]),
@@ -46,6 +46,7 @@ const MATRIX: [(Plant, Scene, &[&str]); 40] = [
     (Plant::StopsRestarting, Scene::KilledOften, &["I12"]),
     (Plant::WrapsUpstreamText, Scene::Refusals, &["I13"]),
     (Plant::MixesErrorBodies, Scene::Refusals, &["I13"]),
+    (Plant::HidesException, Scene::Exceptions, &["I13"]),
     (Plant::LogsPrompt, Scene::Calm, &["I14"]),
     (Plant::BuffersStream, Scene::Calm, &["I18"]),
     (Plant::RefusesBeforeUnready, Scene::Stop, &["I15"]),
