@@ -203,7 +203,9 @@ fn strangers(history: &History, joined: &Joined<'_>, verdict: &mut Verdict) {
     for request in history.requests.iter().filter(|request| request.request_id.is_none() && request.sent.is_some()) {
         nameless.entry(request.key.as_str()).or_default().push(request);
         // For whom a call was made a row is due, also when the client was gone before it could be told an id.
-        if !killed_around(history, request) && joined.calls_of(request).iter().any(|call| call.billed.is_some()) {
+        // Where nobody's rows are known, as of a peer, none can be missed.
+        if !history.rows.is_empty() && !killed_around(history, request) && joined.calls_of(request).iter().any(|call| call.billed.is_some())
+        {
             *due.entry(request.key.as_str()).or_default() += 1;
         }
     }

@@ -33,13 +33,17 @@ fn upstream(history: &History, rest: &Sample, verdict: &mut Verdict) {
 
 fn process(history: &History, warm: &Sample, rest: &Sample, verdict: &mut Verdict) {
     let rules = &history.about.rules;
-    if let (Some(before), Some(after)) = (warm.fds, rest.fds) {
-        verdict.expect(after <= before + rules.fd_slack, rest.at, None, || {
-            format!("{after} descriptors are open, {before} were when it was warm")
+    // What is sampled is of all replicas together; what is always allowed is of each.
+    let processes = history.host.iter().map(|event| event.replica).max().map_or(1, |last| u64::from(last) + 1);
+    // Connections upstream have a level of their own, that of the pool: it may be fuller now than it was when the load began.
+    let others = |sample: &Sample| Some(sample.fds?.saturating_sub(sample.connections));
+    if let (Some(before), Some(after)) = (others(warm), others(rest)) {
+        verdict.expect(after <= before + rules.fd_slack * processes, rest.at, None, || {
+            format!("{after} descriptors are open beside those of connections upstream, {before} were when it was warm")
         });
     }
     if let (Some(before), Some(after)) = (warm.rss_kib, rest.rss_kib) {
-        let allowed = before + (before * rules.rss_percent / 100).max(rules.rss_slack_kib);
+        let allowed = before + (before * rules.rss_percent / 100).max(rules.rss_slack_kib * processes);
         verdict.expect(after <= allowed, rest.at, None, || {
             format!("{after} KiB are resident, {before} were when it was warm, {allowed} are allowed")
         });
@@ -51,7 +55,7 @@ mod tests {
     use super::*;
     use crate::{
         check::kit::{answered, empty, host, refused, seconds},
-        history::Request,
+        history::{HostEvent, Request},
     };
 
     fn history(change: impl FnOnce(&mut Sample)) -> History {
@@ -76,6 +80,18 @@ mod tests {
         assert_eq!(check(&history(|rest| rest.connections = 600)).found, 1);
         assert_eq!(check(&history(|rest| rest.fds = Some(200))).found, 1);
         assert_eq!(check(&history(|rest| rest.rss_kib = Some(133_000))).found, 1, "32 MiB and more");
+    }
+
+    #[test]
+    fn connections_upstream_are_no_other_descriptors_and_each_process_has_its_slack() {
+        let fuller = |fds| check(&history(|rest| (rest.fds, rest.connections) = (Some(fds), 100))).found;
+        assert_eq!((fuller(182), fuller(183)), (0, 1), "32 more than the 50 and the pool's 100");
+        let mut four = history(|rest| (rest.fds, rest.rss_kib) = (Some(4 + 50 + 4 * 32), Some(100_000 + 4 * 32 * 1024)));
+        assert_eq!(check(&four).found, 2, "for one process it is too much");
+        four.host.extend((0..4).map(|replica| HostEvent { replica, ..host(0, HostFact::Started) }));
+        assert_eq!(check(&four).found, 0);
+        four.samples[1].rss_kib = Some(100_001 + 4 * 32 * 1024);
+        assert_eq!(check(&four).found, 1);
     }
 
     #[test]

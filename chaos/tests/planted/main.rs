@@ -18,7 +18,7 @@ const MATRIX: [(Plant, Scene, &[&str]); 41] = [
     (Plant::SwapsDeltas, Scene::Calm, &["I2"]),
     (Plant::RepeatsLastDelta, Scene::Calm, &["I2"]),
     (Plant::JoinsTwoCalls, Scene::Calm, &["I2"]),
-    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3"]),
+    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3", "I5"]),
     (Plant::HedgesWithoutCancel, Scene::Calm, &["I4", "I5"]),
     (Plant::ForgetsCancel, Scene::Calm, &["I4"]),
     (Plant::CancelsAtNextChunk, Scene::Stalls, &["I4"]),

@@ -2,7 +2,7 @@
 
 use super::{sums::GIVEN_UP, *};
 use crate::{
-    check::kit::{answered, call, empty, host, refused, rejected, row},
+    check::kit::{answered, call, empty, host, refused, row},
     history::{Ending, HostFact, Ledger, LedgerTotals, Micros, Said},
 };
 
@@ -282,6 +282,11 @@ fn a_client_that_got_no_id_and_has_no_row_is_told() {
     };
     assert_eq!(nameless(with_row), 0);
     assert_eq!(nameless(|history| history.host.push(host(1, HostFact::Killed))), 0);
+    let of_a_peer = |history: &mut History| {
+        history.rows.clear();
+        history.requests[0].request_id = None;
+    };
+    assert_eq!(nameless(of_a_peer), 0, "a peer has no rows that we read");
 }
 
 #[test]
