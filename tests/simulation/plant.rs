@@ -79,4 +79,6 @@ pub fn expect(plant: Plant, check: &str) {
     let outcome = outcome(plant);
     let found: Vec<&str> = outcome.failed.iter().map(String::as_str).collect();
     assert!(found.contains(&check), "{plant:?} was found by {found:?}\n{}", outcome.text);
+    let control = runner::run_control(SEED, plant);
+    assert!(control.failed.is_empty(), "without {plant:?} its seed violates {:?}\n{}", control.failed, control.text);
 }

@@ -1,6 +1,7 @@
 //! Each seed in a process of its own: what a process keeps from one run to the next could not repeat itself.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::Write as _,
     process::{Command, Stdio},
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub hash: u64,
     /// Names of the checks that failed.
     pub failed: Vec<String>,
+    /// Cases that each check looked at.
+    pub checked: BTreeMap<String, u64>,
     /// How often an answer that broke went on elsewhere, with words on both sides.
     pub seams: u64,
     /// What the process said.
@@ -32,10 +35,13 @@ pub struct Outcome {
 
 const CHILD: &str = "OUTCROP_SIM_CHILD";
 const PLANT: &str = "OUTCROP_SIM_PLANT";
+const CONTROL: &str = "OUTCROP_SIM_CONTROL";
 const TRACE: &str = "OUTCROP_SIM_TRACE";
 const SALT: &str = "OUTCROP_SIM_SALT";
 /// Begins the line in which a process tells its result.
 const RESULT: &str = "simulated:";
+/// Begins the line with what the checks looked at.
+const CHECKED: &str = "checked:";
 /// Begins the line with the number of answers that went on.
 const SEAMS: &str = "went on:";
 /// So many seeds reach all that the checks are for.
@@ -54,17 +60,20 @@ fn number(name: &str) -> Option<u64> {
 /// The process of one seed: simulates, judges, tells.
 pub fn child() {
     let (seed, plant) = (number(CHILD).unwrap_or(0), Plant::of_number(number(PLANT).unwrap_or(0) as usize));
-    let told = env::var_os(TRACE).is_some();
+    let (told, control) = (env::var_os(TRACE).is_some(), env::var_os(CONTROL).is_some());
     // A fresh thread: nothing on it has drawn a number yet.
-    let failed = thread::Builder::new().stack_size(16 << 20).spawn(move || one(seed, plant, told)).unwrap().join().unwrap();
+    let failed = thread::Builder::new().stack_size(16 << 20).spawn(move || one(seed, plant, control, told)).unwrap().join().unwrap();
     assert!(!failed, "seed {seed} violates what must hold");
 }
 
-fn one(seed: u64, plant: Plant, told: bool) -> bool {
+fn one(seed: u64, plant: Plant, control: bool, told: bool) -> bool {
     // Another salt gives other orders to hash maps and `select!`, and changes nothing else.
     shim::seed(seed ^ number(SALT).unwrap_or(0).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     log();
-    let options = Options::of(seed, plant);
+    let mut options = Options::of(seed, plant);
+    if control {
+        options.plant = Plant::None;
+    }
     println!("{options}");
     // Without I/O: a socket would panic. Paused from the first moment.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -90,7 +99,7 @@ fn one(seed: u64, plant: Plant, told: bool) -> bool {
             failed.push(check.name);
         }
     }
-    println!("checked: {}", checked.join(", "));
+    println!("{CHECKED} {}", checked.join(", "));
     let seams: usize = books.requests.iter().flat_map(|seen| seen.said.values()).map(|said| said.runs.len().saturating_sub(1)).sum();
     println!("{SEAMS} {seams}");
     println!("{RESULT} {:016x} {} requests, {} calls; {}", trace::hash(&lines), books.requests.len(), books.calls.len(), failed.join("|"));
@@ -107,9 +116,21 @@ fn log() {
 
 /// Runs a seed in a process of its own.
 pub fn run_apart(seed: u64, plant: Plant, traced: Option<()>) -> Outcome {
+    apart(seed, plant, false, traced)
+}
+
+/// Runs a seed that is prepared for a plant, without it.
+pub fn run_control(seed: u64, plant: Plant) -> Outcome {
+    apart(seed, plant, true, None)
+}
+
+fn apart(seed: u64, plant: Plant, control: bool, traced: Option<()>) -> Outcome {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "one_seed", "--ignored", "--nocapture", "--test-threads=1"]);
     command.env(CHILD, seed.to_string()).env(PLANT, plant.number().to_string());
+    if control {
+        command.env(CONTROL, "1");
+    }
     if traced.is_some() {
         command.env(TRACE, "1");
     } else {
@@ -153,6 +174,7 @@ fn outcome(seed: u64, said: &str, complained: &str, late: bool) -> Outcome {
         }
     }
     outcome.seams = said.lines().find_map(|line| line.strip_prefix(SEAMS)).map_or(0, |seams| seams.trim().parse().unwrap());
+    outcome.checked = said.lines().find_map(|line| line.strip_prefix(CHECKED)).map_or_else(BTreeMap::new, checked);
     let result = said.lines().find_map(|line| line.strip_prefix(RESULT));
     match result.and_then(|line| line.trim().split_once(' ')) {
         Some((hash, rest)) => {
@@ -166,6 +188,34 @@ fn outcome(seed: u64, said: &str, complained: &str, late: bool) -> Outcome {
         }
     }
     outcome
+}
+
+/// `12 money, 0 back to rest`
+fn checked(line: &str) -> BTreeMap<String, u64> {
+    let parts = line.split(',').filter_map(|part| part.trim().split_once(' '));
+    parts.map(|(count, name)| (name.to_owned(), count.parse().unwrap())).collect()
+}
+
+/// What all seeds together have shown.
+#[derive(Default)]
+struct Shown {
+    seams: u64,
+    checked: BTreeMap<String, u64>,
+}
+
+impl Shown {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seams += outcome.seams;
+        for (name, count) in &outcome.checked {
+            *self.checked.entry(name.clone()).or_default() += count;
+        }
+    }
+
+    /// The checks that no seed gave anything to look at.
+    fn idle(&self) -> Vec<&'static str> {
+        let cases = |name: &str| self.checked.get(name).copied().unwrap_or(0);
+        check::ALL.iter().map(|check| check.name).filter(|name| cases(name) == 0).collect()
+    }
 }
 
 /// Which seeds are run.
@@ -202,7 +252,7 @@ impl Runner {
 
     fn all(&self) {
         let (next, done, began) = (AtomicU64::new(self.from), AtomicU64::new(0), Instant::now());
-        let (bad, seams) = (Mutex::new(Vec::new()), AtomicU64::new(0));
+        let (bad, shown) = (Mutex::new(Vec::new()), Mutex::new(Shown::default()));
         thread::scope(|scope| {
             for _ in 0..AT_ONCE {
                 scope.spawn(|| {
@@ -211,7 +261,7 @@ impl Runner {
                         if seed >= self.from + self.count {
                             return;
                         }
-                        if let Some(outcome) = self.seed(seed, &seams) {
+                        if let Some(outcome) = self.seed(seed, &shown) {
                             complain(&outcome);
                             bad.lock().unwrap().push(outcome);
                         }
@@ -231,14 +281,18 @@ impl Runner {
         let mut seeds: Vec<u64> = bad.into_inner().unwrap().iter().map(|outcome| outcome.seed).collect();
         seeds.sort_unstable();
         assert!(seeds.is_empty(), "{} seeds fail: {seeds:?}", seeds.len());
-        let seams = seams.into_inner();
-        assert!(seams > 0 || self.count < MANY, "no answer that broke went on: the checks of seams had nothing to look at");
+        let shown = shown.into_inner().unwrap();
+        tell(&format!("simulation: looked at {:?}; {} answers went on", shown.checked, shown.seams));
+        if self.count >= MANY {
+            assert!(shown.seams > 0, "no answer that broke went on: the checks of seams had nothing to look at");
+            assert_eq!(shown.idle(), [""; 0], "checks that had nothing to look at");
+        }
     }
 
     /// What is wrong with a seed.
-    fn seed(&self, seed: u64, seams: &AtomicU64) -> Option<Outcome> {
+    fn seed(&self, seed: u64, shown: &Mutex<Shown>) -> Option<Outcome> {
         let first = run_apart(seed, Plant::None, None);
-        seams.fetch_add(first.seams, Ordering::Relaxed);
+        shown.lock().unwrap().add(&first);
         if !first.failed.is_empty() {
             return Some(first);
         }
@@ -276,4 +330,16 @@ fn tell(text: &str) {
     let mut out = std::io::stderr().lock();
     // Nobody may be reading.
     let _told = writeln!(out, "{text}");
+}
+
+#[test]
+fn a_check_without_a_case_in_any_seed_is_told() {
+    let line = check::ALL.map(|check| format!("{} {}", u64::from(check.name != "money"), check.name)).join(", ");
+    let one = outcome(1, &format!("{CHECKED} {line}\n{SEAMS} 2\n{RESULT} 00000000000000ff 3 requests, 4 calls; "), "", false);
+    assert_eq!((one.hash, one.failed.len(), one.checked.len()), (0xff, 0, check::ALL.len()));
+    let mut shown = Shown::default();
+    shown.add(&one);
+    assert_eq!((shown.seams, shown.idle()), (2, vec!["money"]));
+    shown.add(&Outcome { checked: BTreeMap::from([("money".to_owned(), 5)]), ..Outcome::default() });
+    assert_eq!(shown.idle(), [""; 0]);
 }

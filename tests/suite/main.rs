@@ -12,6 +12,7 @@ mod chat;
 mod connections;
 mod edge;
 mod growth;
+mod harness;
 mod memory;
 mod operations;
 mod pains;

@@ -1,5 +1,7 @@
 //! I1: every request ends.
 
+use std::collections::BTreeMap;
+
 use super::Verdict;
 use crate::history::{ClientFault, End, History, HostFact, Micros, Request};
 
@@ -33,24 +35,50 @@ fn wrong(history: &History, request: &Request) -> Option<String> {
     }
 }
 
-/// The process was killed or ending while this request ran: other invariants judge what that may cost.
-fn excused(history: &History, request: &Request) -> bool {
+/// The harness had ended a process while this request ran: other invariants judge what that may cost. A replica that takes no
+/// connection by itself excuses nobody, and one that was ended excuses nothing that its fellow did later.
+pub(crate) fn excused(history: &History, request: &Request) -> bool {
     let (from, until) = (request.sent.unwrap_or(request.intended), request.ended.unwrap_or(request.deadline));
-    let mut down: Option<Micros> = None;
+    let mut replicas: BTreeMap<u32, Ended> = BTreeMap::new();
     for event in &history.host {
+        let ended = replicas.entry(event.replica).or_default();
         match event.fact {
-            HostFact::Killed | HostFact::AcceptStopped | HostFact::Exited { .. } => down = down.or(Some(event.at)),
-            HostFact::Ready if down.take().is_some_and(|since| since <= until && from <= event.at) => return true,
+            HostFact::Killed => *ended = Ended::Down(event.at),
+            HostFact::Terminated => *ended = Ended::Told,
+            HostFact::AcceptStopped | HostFact::Exited { .. } if *ended == Ended::Told => *ended = Ended::Down(event.at),
+            HostFact::Ready => {
+                if let Ended::Down(since) = std::mem::take(ended)
+                    && since <= until
+                    && from <= event.at
+                {
+                    return true;
+                }
+            }
             _ => {}
         }
     }
-    down.is_some_and(|since| since <= until)
+    replicas.values().any(|ended| matches!(ended, Ended::Down(since) if *since <= until))
+}
+
+/// What the harness has done to a replica since it was ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Ended {
+    /// Nothing.
+    #[default]
+    No,
+    /// Told it to end.
+    Told,
+    /// It takes no connection since.
+    Down(Micros),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{answered, empty, host, refused, seconds};
+    use crate::{
+        check::kit::{answered, empty, host, refused, seconds},
+        history::HostEvent,
+    };
 
     #[test]
     fn ends_of_every_good_kind_pass() {
@@ -84,5 +112,20 @@ mod tests {
         assert_eq!(check(&history).found, 0);
         history.requests.push(Request { end: End::Cut, ..answered(3, 20, 1) });
         assert_eq!(check(&history).found, 1, "the process was back by then");
+    }
+
+    #[test]
+    fn a_process_that_goes_deaf_by_itself_excuses_nobody() {
+        let found = |events: Vec<HostEvent>| {
+            let mut history = empty();
+            history.host = events;
+            history.requests.push(Request { end: End::Cut, ..answered(1, 12, 1) });
+            history.requests.push(Request { end: End::Unreachable, ..answered(2, 12, 1) });
+            check(&history).found
+        };
+        let deaf = || vec![host(10, HostFact::AcceptStopped), host(14, HostFact::Ready)];
+        assert_eq!(found(deaf()), 2);
+        let of = |replica| [vec![HostEvent { replica, ..host(9, HostFact::Terminated) }], deaf()].concat();
+        assert_eq!((found(of(0)), found(of(1))), (0, 2), "another replica was told to end");
     }
 }

@@ -1,7 +1,7 @@
 //! I13: errors keep their face.
 
 use super::Verdict;
-use crate::history::{Admission, Call, ClientFault, End, Envelope, History, Joined, Request};
+use crate::history::{Admission, Call, ClientFault, End, Ending, Envelope, History, Joined, Request};
 
 /// The mark that faults of the harness put into upstream's error texts, followed by the number of the call.
 pub(crate) const MARK: &str = "chaos of call ";
@@ -16,19 +16,22 @@ pub(super) fn check(history: &History) -> Verdict {
             continue;
         }
         verdict.look();
-        if let Some(words) = wrong(&joined, request) {
+        if let Some(words) = wrong(history, &joined, request) {
             verdict.fail(request.ended.unwrap_or_default(), Some(request.id), None, words);
         }
     }
     verdict
 }
 
-fn wrong(joined: &Joined<'_>, request: &Request) -> Option<String> {
+fn wrong(history: &History, joined: &Joined<'_>, request: &Request) -> Option<String> {
     let Some(error) = request.error.as_ref().filter(|error| error.well_formed) else {
         return Some("the error has not the dialect's envelope".to_owned());
     };
     let calls = joined.calls_of(request);
-    foreign(error, calls).or_else(|| expected_status(request)).or_else(|| own_words(request, error, calls))
+    foreign(error, calls)
+        .or_else(|| expected_status(request))
+        .or_else(|| own_words(request, error, calls))
+        .or_else(|| last_words(history, request, error, calls))
 }
 
 /// Text of another request's call.
@@ -56,6 +59,17 @@ fn own_words(request: &Request, error: &Envelope, calls: &[&Call]) -> Option<Str
     (!error.message.contains(text.as_str())).then(|| format!("upstream said {text:?}, the client was told {:?}", error.message))
 }
 
+/// An exception in mid-stream reaches the client with the words of upstream, where the harness chose them.
+fn last_words(history: &History, request: &Request, error: &Envelope, calls: &[&Call]) -> Option<String> {
+    let last = calls.last().filter(|last| request.end == End::StreamError && last.ending == Ending::Complete)?;
+    let fault = history.faults.iter().find(|fault| Some(fault.index) == last.fault && fault.kind == EXCEPTION)?;
+    let text = fault.text.as_ref()?.replace("{call}", &last.number.to_string());
+    (!error.message.contains(&text)).then(|| format!("upstream broke off with {text:?}, the client was told {:?}", error.message))
+}
+
+/// The kind of faults that end a stream with words.
+const EXCEPTION: &str = "exception_frame";
+
 /// The numbers of calls that a text quotes.
 pub(crate) fn marks(text: &str) -> Vec<u64> {
     let quotes = text.split(MARK).skip(1);
@@ -65,7 +79,10 @@ pub(crate) fn marks(text: &str) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::kit::{empty, refused, rejected};
+    use crate::{
+        check::kit::{answered, call, empty, fault, refused, rejected},
+        history::FaultSpan,
+    };
 
     fn found(status: u16, message: &str) -> u64 {
         let mut history = empty();
@@ -87,6 +104,24 @@ mod tests {
         assert_eq!(found(400, "something went wrong"), 1);
         assert_eq!(found(502, "bad, says chaos of call 7"), 1);
         assert_eq!(found(400, "bad, says chaos of call 7; chaos of call 8"), 1);
+    }
+
+    #[test]
+    fn an_exception_in_mid_stream_keeps_its_words() {
+        let told = |text: Option<&str>, message: &str| {
+            let mut history = empty();
+            let error = Envelope { well_formed: true, message: message.to_owned(), ..Envelope::default() };
+            let request = Request { end: End::StreamError, error: Some(error), ..answered(1, 0, 7) };
+            history.faults.push(fault("reset", 0, 9));
+            history.faults.push(FaultSpan { index: 1, text: text.map(str::to_owned), ..fault("exception_frame", 0, 9) });
+            history.calls.push(Call { fault: Some(1), intact: false, ..call(7, &request) });
+            history.requests.push(request);
+            check(&history).found
+        };
+        assert_eq!(told(Some("broke, says chaos of call {call}"), "modelStreamErrorException: broke, says chaos of call 7"), 0);
+        assert_eq!(told(Some("broke, says chaos of call {call}"), "the stream broke"), 1);
+        assert_eq!(told(Some("broken by call {call}"), "broken by call 8"), 1);
+        assert_eq!(told(None, "the stream broke"), 0, "nobody chose words");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod kit;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use affinity::Affinity;
+pub(crate) use ends::excused;
 pub(crate) use flow::lags;
 pub use labels::{LABELS, labels};
 pub(crate) use room::Seen;

@@ -1,5 +1,8 @@
 //! I5: money. The gateway's rows against the simulator's bill at the harness's own prices.
 
+mod ledger;
+mod sums;
+
 use std::collections::{BTreeMap, HashSet};
 
 use super::Verdict;
@@ -23,6 +26,8 @@ pub(super) fn check(history: &History) -> Verdict {
         verdict.expect(wrong.is_none(), request.ended.unwrap_or_default(), Some(request.id), || wrong.unwrap_or_default());
     }
     strangers(history, &joined, &mut verdict);
+    sums::check(history, &joined, &mut verdict);
+    ledger::check(history, &mut verdict);
     verdict
 }
 
@@ -47,9 +52,12 @@ fn compare(history: &History, joined: &Joined<'_>, request: &Request, row: &Row)
 }
 
 fn completed(history: &History, joined: &Joined<'_>, request: &Request, row: &Row) -> Option<String> {
-    // Words of several calls, or of none: I2 tells it, and there is no bill to compare with.
-    if request.said.runs.len() > 1 || !request.said.stray.is_empty() {
+    // Words of no call, or of several that do not go on with each other: I2 tells it, and there is no single bill.
+    if !request.said.stray.is_empty() {
         return None;
+    }
+    if request.said.runs.len() > 1 {
+        return went_on(history, joined.calls_of(request), goes_on(history, joined, request)?, row);
     }
     let delivered = delivered(joined, request)?;
     // A stream without usage cannot be booked exactly; the row must say that it is an estimate.
@@ -63,6 +71,45 @@ fn completed(history: &History, joined: &Joined<'_>, request: &Request, row: &Ro
         return Some(format!("booked {:?}, call {} was billed {billed:?}", row.tokens, delivered.number));
     }
     priced(history, &[delivered], row)
+}
+
+/// The last call of an answer that went on from one to the next; `None` where its runs have no seams.
+fn goes_on<'h>(history: &History, joined: &Joined<'h>, request: &Request) -> Option<&'h Call> {
+    let runs = &request.said.runs;
+    let calls: Option<Vec<&Call>> = runs.iter().map(|run| joined.call(run.call)).collect();
+    let calls = calls.filter(|_| history.about.rules.resume)?;
+    let mut seams = runs.iter().zip(calls.iter().skip(1));
+    seams
+        .all(|(run, next)| next.prefill.as_deref() == Some(format!("{}.{}", run.call, run.last).as_str()))
+        .then(|| calls.last().copied())?
+}
+
+/// A resumed answer costs all of its calls: those that broke as estimated, the last as it was told.
+fn went_on(history: &History, calls: &[&Call], last: &Call, row: &Row) -> Option<String> {
+    // One that broke before its first word is among them: nobody heard it, and it is paid.
+    let broken: Vec<&Call> = calls.iter().copied().filter(|call| call.number != last.number && call.whole.is_some()).collect();
+    if !row.estimated && broken.iter().any(|call| !call.usage_sent) {
+        return Some("a call broke before its usage was sent, yet the row is no estimate".to_owned());
+    }
+    let Some(told) = last.billed.filter(|_| last.usage_sent) else {
+        return estimate(calls, row).or_else(|| priced(history, calls, row));
+    };
+    let Some(rest) = less(row.tokens, told) else {
+        return Some(format!("booked {:?}, the last of {} calls alone was billed {told:?}", row.tokens, calls.len()));
+    };
+    if rest.output == 0 {
+        return Some("the words of the calls that broke are not booked".to_owned());
+    }
+    estimate(&broken, &Row { tokens: rest, ..row.clone() }).or_else(|| priced(history, calls, row))
+}
+
+fn less(tokens: Tokens, other: Tokens) -> Option<Tokens> {
+    Some(Tokens {
+        input: tokens.input.checked_sub(other.input)?,
+        output: tokens.output.checked_sub(other.output)?,
+        cache_read: tokens.cache_read.checked_sub(other.cache_read)?,
+        cache_write: tokens.cache_write.checked_sub(other.cache_write)?,
+    })
 }
 
 /// The client left, or the answer broke: between what was received and what was produced.
@@ -152,13 +199,26 @@ fn delivered<'h>(joined: &Joined<'h>, request: &Request) -> Option<&'h Call> {
 /// clients, and all of them together within what their calls allow.
 fn strangers(history: &History, joined: &Joined<'_>, verdict: &mut Verdict) {
     let mut nameless: BTreeMap<&str, Vec<&Request>> = BTreeMap::new();
+    let mut due: BTreeMap<&str, usize> = BTreeMap::new();
     for request in history.requests.iter().filter(|request| request.request_id.is_none() && request.sent.is_some()) {
         nameless.entry(request.key.as_str()).or_default().push(request);
+        // For whom a call was made a row is due, also when the client was gone before it could be told an id.
+        // Where nobody's rows are known, as of a peer, none can be missed.
+        if !history.rows.is_empty() && !killed_around(history, request) && joined.calls_of(request).iter().any(|call| call.billed.is_some())
+        {
+            *due.entry(request.key.as_str()).or_default() += 1;
+        }
     }
     let known: HashSet<&str> = history.requests.iter().filter_map(|request| request.request_id.as_deref()).collect();
     let mut rows: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in history.rows.iter().filter(|row| !known.contains(row.request_id.as_str())) {
         rows.entry(row.key.as_deref().unwrap_or_default()).or_default().push(row);
+    }
+    for (key, due) in due {
+        let count = rows.get(key).map_or(0, Vec::len);
+        verdict.expect(count >= due, history.end(), None, || {
+            format!("calls were billed for {due} clients of key `{key}` that got no id, and {count} rows are those of no other request")
+        });
     }
     for (key, rows) in rows.into_iter().filter(|(key, _)| !key.is_empty()) {
         let requests = nameless.get(key).map_or(&[][..], Vec::as_slice);
@@ -197,195 +257,4 @@ pub(crate) fn pico_dollars(price: &Price, tokens: Tokens, geographic: bool) -> i
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::kit::{answered, call, empty, host, refused, row};
-
-    fn good() -> History {
-        let mut history = empty();
-        let request = answered(1, 0, 1);
-        history.calls.push(call(1, &request));
-        history.rows.push(row(&request));
-        history.requests.push(request);
-        history
-    }
-
-    fn found(change: impl FnOnce(&mut History)) -> u64 {
-        let mut history = good();
-        change(&mut history);
-        check(&history).found
-    }
-
-    #[test]
-    fn a_row_that_equals_the_bill_is_right() {
-        let verdict = check(&good());
-        assert_eq!((verdict.checked, verdict.found), (1, 0), "{verdict:?}");
-    }
-
-    #[test]
-    fn missing_doubled_and_wrong_rows_are_violations() {
-        assert_eq!(found(|history| history.rows.clear()), 1);
-        assert_eq!(found(|history| history.rows.push(history.rows[0].clone())), 1);
-        assert_eq!(found(|history| history.rows[0].tokens.output = 99), 1);
-        assert_eq!(found(|history| history.rows[0].micro_usd = Some(4_502)), 1);
-        assert_eq!(found(|history| history.rows[0].micro_usd = Some(0)), 1);
-    }
-
-    #[test]
-    fn the_profile_of_a_geography_costs_more() {
-        assert_eq!(found(|history| history.calls[0].geographic = true), 1);
-        assert_eq!(
-            found(|history| {
-                history.calls[0].geographic = true;
-                history.rows[0].micro_usd = Some(4_950);
-            }),
-            0
-        );
-    }
-
-    #[test]
-    fn a_failed_attempt_before_the_answer_costs_nothing() {
-        assert_eq!(
-            found(|history| {
-                let failed = crate::check::kit::rejected(2, &history.requests[0], 503, "no");
-                history.calls.push(failed);
-            }),
-            0
-        );
-    }
-
-    #[test]
-    fn refused_requests_are_free() {
-        let mut history = empty();
-        let request = refused(1, 0, 429);
-        history.rows.push(Row { tokens: Tokens::default(), micro_usd: None, ..row(&request) });
-        history.requests.push(request);
-        assert_eq!(check(&history).found, 0);
-        history.rows[0].tokens.input = 5;
-        assert_eq!(check(&history).found, 1);
-    }
-
-    /// A client left; so much is booked, at the right price.
-    fn cancelled(tokens: Tokens, estimated: bool) -> u64 {
-        found(|history| {
-            history.requests[0].end = End::Left;
-            let cost = (tokens.input * 3_000_000 + tokens.output * 15_000_000) / 1_000_000;
-            let row = &mut history.rows[0];
-            (row.tokens, row.estimated, row.micro_usd) = (tokens, estimated, i64::try_from(cost).ok());
-        })
-    }
-
-    #[test]
-    fn a_cancelled_answer_is_booked_between_received_and_produced() {
-        let of = |output| Tokens { input: 1_000, output, ..Tokens::default() };
-        assert_eq!(cancelled(of(60), false), 0);
-        assert_eq!(cancelled(of(0), true), 1, "ten words were received");
-        assert_eq!(cancelled(of(101), false), 1, "more than was produced");
-        assert_eq!(cancelled(of(101), true), 0, "an estimate from the text");
-        assert_eq!(cancelled(of(117), true), 1, "an estimate beyond everything that was written");
-    }
-
-    #[test]
-    fn an_estimated_prompt_is_near_the_one_that_was_read() {
-        let of = |input| Tokens { input, output: 60, ..Tokens::default() };
-        assert_eq!((cancelled(of(2_000), true), cancelled(of(4_001), true), cancelled(of(0), true)), (0, 1, 1));
-        let long = |input| {
-            found(|history| {
-                history.requests[0].end = End::Left;
-                history.calls[0].whole = Some(Tokens { input: 500, output: 100, cache_read: 40_000, cache_write: 0 });
-                let row = &mut history.rows[0];
-                (row.tokens, row.estimated) = (Tokens { input, output: 60, ..Tokens::default() }, true);
-                row.micro_usd = i64::try_from(input * 3 + 900).ok();
-            })
-        };
-        assert_eq!((long(19_300), long(19_000)), (0, 1), "half of it at least");
-    }
-
-    #[test]
-    fn money_of_a_cut_answer_is_that_of_its_tokens() {
-        let paid = |micro_usd: Option<i64>| {
-            found(|history| {
-                history.requests[0].end = End::Left;
-                (history.rows[0].estimated, history.rows[0].micro_usd) = (true, micro_usd);
-            })
-        };
-        assert_eq!((paid(Some(4_500)), paid(Some(4_502)), paid(None)), (0, 1, 1));
-        let for_nothing = |micro_usd| {
-            found(|history| {
-                history.requests[0].end = End::Left;
-                history.requests[0].said.runs.clear();
-                (history.rows[0].tokens, history.rows[0].micro_usd) = (Tokens::default(), micro_usd);
-            })
-        };
-        assert_eq!((for_nothing(None), for_nothing(Some(0)), for_nothing(Some(7))), (0, 0, 1));
-    }
-
-    #[test]
-    fn a_row_without_a_cost_is_wrong_where_there_is_a_price() {
-        assert_eq!(found(|history| history.rows[0].micro_usd = None), 1);
-        assert_eq!(
-            found(|history| {
-                history.rows[0].micro_usd = None;
-                history.about.models[0].price = None;
-            }),
-            0,
-            "nobody here knows what it costs"
-        );
-    }
-
-    #[test]
-    fn an_answer_whose_usage_was_never_sent_is_an_estimate_within_bounds() {
-        let booked = |output: u64, estimated| {
-            found(|history| {
-                history.calls[0].usage_sent = false;
-                let row = &mut history.rows[0];
-                (row.tokens.output, row.estimated) = (output, estimated);
-                row.micro_usd = i64::try_from(3_000 + output * 15).ok();
-            })
-        };
-        assert_eq!((booked(40, true), booked(40, false), booked(500, true)), (0, 1, 1));
-    }
-
-    #[test]
-    fn nothing_is_booked_where_no_call_was_admitted() {
-        assert_eq!(
-            found(|history| {
-                history.requests[0].end = End::Cut;
-                history.requests[0].said.runs.clear();
-                history.calls[0].whole = None;
-                history.rows[0].estimated = true;
-            }),
-            1
-        );
-    }
-
-    #[test]
-    fn rows_of_nobody_are_told() {
-        let stranger = |history: &mut History| history.rows.push(Row { request_id: "x".to_owned(), ..history.rows[0].clone() });
-        assert_eq!(found(stranger), 1);
-        let cut_off = |tokens: Tokens, micro_usd: i64| {
-            found(|history| {
-                stranger(history);
-                let cut = Request { request_id: None, end: End::Cut, ..answered(2, 1, 9) };
-                history.calls.push(call(9, &cut));
-                history.requests.push(cut);
-                (history.rows[1].tokens, history.rows[1].micro_usd) = (tokens, Some(micro_usd));
-            })
-        };
-        let of = |input, output| Tokens { input, output, ..Tokens::default() };
-        assert_eq!(cut_off(of(1_000, 100), 4_500), 0, "a client that was cut off before it got an id");
-        assert_eq!((cut_off(of(0, 0), 0), cut_off(of(0, 0), 5)), (0, 1));
-        assert_eq!((cut_off(of(9_000, 100), 28_500), cut_off(of(1_000, 900), 16_500), cut_off(of(1_000, 100), 45_000)), (1, 1, 1));
-    }
-
-    #[test]
-    fn what_a_kill_cut_off_is_judged_elsewhere() {
-        assert_eq!(
-            found(|history| {
-                history.rows.clear();
-                history.host.push(host(1, crate::history::HostFact::Killed));
-            }),
-            0
-        );
-    }
-}
+mod tests;

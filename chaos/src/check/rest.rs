@@ -9,8 +9,8 @@ pub(super) fn check(history: &History) -> Verdict {
     let of = |kind: SampleKind| history.samples.iter().rev().find(|sample| sample.kind == kind);
     if let Some(rest) = of(SampleKind::Rest) {
         upstream(history, rest, &mut verdict);
-        // A process that was started anew has no warm state to return to.
-        let renewed = history.host.iter().any(|event| matches!(event.fact, HostFact::Killed | HostFact::Terminated));
+        // A process that was started anew has no warm state to return to. What ends it after the sample changes nothing.
+        let renewed = history.host.iter().any(|event| event.at <= rest.at && matches!(event.fact, HostFact::Killed | HostFact::Terminated));
         if let Some(warm) = of(SampleKind::Warm).filter(|_| !renewed) {
             process(history, warm, rest, &mut verdict);
         }
@@ -33,13 +33,17 @@ fn upstream(history: &History, rest: &Sample, verdict: &mut Verdict) {
 
 fn process(history: &History, warm: &Sample, rest: &Sample, verdict: &mut Verdict) {
     let rules = &history.about.rules;
-    if let (Some(before), Some(after)) = (warm.fds, rest.fds) {
-        verdict.expect(after <= before + rules.fd_slack, rest.at, None, || {
-            format!("{after} descriptors are open, {before} were when it was warm")
+    // What is sampled is of all replicas together; what is always allowed is of each.
+    let processes = history.host.iter().map(|event| event.replica).max().map_or(1, |last| u64::from(last) + 1);
+    // Connections upstream have a level of their own, that of the pool: it may be fuller now than it was when the load began.
+    let others = |sample: &Sample| Some(sample.fds?.saturating_sub(sample.connections));
+    if let (Some(before), Some(after)) = (others(warm), others(rest)) {
+        verdict.expect(after <= before + rules.fd_slack * processes, rest.at, None, || {
+            format!("{after} descriptors are open beside those of connections upstream, {before} were when it was warm")
         });
     }
     if let (Some(before), Some(after)) = (warm.rss_kib, rest.rss_kib) {
-        let allowed = before + (before * rules.rss_percent / 100).max(rules.rss_slack_kib);
+        let allowed = before + (before * rules.rss_percent / 100).max(rules.rss_slack_kib * processes);
         verdict.expect(after <= allowed, rest.at, None, || {
             format!("{after} KiB are resident, {before} were when it was warm, {allowed} are allowed")
         });
@@ -51,7 +55,7 @@ mod tests {
     use super::*;
     use crate::{
         check::kit::{answered, empty, host, refused, seconds},
-        history::Request,
+        history::{HostEvent, Request},
     };
 
     fn history(change: impl FnOnce(&mut Sample)) -> History {
@@ -79,10 +83,33 @@ mod tests {
     }
 
     #[test]
+    fn connections_upstream_are_no_other_descriptors_and_each_process_has_its_slack() {
+        let fuller = |fds| check(&history(|rest| (rest.fds, rest.connections) = (Some(fds), 100))).found;
+        assert_eq!((fuller(182), fuller(183)), (0, 1), "32 more than the 50 and the pool's 100");
+        let mut four = history(|rest| (rest.fds, rest.rss_kib) = (Some(4 + 50 + 4 * 32), Some(100_000 + 4 * 32 * 1024)));
+        assert_eq!(check(&four).found, 2, "for one process it is too much");
+        four.host.extend((0..4).map(|replica| HostEvent { replica, ..host(0, HostFact::Started) }));
+        assert_eq!(check(&four).found, 0);
+        four.samples[1].rss_kib = Some(100_001 + 4 * 32 * 1024);
+        assert_eq!(check(&four).found, 1);
+    }
+
+    #[test]
     fn a_renewed_process_has_no_warm_level() {
         let mut history = history(|rest| rest.rss_kib = Some(500_000));
         history.host.push(host(100, HostFact::Killed));
-        assert_eq!(check(&history).found, 0);
+        let verdict = check(&history);
+        assert_eq!((verdict.checked, verdict.found), (2, 0), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_process_that_ends_after_its_sample_is_judged_by_it() {
+        for end in [HostFact::Terminated, HostFact::Stopped] {
+            let mut history = history(|rest| (rest.rss_kib, rest.fds) = (Some(500_000), Some(400)));
+            history.host.extend([host(301, end.clone()), host(302, HostFact::Exited { code: Some(0) })]);
+            let verdict = check(&history);
+            assert_eq!((verdict.checked, verdict.found), (4, 2), "{end:?}: {verdict:?}");
+        }
     }
 
     #[test]

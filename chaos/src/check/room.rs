@@ -62,10 +62,19 @@ impl<'h> Seen<'h> {
         own.or_else(of_kind).or_else(|| self.regions(request).next().is_none().then_some(0)).map(|wanted| wanted as f64)
     }
 
-    /// A region that had room for the request during all of the window before `at`.
+    /// A region that had room for the request during all of the window before `at`, as the rules count room.
     pub(crate) fn room(&self, request: &Request, at: Micros, wanted: f64) -> Option<&'h str> {
+        self.room_beyond(request, at, wanted, self.history.about.rules.spill_reserve)
+    }
+
+    /// The same down to the last token of each bucket, whatever the rules let a router keep back.
+    pub(crate) fn any_room(&self, request: &Request, at: Micros, wanted: f64) -> Option<&'h str> {
+        self.room_beyond(request, at, wanted, 0.0)
+    }
+
+    fn room_beyond(&self, request: &Request, at: Micros, wanted: f64, reserve: f64) -> Option<&'h str> {
         let from = at.minus(self.history.about.rules.room_window);
-        self.healthy(request, at).find(|region| self.fits(region, request, from, at, wanted))
+        self.healthy(request, at).find(|region| self.fits(region, request, from, at, wanted, reserve))
     }
 
     /// Allowed regions without trouble before `at`.
@@ -81,22 +90,24 @@ impl<'h> Seen<'h> {
         faults.into_iter().any(|fault| fault.touches(region) && fault.overlaps(from, until))
     }
 
-    fn fits(&self, region: &str, request: &Request, from: Micros, until: Micros, wanted: f64) -> bool {
+    fn fits(&self, region: &str, request: &Request, from: Micros, until: Micros, wanted: f64, reserve: f64) -> bool {
         let mut keys = self.regions(request).filter(|key| key.region == region).peekable();
-        let reserve = if self.cached_elsewhere(request, region, until) { self.history.about.rules.spill_reserve } else { 0.0 };
+        let reserve = if self.cached_elsewhere(request, region, until) { reserve } else { 0.0 };
         let needed = |key: &BucketKey| wanted + reserve * self.buckets.depth(key, until);
         // A region without a bucket of the model is not limited.
         keys.peek().is_none() || keys.any(|key| self.buckets.fits_throughout(key, from, until, needed(key)))
     }
 
-    /// Was the conversation of a request last answered in another region, so lately that its prompt is cached there?
+    /// Was the conversation of a request last answered in another region, so lately that its prompt is cached there? The journal
+    /// says so: what a response's header tells is the accused's.
     fn cached_elsewhere(&self, request: &Request, region: &str, at: Micros) -> bool {
         let Some((conversation, _)) = request.conversation else { return false };
         let before =
             self.history.requests.iter().filter(|other| {
                 other.conversation.is_some_and(|(id, _)| id == conversation) && other.ended.is_some_and(|ended| ended <= at)
             });
-        let homes = before.filter_map(|other| Some((other.ended?, other.region.as_deref()?)));
+        let answered = |other| self.joined.calls_of(other).iter().rev().find(|call| call.billed.is_some());
+        let homes = before.filter_map(|other| Some((other.ended?, answered(other)?.region.as_str())));
         homes.max_by_key(|(ended, _)| *ended).is_some_and(|(ended, home)| home != region && at.minus(ended) <= CACHE_LIFE)
     }
 
@@ -143,13 +154,22 @@ mod tests {
         let mut history = history(0, 8_000);
         let mut turn = answered(2, 20, 2);
         turn.conversation = Some((1, 0));
-        turn.region = Some(EAST.to_owned());
+        history.calls.push(call(2, &turn));
         history.requests.push(turn);
         history.requests[0].conversation = Some((1, 1));
         assert_eq!(check(&history).found, 1, "unless the rules say so it may not");
         history.about.rules.spill_reserve = 0.15;
         // West holds 60,000: 15 % are 9,000, and 2,000 are wanted.
         assert_eq!(check(&history).found, 0);
+        let seen = Seen::of(&history);
+        assert_eq!(seen.any_room(&history.requests[0], seconds(30), 2_000.0), Some(WEST), "the exemption is told apart");
+        // What the gateway says of the region changes nothing: the journal knows better.
+        history.requests[1].region = Some(WEST.to_owned());
+        assert_eq!(check(&history).found, 0);
+        history.requests[1].region = Some(EAST.to_owned());
+        history.calls[1].region = WEST.to_owned();
+        assert_eq!(check(&history).found, 1, "its prompt is cached where the room is");
+        history.calls[1].region = EAST.to_owned();
         limited(&mut history, WEST, 29, 20_000);
         assert_eq!(check(&history).found, 1, "that is more than the last of it");
         history.requests[0].conversation = Some((7, 0));

@@ -1,25 +1,27 @@
 //! I15: a graceful stop.
 
 use super::Verdict;
-use crate::history::{End, History, HostFact, Micros};
+use crate::history::{End, History, HostEvent, HostFact, Micros};
 
 /// The harness polls: what it sees of a process may be so late.
 const POLL: Micros = Micros::millis(250);
 
-/// Judges each SIGTERM.
+/// Judges each SIGTERM. That at the end of a run shows nothing of a stop under load and counts as no case; yet it must be clean.
 pub(super) fn check(history: &History) -> Verdict {
     let mut verdict = Verdict::default();
+    for event in history.host.iter().filter(|event| event.fact == HostFact::Stopped) {
+        if let Err(words) = clean(history, event.replica, event.at) {
+            verdict.fail(event.at, None, None, words);
+        }
+    }
     for event in history.host.iter().filter(|event| event.fact == HostFact::Terminated) {
         let (at, replica) = (event.at, event.replica);
         let after = |wanted: fn(&HostFact) -> bool| {
             history.host.iter().find(|other| other.replica == replica && other.at >= at && wanted(&other.fact))
         };
-        let exit = after(|fact| matches!(fact, HostFact::Exited { .. }));
-        let latest = at.plus(history.about.rules.shutdown_grace).plus(Micros::seconds(1));
-        let clean = exit.is_some_and(|exit| exit.fact == HostFact::Exited { code: Some(0) } && exit.at <= latest);
-        verdict.expect(clean, at, None, || {
-            format!("replica {replica} got SIGTERM at {at}; its end: {:?}", exit.map(|exit| (&exit.fact, exit.at)))
-        });
+        let exit = exit(history, replica, at);
+        let clean = clean(history, replica, at);
+        verdict.expect(clean.is_ok(), at, None, || clean.err().unwrap_or_default());
         let unready = after(|fact| *fact == HostFact::Unready).map(|event| event.at);
         let deaf = after(|fact| *fact == HostFact::AcceptStopped).map(|event| event.at);
         // A process that is gone at once has no time to be seen unready.
@@ -33,6 +35,22 @@ pub(super) fn check(history: &History) -> Verdict {
         running(history, at, exit.map(|exit| exit.at), &mut verdict);
     }
     verdict
+}
+
+/// How a replica ended after a signal.
+fn exit(history: &History, replica: u32, at: Micros) -> Option<&HostEvent> {
+    history.host.iter().find(|event| event.replica == replica && event.at >= at && matches!(event.fact, HostFact::Exited { .. }))
+}
+
+fn clean(history: &History, replica: u32, at: Micros) -> Result<(), String> {
+    let exit = exit(history, replica, at);
+    let latest = at.plus(history.about.rules.shutdown_grace).plus(Micros::seconds(1));
+    let clean = exit.is_some_and(|exit| exit.fact == HostFact::Exited { code: Some(0) } && exit.at <= latest);
+    if clean {
+        Ok(())
+    } else {
+        Err(format!("replica {replica} got SIGTERM at {at}; its end: {:?}", exit.map(|exit| (&exit.fact, exit.at))))
+    }
 }
 
 /// What ran at the signal must finish.
@@ -88,6 +106,15 @@ mod tests {
         let mut idle = history(&[(10, HostFact::Terminated), (10, EXIT), (10, HostFact::AcceptStopped)]);
         idle.requests.clear();
         assert_eq!((check(&idle).checked, check(&idle).found), (1, 0));
+    }
+
+    #[test]
+    fn the_stop_after_a_run_is_no_case_and_must_be_clean() {
+        let stopped = |exit: HostFact| {
+            let verdict = check(&history(&[(20, HostFact::Stopped), (21, exit)]));
+            (verdict.checked, verdict.found)
+        };
+        assert_eq!((stopped(EXIT), stopped(HostFact::Exited { code: Some(1) })), ((0, 0), (0, 1)));
     }
 
     #[test]

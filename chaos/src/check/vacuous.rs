@@ -26,8 +26,9 @@ pub(super) fn check(history: &History) -> Verdict {
         });
     }
     for fault in &history.faults {
-        let least = if fault.at_least > 0 { fault.at_least } else { wanted.each_fault_hit };
-        if least > 0 && !fault.is_quota() {
+        // A fault that need not strike would show nothing: once at least, whatever the scenario says.
+        let least = if fault.at_least > 0 { fault.at_least } else { wanted.each_fault_hit.max(1) };
+        if !fault.is_quota() {
             verdict.expect(fault.hits >= least, end, None, || {
                 format!("fault {} ({}) struck {} times, {least} are needed", fault.index, fault.label, fault.hits)
             });
@@ -123,6 +124,16 @@ mod tests {
         (wanted.upstream_calls, wanted.regions_used, wanted.each_fault_hit, wanted.quota_pressure) = (2, 2, 101, 0.5);
         wanted.labels = vec!["conversation_moved".to_owned()];
         assert_eq!(check(&history).found, 5);
+    }
+
+    #[test]
+    fn a_fault_of_which_nothing_is_asked_must_strike_once() {
+        let mut history = history();
+        assert_eq!((check(&history).checked, check(&history).found), (1, 0));
+        history.faults[0].hits = 0;
+        assert_eq!(check(&history).found, 1);
+        history.faults[0].kind = "quota_scale".to_owned();
+        assert_eq!(check(&history).checked, 0, "a changed quota strikes nobody by itself");
     }
 
     #[test]

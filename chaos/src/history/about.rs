@@ -103,9 +103,9 @@ pub struct Rules {
     pub pool: u64,
     /// I11: growth of memory in percent of the warm level.
     pub rss_percent: u64,
-    /// I11: growth of memory that is always allowed, KiB.
+    /// I11: growth of memory that is always allowed, KiB for each process.
     pub rss_slack_kib: u64,
-    /// I11: growth of open descriptors that is allowed.
+    /// I11: growth of open descriptors that is allowed for each process, those of upstream connections left out.
     pub fd_slack: u64,
     /// I12: until the tree is whole again.
     pub longest_backoff: Micros,
@@ -201,7 +201,7 @@ pub struct AtLeast {
     pub regions_used: u64,
     /// Quota granted in its fullest minute, as a share of the summed quota.
     pub quota_pressure: f64,
-    /// Calls or requests that each fault hit, unless the fault says otherwise.
+    /// Calls or requests that each fault hit, unless the fault asks for another number; at least one, also where 0 is given.
     pub each_fault_hit: u64,
     /// Labels (situations) that must have occurred.
     pub labels: Vec<String>,

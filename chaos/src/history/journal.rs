@@ -83,6 +83,10 @@ pub enum Admission {
     },
 }
 
+/// Kinds of faults that leave an answer broken though every byte of it was accepted by the connection.
+pub const BREAKING: [&str; 7] =
+    ["no_stop", "corrupt_frame", "truncate_frame", "exception_frame", "error_frame", "duplicate_event", "half_close"];
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -17,8 +17,8 @@ pub use buckets::{Buckets, Room};
 pub use client::{ClientFault, End, Envelope, Request, Role, Run, Said, Tokens, WordTime};
 pub use file::{HistoryError, Writer, read};
 pub use index::Joined;
-pub use journal::{Admission, BucketEvent, BucketKey, Call, Change, Ending, Limit, Refill};
-pub use system::{FaultSpan, HostEvent, HostFact, Layer, Leak, PhaseMark, Row, Sample, SampleKind, Scan};
+pub use journal::{Admission, BREAKING, BucketEvent, BucketKey, Call, Change, Ending, Limit, Refill};
+pub use system::{FaultSpan, HostEvent, HostFact, Layer, Leak, Ledger, LedgerTotals, PhaseMark, Row, Sample, SampleKind, Scan};
 pub use time::Micros;
 
 /// One run.
@@ -42,6 +42,8 @@ pub struct History {
     pub host: Vec<HostEvent>,
     /// The gateway's usage rows: the accused.
     pub rows: Vec<Row>,
+    /// The totals of the gateway's ledger, by replica: the accused.
+    pub ledgers: Vec<Ledger>,
     /// What was searched for leaks.
     pub scans: Vec<Scan>,
 }
@@ -68,6 +70,8 @@ pub enum Record {
     Host(HostEvent),
     /// A usage row.
     Row(Box<Row>),
+    /// Totals of a ledger.
+    Ledger(Ledger),
     /// A search for leaks.
     Scan(Scan),
 }
@@ -85,6 +89,7 @@ impl History {
             Record::Sample(sample) => self.samples.push(sample),
             Record::Host(event) => self.host.push(event),
             Record::Row(row) => self.rows.push(*row),
+            Record::Ledger(ledger) => self.ledgers.push(ledger),
             Record::Scan(scan) => self.scans.push(scan),
         }
     }

@@ -57,6 +57,9 @@ pub struct FaultSpan {
     pub hits: u64,
     /// Least hits for a run that says something.
     pub at_least: u64,
+    /// Words of the errors that it makes, `{call}` for the number of the call; `None` where the harness chose no words.
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 impl FaultSpan {
@@ -136,8 +139,10 @@ pub enum HostFact {
     Unready,
     /// Takes no connection any more.
     AcceptStopped,
-    /// Was sent SIGTERM.
+    /// Was sent SIGTERM by a fault of the scenario.
     Terminated,
+    /// Was sent SIGTERM after everything, when the run was over.
+    Stopped,
     /// Was sent SIGKILL.
     Killed,
     /// Ended; `None` = by a signal.
@@ -194,6 +199,28 @@ pub struct Row {
     pub attempts: u64,
     /// Replica that wrote it.
     pub replica: u32,
+}
+
+/// What the gateway's ledger told when everything was over: the accused a second time, to be compared with its own rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// When it was asked.
+    pub at: Micros,
+    /// Replica that was asked.
+    pub replica: u32,
+    /// Its totals since the process started; `None` = it did not tell them.
+    pub totals: Option<LedgerTotals>,
+}
+
+/// Sums over all calls that were booked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerTotals {
+    /// Calls that produced something.
+    pub calls: u64,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Millionths of a dollar.
+    pub micro_usd: i64,
 }
 
 /// One source that was searched for what must not appear in it.

@@ -11,7 +11,7 @@ pub use window::Window;
 pub(crate) use window::at_quantile;
 
 use crate::{
-    history::{End, FaultSpan, HostFact, Role},
+    history::{FaultSpan, HostFact, Role},
     scenario::BoundPlan,
     units::{Bound, Unit, shown},
 };
@@ -34,10 +34,8 @@ const fn measure(name: &'static str, unit: Unit, words: &'static str, of: fn(&Wi
 }
 
 /// Every measure.
-pub const ALL: [Measure; 24] = [
-    measure("silent_ends", Unit::Plain, "requests without an end or an error", |window| {
-        Some(window.count(|request| matches!(request.end, End::Silent | End::Malformed | End::Cut | End::Timeout | End::Open)))
-    }),
+pub const ALL: [Measure; 25] = [
+    measure("silent_ends", Unit::Plain, "requests without an end or an error", |window| window.silent_ends()),
     measure("failed_requests", Unit::Plain, "requests that failed, not by their client's doing", |window| {
         Some(window.count(|request| request.failed()))
     }),
@@ -50,6 +48,12 @@ pub const ALL: [Measure; 24] = [
     measure("client_throttles", Unit::Plain, "requests answered 429", |window| Some(window.count(|request| request.throttled()))),
     measure("client_throttle_share", Unit::Percent, "requests answered 429, of all", |window| window.share(|request| request.throttled())),
     measure("throttles_with_room", Unit::Plain, "requests answered 429 while a region had room", |window| window.throttles_with_room()),
+    measure(
+        "throttles_with_any_room",
+        Unit::Plain,
+        "the same, also where the room was the last of another bucket, which `spill_reserve` lets a router keep for others",
+        |window| window.throttles_with_any_room(),
+    ),
     measure("throttles_beyond_oracle", Unit::Percent, "share of 429 above that of a router that reads the true buckets", |window| {
         Some(window.share(|request| request.throttled())? - oracle::throttle_share(window)?)
     }),
@@ -178,7 +182,7 @@ pub(crate) fn is_kill(fact: &HostFact) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{Admission, Call, ClientFault, History, Micros, PhaseMark, Request};
+    use crate::history::{Admission, Call, ClientFault, End, History, HostEvent, Micros, PhaseMark, Request};
 
     fn history() -> History {
         let mut history = History::default();
@@ -230,6 +234,18 @@ mod tests {
         history.requests[0].fault = Some(ClientFault::Vanish);
         assert_eq!(of(&history, "failed_requests"), Some(2.0));
         assert_eq!(of(&history, "success"), Some(97.0 / 99.0));
+    }
+
+    #[test]
+    fn clients_that_reach_nobody_are_silent_ends_unless_the_process_was_ended() {
+        let mut history = history();
+        history.requests[50].end = End::Unreachable;
+        assert_eq!(of(&history, "silent_ends"), Some(1.0));
+        let host = |at, fact| HostEvent { at: Micros::seconds(at), replica: 0, fact };
+        history.host = vec![host(49, HostFact::AcceptStopped), host(53, HostFact::Ready)];
+        assert_eq!(of(&history, "silent_ends"), Some(1.0), "nobody ended it");
+        history.host = vec![host(49, HostFact::Killed), host(53, HostFact::Ready)];
+        assert_eq!(of(&history, "silent_ends"), Some(0.0));
     }
 
     #[test]

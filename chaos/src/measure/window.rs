@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{is_kill, is_load};
 use crate::{
     check::{self, Affinity, Seen},
-    history::{Call, History, Joined, Micros, Request},
+    history::{Call, End, History, Joined, Micros, Request},
 };
 
 /// The load that was due within a stretch, and the calls that arrived in it.
@@ -48,14 +48,29 @@ impl<'h> Window<'h> {
     }
 
     pub(super) fn throttles_with_room(&self) -> Option<f64> {
+        self.throttles_where(|seen, request, at, wanted| seen.room(request, at, wanted).is_some())
+    }
+
+    pub(super) fn throttles_with_any_room(&self) -> Option<f64> {
+        self.throttles_where(|seen, request, at, wanted| seen.any_room(request, at, wanted).is_some())
+    }
+
+    fn throttles_where(&self, roomy: impl Fn(&Seen<'_>, &Request, Micros, f64) -> bool) -> Option<f64> {
         let seen = Seen::of(self.history);
         let with_room = self.requests.iter().filter(|request| {
-            request.throttled()
-                && seen
-                    .wanted(request)
-                    .is_some_and(|wanted| seen.room(request, request.ended.unwrap_or(request.deadline), wanted).is_some())
+            let at = request.ended.unwrap_or(request.deadline);
+            request.throttled() && seen.wanted(request).is_some_and(|wanted| roomy(&seen, request, at, wanted))
         });
         Some(float(with_room.count()))
+    }
+
+    /// Requests without an end or an error. Where the harness itself ended the process nobody could be reached, which is no silence.
+    pub(super) fn silent_ends(&self) -> Option<f64> {
+        Some(self.count(|request| match request.end {
+            End::Silent | End::Malformed | End::Cut | End::Timeout | End::Open => true,
+            End::Unreachable => !check::excused(self.history, request),
+            End::Complete | End::Refused | End::StreamError | End::Left | End::Dropped => false,
+        }))
     }
 
     fn calm(&self, request: &Request) -> bool {

@@ -25,10 +25,8 @@ pub(super) fn page(runs: &[(RunReport, History)]) -> String {
     body.push_str(&invariants(first));
     body.push_str("<h2>Bounds</h2>\n");
     body.push_str(&bounds(runs));
-    if runs.len() > 1 {
-        body.push_str("<h2>Strategies side by side</h2>\n");
-        body.push_str(&comparison(runs));
-    }
+    body.push_str(if runs.len() > 1 { "<h2>Strategies side by side</h2>\n" } else { "<h2>Numbers</h2>\n" });
+    body.push_str(&comparison(runs));
     put(&mut body, format_args!("<h2>Over time ({})</h2>\n", escape(&first.about.strategy)));
     body.push_str(&charts::over_time(history));
     body.push_str("<h2>Latency spectrum</h2>\n");

@@ -43,6 +43,7 @@ fn run(change: impl FnOnce(&mut History)) -> (RunReport, History) {
         label: "vanish".to_owned(),
         layer: crate::history::Layer::Client,
         until: Micros::seconds(10),
+        hits: 1,
         ..FaultSpan::default()
     });
     for id in 0..10 {

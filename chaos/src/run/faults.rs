@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use outcrop_sim::faults::FaultKind as Trouble;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
@@ -15,7 +16,7 @@ use tokio::{
 
 use super::Upstream;
 use crate::{
-    history::{FaultSpan, Layer, Micros},
+    history::{Admission, Call, FaultSpan, Layer, Micros},
     host::HostDeed,
     load::LiveCounts,
     scenario::{FaultKind, FaultPlan, Scenario},
@@ -29,11 +30,35 @@ pub(super) struct Timeline {
     hits: Vec<Arc<AtomicU64>>,
 }
 
+/// Counts the calls that were refused for expired credentials: what strikes is the refusal, not that they could have been.
+#[derive(Clone, Default)]
+pub(super) struct Expiries(Vec<(Micros, Arc<AtomicU64>)>);
+
+/// How AWS names it.
+const EXPIRED: &str = "ExpiredTokenException";
+
+impl Expiries {
+    /// Looks at a call that has ended. Credentials that fail for good do so after the last time that any expired.
+    pub(super) fn see(&self, call: &Call) {
+        let expired = matches!(&call.admission, Admission::Refused { code, .. } if code == EXPIRED);
+        let latest = self.0.iter().filter(|(from, _)| *from <= call.arrived).max_by_key(|(from, _)| *from);
+        if let Some((_, hits)) = latest.filter(|_| expired) {
+            hits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Timeline {
     /// When each fault is in force.
     pub(super) fn of(scenario: &Scenario) -> Self {
         let spans = (0..).zip(&scenario.faults).map(|(index, plan)| span(scenario, index, plan)).collect();
         Self { spans, hits: scenario.faults.iter().map(|_| Arc::default()).collect() }
+    }
+
+    /// What counts refusals for expired credentials.
+    pub(super) fn expiries(&self) -> Expiries {
+        let expiring = self.spans.iter().zip(&self.hits).filter(|(span, _)| span.kind == CREDENTIALS);
+        Expiries(expiring.map(|(span, hits)| (span.from, Arc::clone(hits))).collect())
     }
 
     /// Carries out all faults but those of clients, which the load itself does. Ends when the last of them has.
@@ -63,7 +88,8 @@ impl Timeline {
                     tasks.spawn(async move {
                         sleep_until(from).await;
                         match credentials.map(|credentials| upstream.expire_credentials(&credentials, number + 1)) {
-                            Some(Ok(())) => hits.store(1, Ordering::Relaxed),
+                            // Struck is who is refused.
+                            Some(Ok(())) => {}
                             Some(Err(error)) => tracing::error!("credentials could not be replaced: {error:#}"),
                             None => tracing::error!("credentials can only expire for a gateway that the harness starts"),
                         }
@@ -81,12 +107,13 @@ impl Timeline {
     }
 
     /// The spans with what they struck.
-    pub(super) fn finish(mut self, counts: &LiveCounts) -> Vec<FaultSpan> {
-        for ((index, span), hits) in self.spans.iter_mut().enumerate().zip(&self.hits) {
+    pub(super) fn finished(&self, counts: &LiveCounts) -> Vec<FaultSpan> {
+        let finished = |((index, span), hits): ((usize, &FaultSpan), &Arc<AtomicU64>)| {
             let deeds = counts.deeds.get(index).map_or(0, |deeds| deeds.load(Ordering::Relaxed));
-            span.hits = if span.layer == Layer::Client { deeds } else { hits.load(Ordering::Relaxed) };
-        }
-        self.spans
+            let hits = if span.layer == Layer::Client { deeds } else { hits.load(Ordering::Relaxed) };
+            FaultSpan { hits, ..span.clone() }
+        };
+        self.spans.iter().enumerate().zip(&self.hits).map(finished).collect()
     }
 }
 
@@ -121,5 +148,79 @@ fn span(scenario: &Scenario, index: u64, plan: &FaultPlan) -> FaultSpan {
         share: plan.share,
         hits: 0,
         at_least: plan.at_least,
+        text: words(plan),
+    }
+}
+
+/// The word of this fault in scenario files.
+const CREDENTIALS: &str = "credentials_expired";
+
+/// What a fault says in the errors that it makes, where the scenario chose it.
+fn words(plan: &FaultPlan) -> Option<String> {
+    let FaultKind::Upstream(fault) = &plan.kind else { return None };
+    match &fault.kind {
+        Trouble::ExceptionFrame { text, .. } | Trouble::ErrorFrame { text, .. } | Trouble::Error { text, .. } => text.clone(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::parse_text;
+
+    const TEXT: &str = r#"
+name = "faulty"
+hypothesis = "faults are told"
+region = [{ name = "us-east-1" }]
+model = [{ id = "anthropic.claude-sonnet-4-6" }]
+phase = [{ name = "steady", for = "60s", rate = "1/s" }]
+fault = [
+  { kind = "credentials_expired", at = "10s", for = "5s" },
+  { kind = "exception_frame", type = "modelStreamErrorException", text = "broke in call {call}", from = "5s", for = "9s" },
+  { kind = "credentials_expired", at = "20s", for = "5s" },
+]
+[load]
+mix = [{ }]
+[bounds]
+success = ">= 0%"
+[vacuous]
+at_least = { upstream_calls = 1 }
+"#;
+
+    fn timeline() -> Timeline {
+        Timeline::of(&parse_text(Path::new("faulty.toml"), TEXT).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    fn hits(timeline: &Timeline) -> Vec<u64> {
+        timeline.finished(&LiveCounts::default()).iter().map(|span| span.hits).collect()
+    }
+
+    #[test]
+    fn expired_credentials_strike_whom_they_refuse() {
+        let timeline = timeline();
+        let expiries = timeline.expiries();
+        let call = |at, code: &str| Call {
+            arrived: Micros::seconds(at),
+            admission: Admission::Refused { status: 403, code: code.to_owned(), text: String::new(), quota: None },
+            ..Call::default()
+        };
+        expiries.see(&call(5, EXPIRED));
+        expiries.see(&call(12, "AccessDeniedException"));
+        expiries.see(&Call { arrived: Micros::seconds(12), ..Call::default() });
+        assert_eq!(hits(&timeline), [0, 0, 0], "nobody was refused for it");
+        [11, 12, 21].into_iter().for_each(|at| expiries.see(&call(at, EXPIRED)));
+        assert_eq!(hits(&timeline), [2, 0, 1]);
+    }
+
+    #[test]
+    fn spans_are_told_also_while_a_task_still_holds_them() {
+        let timeline = Arc::new(timeline());
+        let _held = Arc::clone(&timeline);
+        let spans = timeline.finished(&LiveCounts::default());
+        assert_eq!(spans.iter().map(|span| span.index).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(spans[1].text.as_deref(), Some("broke in call {call}"));
     }
 }

@@ -20,7 +20,7 @@ use super::{
     sampler::{Books, Sampler},
 };
 use crate::{
-    history::{self, About, History, HostEvent, Micros, PhaseMark, Price, Record, Request, SampleKind, Writer},
+    history::{self, About, History, HostEvent, Ledger, Micros, PhaseMark, Price, Record, Request, SampleKind, Writer},
     load::{Client, Dial, Generator, Keys, LiveCounts, Net, SelfWatch, TcpDial, keys, origin},
     plan::{Prompts, Resolved, Schedule, resolve},
     report::{Live, REFRESH, RunReport, Store},
@@ -144,6 +144,8 @@ struct Tested {
 
 /// Log lines take so long at most from the end of a request to the harness.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// A ledger gathers what it is told for a moment before it counts it.
+const LEDGER_GATHERS: Duration = Duration::from_millis(250);
 /// What can only be shown of a process of ours, whose rows and log lines we read.
 const OF_OUR_PROCESS: [&str; 2] = ["I5", "I14"];
 /// Longest wait for upstream to come to rest.
@@ -177,9 +179,7 @@ impl Run {
         faults.abort();
         drop(faults.await);
         let counts = outcome?;
-        if let Ok(timeline) = Arc::try_unwrap(timeline) {
-            timeline.finish(&counts).into_iter().for_each(|span| self.books.write(&Record::Fault(span)));
-        }
+        timeline.finished(&counts).into_iter().for_each(|span| self.books.write(&Record::Fault(span)));
         Ok(())
     }
 
@@ -330,6 +330,7 @@ impl Run {
             counts: Arc::clone(&counts),
             books: self.books.clone(),
             own_process: matches!(self.place, Place::Within { .. }),
+            expiries: timeline.expiries(),
         };
         sampler.sample(SampleKind::Before);
         let (stop, stopped) = watch::channel(false);
@@ -395,6 +396,7 @@ impl Run {
     async fn close(&self, tested: &Tested, sampler: &Sampler) {
         if let Some(gateway) = &tested.gateway {
             gateway.search_metrics().await;
+            self.ask_ledgers(gateway, sampler.origin).await;
             gateway.stop().await;
         }
         if let Some(log) = &tested.log {
@@ -406,7 +408,14 @@ impl Run {
         }
         sampler.drain();
         for call in self.upstream.take_all(sampler.origin) {
-            self.books.write(&Record::Call(Box::new(call)));
+            sampler.call(call);
+        }
+    }
+
+    async fn ask_ledgers(&self, gateway: &Gateway, origin: Instant) {
+        sleep(LEDGER_GATHERS).await;
+        for (replica, totals) in (0..).zip(gateway.ledgers().await) {
+            self.books.write(&Record::Ledger(Ledger { at: origin.elapsed().into(), replica, totals }));
         }
     }
 

@@ -7,9 +7,9 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::Upstream;
+use super::{Upstream, faults::Expiries};
 use crate::{
-    history::{HistoryError, Micros, Record, Sample, SampleKind, Writer},
+    history::{Call, HistoryError, Micros, Record, Sample, SampleKind, Writer},
     load::LiveCounts,
     scenario::StopIf,
     target::{Gateway, Usage},
@@ -57,6 +57,8 @@ pub(super) struct Sampler {
     pub(super) books: Books,
     /// What is tested runs in this process.
     pub(super) own_process: bool,
+    /// Counts refusals for expired credentials.
+    pub(super) expiries: Expiries,
 }
 
 impl Sampler {
@@ -87,8 +89,14 @@ impl Sampler {
             self.books.write(&Record::Bucket(event));
         }
         for call in self.upstream.take_ended(self.origin) {
-            self.books.write(&Record::Call(Box::new(call)));
+            self.call(call);
         }
+    }
+
+    /// Writes a call, of which nothing more will be known.
+    pub(super) fn call(&self, call: Call) {
+        self.expiries.see(&call);
+        self.books.write(&Record::Call(Box::new(call)));
     }
 
     /// Samples every second until stopped, with one sample marked as warm; stops the run when nothing can be learned any more.

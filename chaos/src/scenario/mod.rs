@@ -232,7 +232,7 @@ pub struct FaultPlan {
     pub lasting: Option<Duration>,
     /// Bounds on what happens while it is in force.
     pub expect: Vec<BoundPlan>,
-    /// Least hits for the run to count.
+    /// Least hits for the run to count; 0 = as many as the scenario asks of each fault, one at least.
     pub at_least: u64,
 }
 

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -25,6 +26,10 @@ use tokio::{
 };
 
 use super::Seen;
+
+/// Longest life of an idle connection to a replica. Short: at rest they would be descriptors of the gateway's that are none of its
+/// own doing.
+const IDLE: Duration = Duration::from_secs(2);
 
 type Reply = Response<Either<Incoming, Full<Bytes>>>;
 
@@ -52,7 +57,7 @@ impl Balancer {
         let address = listener.local_addr()?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
         let shared = Arc::new(Shared { replicas, client, turn: AtomicU64::new(0) });
         let task = tokio::spawn(async move {
             loop {

@@ -6,6 +6,7 @@ mod fetch;
 mod log;
 mod process;
 mod replica;
+mod state;
 mod watch;
 
 use std::{
@@ -27,7 +28,7 @@ pub use replica::Replica;
 pub use watch::{Seen, Watch};
 
 use crate::{
-    history::{HostEvent, HostFact, Micros},
+    history::{HostEvent, HostFact, LedgerTotals, Micros},
     scenario::GatewayPlan,
 };
 
@@ -123,6 +124,16 @@ impl Gateway {
                 self.log.lock().unwrap_or_else(PoisonError::into_inner).search("metrics", &metrics.body);
             }
         }
+    }
+
+    /// What the ledger of each process says, in the order of the replicas; `None` where it does not tell.
+    pub async fn ledgers(&self) -> Vec<Option<LedgerTotals>> {
+        let mut ledgers = Vec::new();
+        for replica in &self.replicas {
+            let state = fetch(replica.admin, "GET", "/state").await;
+            ledgers.push(state.ok().and_then(|state| state::ledger(&state.body)));
+        }
+        ledgers
     }
 
     /// Stops every process in order.

@@ -119,20 +119,18 @@ impl Replica {
 
     /// SIGTERM or SIGKILL, and a new process after a pause.
     pub async fn restart(&self, signal: Signal, then_after: Duration) {
-        self.end(signal).await;
+        self.end(signal, if signal == Signal::KILL { HostFact::Killed } else { HostFact::Terminated }).await;
         tokio::time::sleep(then_after).await;
         if let Err(error) = self.launch(true).await {
             self.book.note(self.number, HostFact::Declined { why: format!("{error:#}") });
         }
     }
 
-    async fn end(&self, signal: Signal) {
+    async fn end(&self, signal: Signal, fact: HostFact) {
         let mut guard = self.process.lock().await;
         let Some(mut process) = guard.take() else { return };
-        let (fact, limit) = match signal {
-            Signal::KILL => (HostFact::Killed, OVERTIME),
-            _ => (HostFact::Terminated, Duration::from(self.launch.shutdown_grace) + OVERTIME),
-        };
+        let grace = if signal == Signal::KILL { Duration::ZERO } else { self.launch.shutdown_grace.into() };
+        let limit = grace + OVERTIME;
         self.book.note(self.number, fact);
         if let Err(error) = process.signal(signal) {
             self.book.note(self.number, HostFact::Declined { why: format!("{error:#}") });
@@ -153,7 +151,7 @@ impl Replica {
     pub(super) async fn stop(&self) {
         // Nobody is served any more: what is seen of it from now on says nothing.
         drop(self.watch.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.end(Signal::TERM).await;
+        self.end(Signal::TERM, HostFact::Stopped).await;
     }
 
     fn set_pid(&self, pid: Option<u32>) {

@@ -13,12 +13,12 @@ use plant::Plant;
 use stage::{Scene, failures};
 
 /// Each bug, the scene that shows it, and the invariants that must catch it.
-const MATRIX: [(Plant, Scene, &[&str]); 40] = [
+const MATRIX: [(Plant, Scene, &[&str]); 41] = [
     (Plant::DropsWord, Scene::Calm, &["I2"]),
     (Plant::SwapsDeltas, Scene::Calm, &["I2"]),
     (Plant::RepeatsLastDelta, Scene::Calm, &["I2"]),
     (Plant::JoinsTwoCalls, Scene::Calm, &["I2"]),
-    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3"]),
+    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3", "I5"]),
     (Plant::HedgesWithoutCancel, Scene::Calm, &["I4", "I5"]),
     (Plant::ForgetsCancel, Scene::Calm, &["I4"]),
     (Plant::CancelsAtNextChunk, Scene::Stalls, &["I4"]),
@@ -46,6 +46,7 @@ const MATRIX: [(Plant, Scene, &[&str]); 40] = [
     (Plant::StopsRestarting, Scene::KilledOften, &["I12"]),
     (Plant::WrapsUpstreamText, Scene::Refusals, &["I13"]),
     (Plant::MixesErrorBodies, Scene::Refusals, &["I13"]),
+    (Plant::HidesException, Scene::Exceptions, &["I13"]),
     (Plant::LogsPrompt, Scene::Calm, &["I14"]),
     (Plant::BuffersStream, Scene::Calm, &["I18"]),
     (Plant::RefusesBeforeUnready, Scene::Stop, &["I15"]),

@@ -36,6 +36,7 @@ pub(crate) enum Plant {
     StopsRestarting,
     WrapsUpstreamText,
     MixesErrorBodies,
+    HidesException,
     LogsPrompt,
     BuffersStream,
     RefusesBeforeUnready,

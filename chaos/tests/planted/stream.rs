@@ -260,7 +260,8 @@ impl Flow {
                 self.ended = true;
                 self.job.fail();
             } else {
-                self.error(value["message"].as_str().unwrap_or("the model broke"), out);
+                let words = value["message"].as_str().filter(|_| self.toy.0.plant != Plant::HidesException);
+                self.error(words.unwrap_or("the model broke"), out);
             }
             return;
         }

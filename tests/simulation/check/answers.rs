@@ -1,7 +1,7 @@
 //! No word is lost, doubled, reordered or invented: what a client heard is one call's words, all of them or a beginning.
 
-use outcrop_chaos::history::{Run, Said};
-use outcrop_sim::CallRecord;
+use outcrop_chaos::history::{BREAKING, Run, Said};
+use outcrop_sim::{CallRecord, End};
 
 use super::Verdict;
 use crate::books::{Books, Ended, Seen};
@@ -83,10 +83,12 @@ fn words_of<'b>(books: &'b Books, seen: &Seen, run: &Run) -> Result<&'b CallReco
 }
 
 fn whole(call: &CallRecord, words: u64) -> Result<(), String> {
-    /// Faults after which an answer is not whole, however many of its words came.
-    const BREAKING: [&str; 5] = ["no_stop", "corrupt_frame", "truncate_frame", "exception_frame", "error_frame"];
     if words < call.words_total {
         return Err(format!("{words} of {} words of call {}, told as a whole answer", call.words_total, call.id));
+    }
+    // All words may have come, and the end of the answer not.
+    if call.end != End::Complete {
+        return Err(format!("call {} ended {:?}, and was told as a whole answer", call.id, call.end));
     }
     match call.fault.as_ref().filter(|fault| BREAKING.contains(&fault.kind.as_str())) {
         Some(fault) => Err(format!("call {} was broken by {}, and told as a whole answer", call.id, fault.kind)),
