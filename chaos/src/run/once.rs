@@ -47,7 +47,7 @@ pub async fn run_once(
     let books = Books::new(Writer::create(&file)?);
     let upstream = Arc::new(Upstream::start(scenario, seed).await.context("starting the simulator")?);
     let (hosts, mut host_events) = mpsc::unbounded_channel();
-    let place = Place::Process { options: options.clone(), folder, strategy: strategy.to_owned() };
+    let place = Place::Process { options: Box::new(options.clone()), folder, strategy: strategy.to_owned() };
     let run =
         Run { scenario: Arc::clone(scenario), seed, resolved, progress: options.progress, place, upstream, books: books.clone(), hosts };
     if let Err(error) = run.carry_out(&mut about).await {
@@ -113,7 +113,7 @@ fn close_books(books: &Books, hosts: &mut mpsc::UnboundedReceiver<HostEvent>, ab
 /// Where what is tested runs.
 enum Place {
     /// In processes of its own, or elsewhere.
-    Process { options: RunOptions, folder: PathBuf, strategy: String },
+    Process { options: Box<RunOptions>, folder: PathBuf, strategy: String },
     /// In this one.
     Within { dial: Arc<dyn Dial>, log: Arc<Mutex<LogBook>>, keys: Keys, begin: Arc<dyn Fn(HostBook, Instant) + Send + Sync> },
 }
