@@ -257,8 +257,7 @@ mod tests {
         let next = Pace::beginning(&pace.usual_times());
         assert_eq!(next.look_again(STREAMED, at(10)), at(13));
         assert_eq!(next.usual_times(), pace.usual_times());
-        let mut broken = UsualTimes::default();
-        broken.streamed = [Some(f64::NAN), Some(-1.0), Some(f64::INFINITY), None];
+        let broken = UsualTimes { streamed: [Some(f64::NAN), Some(-1.0), Some(f64::INFINITY), None], ..UsualTimes::default() };
         assert_eq!(Pace::beginning(&broken).usual_times(), UsualTimes::default());
     }
 
