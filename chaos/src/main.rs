@@ -21,7 +21,7 @@ enum Command {
     /// Lists the scenarios.
     List(cli::ScenarioArgs),
     /// Runs scenarios, prints a table and writes JSON and an HTML page for each. Exit code 1 unless all of them passed.
-    Run(cli::RunArgs),
+    Run(Box<cli::RunArgs>),
     /// Judges stored runs again and writes their pages anew.
     Report(cli::ReportArgs),
     /// Replays one seed of the deterministic simulation, with its trace; from the repository's root.
@@ -75,7 +75,7 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::List(arguments) => return cli::list(&arguments),
-            Command::Run(arguments) => return cli::run(arguments).await,
+            Command::Run(arguments) => return cli::run(*arguments).await,
             Command::Report(arguments) => return cli::report(&arguments),
             Command::Seed(arguments) => return seeds::replay(&arguments),
             Command::Seeds(arguments) => return seeds::sweep(&arguments),
