@@ -9,7 +9,7 @@ use std::path::Path;
 use outcrop_chaos::{
     check::Standing,
     report::Store,
-    run::{Peer, RunOptions, run_scenario},
+    run::{RunOptions, run_scenario},
     scenario::load_file,
 };
 
@@ -30,7 +30,7 @@ async fn a_gateway_in_trouble_loses_no_word_and_no_cent() {
         strategies: None,
         compare: false,
         url: None,
-        peer: Peer::default(),
+        peer: Box::default(),
         progress: false,
         prices: root.join("chaos/prices.toml"),
     };

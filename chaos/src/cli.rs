@@ -151,7 +151,7 @@ pub async fn run(arguments: RunArgs) -> anyhow::Result<ExitCode> {
             strategies: arguments.strategies.clone(),
             compare: arguments.compare,
             url: arguments.url.clone(),
-            peer: arguments.peer(),
+            peer: Box::new(arguments.peer()),
             progress: shown,
             prices: arguments.prices.clone(),
         };

@@ -57,7 +57,7 @@ fn options(store: &Path, server: SocketAddr) -> RunOptions {
         strategies: None,
         compare: true,
         url: Some(format!("http://{server}/v1")),
-        peer: Peer::default(),
+        peer: Box::default(),
         progress: false,
         prices: Path::new(env!("CARGO_MANIFEST_DIR")).join("prices.toml"),
     }
@@ -103,7 +103,7 @@ async fn a_peer_runs_a_scenario_that_was_written_for_our_gateway_and_is_called_b
     let options = options(folder.path(), server);
     let peer = Peer { name: Some("plain-handler".to_owned()), ports: vec![simulator], bind: None };
     let url = options.url.clone().unwrap();
-    let options = RunOptions { peer: peer.clone(), ..options };
+    let options = RunOptions { peer: Box::new(peer.clone()), ..options };
     let (runs, page) = run_scenario(&peer.take_over(ours, &url).unwrap(), &options).await.unwrap();
     serving.abort();
     let [(report, history)] = &runs[..] else { panic!("{}", runs.len()) };

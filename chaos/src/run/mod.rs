@@ -43,7 +43,7 @@ pub struct RunOptions {
     /// Base URL of a gateway that somebody else started.
     pub url: Option<String>,
     /// What is known of that gateway; the scenario has it as its target already.
-    pub peer: Peer,
+    pub peer: Box<Peer>,
     /// Show progress.
     pub progress: bool,
     /// File of prices.
