@@ -16,7 +16,7 @@ use outcrop_sim::{
 use tokio::time::Instant;
 
 use crate::{
-    history::{Admission, BucketEvent, BucketKey, Call, Change, Ending, Limit, Micros, Refill, Tokens, WordTime},
+    history::{Admission, BREAKING, BucketEvent, BucketKey, Call, Change, Ending, Limit, Micros, Refill, Tokens, WordTime},
     load::is_sampled,
     plan::NONCE_PREFIX,
     scenario::{Scenario, Target},
@@ -30,9 +30,6 @@ pub struct Upstream {
     installed: Mutex<BTreeMap<FaultId, u64>>,
 }
 
-/// Faults that leave an answer broken though every byte was accepted by the connection.
-const BREAKING: [&str; 7] =
-    ["no_stop", "corrupt_frame", "truncate_frame", "exception_frame", "error_frame", "duplicate_event", "half_close"];
 /// Faults that keep the usage from its reader.
 const WITHOUT_USAGE: &str = "no_usage";
 
