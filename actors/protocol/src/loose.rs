@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData};
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{
         Error, MapAccess, SeqAccess, Unexpected, Visitor,
         value::{MapAccessDeserializer, SeqAccessDeserializer},
@@ -65,7 +65,8 @@ impl<'de> Deserialize<'de> for LooseText {
 }
 
 /// A string or an object.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum TextOr<T> {
     /// A string.
     Text(String),
@@ -102,7 +103,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrVisitor<T> {
 }
 
 /// A string or an array.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum TextOrList<T> {
     /// A string.
     Text(String),
@@ -135,6 +137,84 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for TextOrListVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
         Vec::deserialize(SeqAccessDeserializer::new(seq)).map(TextOrList::List)
+    }
+}
+
+/// An array or an object.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ListOr<T, O> {
+    /// An array.
+    List(Vec<T>),
+    /// An object.
+    Object(O),
+}
+
+impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Deserialize<'de> for ListOr<T, O> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListOrVisitor(PhantomData))
+    }
+}
+
+struct ListOrVisitor<T, O>(PhantomData<(T, O)>);
+
+impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Visitor<'de> for ListOrVisitor<T, O> {
+    type Value = ListOr<T, O>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(ListOr::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        O::deserialize(MapAccessDeserializer::new(map)).map(ListOr::Object)
+    }
+}
+
+/// A string, an array or an object.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum TextListOr<T, O> {
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<T>),
+    /// An object.
+    Object(O),
+}
+
+impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Deserialize<'de> for TextListOr<T, O> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextListOrVisitor(PhantomData))
+    }
+}
+
+struct TextListOrVisitor<T, O>(PhantomData<(T, O)>);
+
+impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Visitor<'de> for TextListOrVisitor<T, O> {
+    type Value = TextListOr<T, O>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, an array or an object")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(TextListOr::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Self::Value, E> {
+        Ok(TextListOr::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(TextListOr::List)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        O::deserialize(MapAccessDeserializer::new(map)).map(TextListOr::Object)
     }
 }
 
