@@ -2,7 +2,7 @@
 
 use outcrop_domain::chat::{
     CacheMark, Content, GuardQualifier, Media, MediaSource, Message, ParallelToolCalls, Reasoning, ReasoningRequest, ResponseFormat,
-    Sampling, SystemBlock, Tool, ToolChoice, ToolResultPart, ToolResultStatus,
+    Sampling, SearchResult, SystemBlock, Tool, ToolChoice, ToolResultPart, ToolResultStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -95,6 +95,7 @@ fn content(block: &Content) -> Value {
     match block {
         Content::Text(text) => json!(text),
         Content::Media(found) => media(found),
+        Content::SearchResult(found) => search_result(found),
         Content::ToolUse { id, name, input, origin } => {
             json!({"tool_use": id, "name": name, "input_bytes": input.get(), "origin": format!("{origin:?}")})
         }
@@ -118,7 +119,12 @@ fn result_part(part: &ToolResultPart) -> Value {
         ToolResultPart::Text(text) => json!(text),
         ToolResultPart::Json(text) => json!({"json_bytes": text.get()}),
         ToolResultPart::Media(found) => media(found),
+        ToolResultPart::SearchResult(found) => search_result(found),
     }
+}
+
+fn search_result(found: &SearchResult) -> Value {
+    json!({"search_result": found.source, "title": found.title, "blocks": found.blocks, "citations": found.citations})
 }
 
 fn media(media: &Media) -> Value {
@@ -126,6 +132,7 @@ fn media(media: &Media) -> Value {
         MediaSource::Base64(text) => json!({"base64": text}),
         MediaSource::S3 { uri, bucket_owner } => json!({"s3": uri, "owner": bucket_owner}),
         MediaSource::Text(text) => json!({"text": text}),
+        MediaSource::TextBlocks(blocks) => json!({"blocks": blocks}),
     };
     json!({"media": format!("{:?} {}", media.format.kind, media.format.name), "source": source, "name": media.name})
 }
