@@ -11,14 +11,10 @@ use outcrop_domain::{
     chat::{Content, Media, MediaFormat, MediaKind, MediaSource},
     error::GatewayError,
 };
-use outcrop_protocol::openai::{
-    chat::{ChatCompletionRequest, ContentPart, MediaObject, MediaReference, MessageContent},
-    loose::TextOr,
-};
 
-use super::{Sniff, notes::invalid_value, parts::Place};
+use super::Sniff;
 
-/// A web address that must be fetched before [`super::read`].
+/// A web address that must be fetched before a request is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaUrl {
     /// Path of the member that holds it, for errors.
@@ -53,88 +49,68 @@ impl FetchedMedia {
     }
 }
 
-/// The web addresses of a request, each once, in order.
-#[must_use]
-pub fn media_urls(request: &ChatCompletionRequest) -> Vec<MediaUrl> {
-    let mut seen = HashSet::new();
-    let mut urls = Vec::new();
-    for (message, content) in
-        request.messages.iter().flatten().enumerate().filter_map(|(at, message)| Some((at, message.content.as_ref()?)))
-    {
-        let MessageContent::List(parts) = content else { continue };
-        for (part, content) in parts.iter().enumerate() {
-            let place = Place { message, part };
-            let web = addresses(content).into_iter().filter_map(|(member, url)| Some((member, url.filter(|url| is_web(url))?)));
-            for (member, url) in web {
-                if seen.insert(url) {
-                    urls.push(MediaUrl { param: place.of(member), url: url.to_owned() });
-                }
-            }
+/// Collects the web addresses of a request, each once, in order.
+#[derive(Default)]
+pub(crate) struct UrlList<'a> {
+    seen: HashSet<&'a str>,
+    urls: Vec<MediaUrl>,
+}
+
+impl<'a> UrlList<'a> {
+    /// Adds `url` when it is a web address that is not listed yet. `param` is its path.
+    pub(crate) fn add(&mut self, url: &'a str, param: impl FnOnce() -> String) {
+        if is_web(url) && self.seen.insert(url) {
+            self.urls.push(MediaUrl { param: param(), url: url.to_owned() });
         }
     }
-    urls
-}
 
-fn addresses(part: &ContentPart) -> [(&'static str, Option<&str>); 7] {
-    let file = part.file.as_ref();
-    [
-        ("image_url", part.image_url.as_ref().and_then(borrowed_url)),
-        ("video_url", part.video_url.as_ref().and_then(borrowed_url)),
-        ("audio_url", part.audio_url.as_ref().and_then(borrowed_url)),
-        ("file.file_data", file.and_then(|file| file.file_data.as_deref())),
-        ("file.file_url", file.and_then(|file| file.file_url.as_deref())),
-        ("file_data", part.file_data.as_deref()),
-        ("file_url", part.file_url.as_deref()),
-    ]
-}
-
-fn borrowed_url(reference: &MediaReference) -> Option<&str> {
-    match reference {
-        TextOr::Text(url) => Some(url),
-        TextOr::Object(object) => object.url.as_deref(),
+    /// The list.
+    pub(crate) fn into_urls(self) -> Vec<MediaUrl> {
+        self.urls
     }
 }
 
-/// Address, detail and bucket owner of a reference.
-pub(super) fn url_of(reference: MediaReference) -> (Option<String>, Option<String>, Option<String>) {
-    match reference {
-        TextOr::Text(url) => (Some(url), None, None),
-        TextOr::Object(MediaObject { url, detail, bucket_owner }) => (url, detail, bucket_owner),
-    }
-}
-
-/// Kind of medium that a part may hold.
+/// Kind of medium that a block may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// An image. Other media pass where the client does not call them an image: many clients have no other part
     /// for videos and PDFs.
     Image,
+    /// A video.
     Video,
+    /// An audio clip.
     Audio,
+    /// A document.
+    Document,
+    /// Whatever models take.
     Any,
 }
 
-/// What the part says of its medium.
-pub(super) struct Wanted {
-    pub(super) expected: Expected,
-    pub(super) content_type: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) bucket_owner: Option<String>,
+/// What the block says of its medium.
+pub(crate) struct Wanted {
+    /// What may stand there.
+    pub(crate) expected: Expected,
+    /// What the client calls it.
+    pub(crate) content_type: Option<String>,
+    /// File name.
+    pub(crate) name: Option<String>,
+    /// Account that owns the bucket of an `s3:` address.
+    pub(crate) bucket_owner: Option<String>,
 }
 
 /// Turns references into media blocks.
-pub(super) struct MediaReader<'a> {
+pub(crate) struct MediaReader<'a> {
     fetched: &'a FetchedMedia,
     sniff: Sniff,
 }
 
 impl<'a> MediaReader<'a> {
-    pub(super) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
+    pub(crate) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
         Self { fetched, sniff }
     }
 
     /// Reads one reference: a URL, or (files, audio) plain base64.
-    pub(super) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
+    pub(crate) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
         let named_by_address = name_in_address(&reference);
         let (format, source) = if is_web(&reference) {
             self.fetched(&reference, wanted.expected, param)?
@@ -187,6 +163,12 @@ impl<'a> MediaReader<'a> {
         self.inline(text, content_type.as_deref(), wanted, param)
     }
 
+    /// Reads plain base64.
+    pub(crate) fn base64(&self, text: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
+        let (format, source) = self.inline(text, wanted.content_type.as_deref(), &wanted, param)?;
+        Ok(Content::Media(Media { format, source, name: wanted.name, context: None, citations: false }))
+    }
+
     fn inline(
         &self,
         text: String,
@@ -209,6 +191,7 @@ fn fit(found: Option<MediaFormat>, said: Option<&str>, expected: Expected, param
         Expected::Image => format.kind == MediaKind::Image || !called_image,
         Expected::Video => format.kind == MediaKind::Video,
         Expected::Audio => format.kind == MediaKind::Audio,
+        Expected::Document => format.kind == MediaKind::Document,
         Expected::Any => true,
     });
     fitting.ok_or_else(|| {
@@ -216,6 +199,7 @@ fn fit(found: Option<MediaFormat>, said: Option<&str>, expected: Expected, param
             Expected::Image => "an image in a format that models take (png, jpeg, gif, webp)",
             Expected::Video => "a video in a format that models take (mp4, mov, mkv, webm, flv, mpeg, wmv, 3gp)",
             Expected::Audio => "audio in a format that models take (mp3, wav, flac, ogg, opus, aac, m4a, webm)",
+            Expected::Document => "a document in a format that models take (pdf, docx, xlsx, csv, html, txt, md)",
             Expected::Any => "a file in a format that models take",
         };
         invalid_value(param, format!("`{param}` is not {what}"))
@@ -238,4 +222,8 @@ fn is_web(text: &str) -> bool {
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn invalid_value(param: &str, message: String) -> GatewayError {
+    GatewayError::invalid_with_code(param, message, "invalid_value")
 }

@@ -7,7 +7,7 @@ mod sniffer;
 
 use std::{fs, path::PathBuf};
 
-use outcrop_domain::chat::{CacheTtl, MediaFormat, MediaKind};
+use outcrop_domain::chat::{CacheTtl, Guardrail, MediaFormat, MediaKind};
 use outcrop_protocol::openai::body;
 use serde::Deserialize;
 
