@@ -9,6 +9,10 @@ pub(crate) mod labels;
 pub mod media;
 pub mod notes;
 pub(crate) mod performance;
+#[cfg(test)]
+pub(crate) mod show;
+#[cfg(test)]
+pub(crate) mod sniffer;
 
 use outcrop_domain::chat::MediaFormat;
 

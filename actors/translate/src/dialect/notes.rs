@@ -38,7 +38,8 @@ impl Notes {
     ///
     /// # Errors
     /// In strict mode.
-    pub(crate) fn meaning(&mut self, field: &'static str, action: &'static str) -> Result<(), GatewayError> {
+    pub(crate) fn meaning(&mut self, field: impl Into<Cow<'static, str>>, action: &'static str) -> Result<(), GatewayError> {
+        let field = field.into();
         if self.strictness == Strictness::Strict {
             let message = format!("`{field}` cannot be honoured (it would be {action}), and strict mode is on");
             return Err(GatewayError::invalid_with_code(field, message, "unsupported_parameter"));

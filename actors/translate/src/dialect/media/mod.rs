@@ -105,12 +105,18 @@ pub(crate) struct MediaReader<'a> {
 }
 
 impl<'a> MediaReader<'a> {
+    /// A reader of media that `fetched` holds as far as they are named by web address.
     pub(crate) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
         Self { fetched, sniff }
     }
 
-    /// Reads one reference: a URL, or (files, audio) plain base64.
+    /// Reads one reference as a block of content.
     pub(crate) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
+        self.media(reference, wanted, param).map(Content::Media)
+    }
+
+    /// Reads one reference: a URL, or (files, audio) plain base64.
+    pub(crate) fn media(&self, reference: String, wanted: Wanted, param: &str) -> Result<Media, GatewayError> {
         let named_by_address = name_in_address(&reference);
         let (format, source) = if is_web(&reference) {
             self.fetched(&reference, wanted.expected, param)?
@@ -124,7 +130,7 @@ impl<'a> MediaReader<'a> {
             return Err(invalid_value(param, format!("`{param}` must be a `data:`, `http(s):` or `s3:` URL")));
         };
         let name = wanted.name.or_else(|| named_by_address.filter(|_| format.kind == MediaKind::Document));
-        Ok(Content::Media(Media { format, source, name, context: None, citations: false }))
+        Ok(Media { format, source, name, context: None, citations: false })
     }
 
     fn fetched(&self, url: &str, expected: Expected, param: &str) -> Result<(MediaFormat, MediaSource), GatewayError> {
@@ -164,9 +170,9 @@ impl<'a> MediaReader<'a> {
     }
 
     /// Reads plain base64.
-    pub(crate) fn base64(&self, text: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
+    pub(crate) fn base64(&self, text: String, wanted: Wanted, param: &str) -> Result<Media, GatewayError> {
         let (format, source) = self.inline(text, wanted.content_type.as_deref(), &wanted, param)?;
-        Ok(Content::Media(Media { format, source, name: wanted.name, context: None, citations: false }))
+        Ok(Media { format, source, name: wanted.name, context: None, citations: false })
     }
 
     fn inline(

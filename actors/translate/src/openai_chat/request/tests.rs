@@ -3,7 +3,6 @@
 
 mod properties;
 mod show;
-mod sniffer;
 
 use std::{fs, path::PathBuf};
 
@@ -12,7 +11,7 @@ use outcrop_protocol::openai::body;
 use serde::Deserialize;
 
 use super::*;
-use crate::errors;
+use crate::{dialect::sniffer, errors};
 
 /// A fixture file.
 #[derive(Deserialize)]
