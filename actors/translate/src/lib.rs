@@ -1,4 +1,5 @@
 //! Pure translation between client dialects, the chat hub and model surfaces.
+pub mod anthropic_messages;
 pub mod converse;
 pub mod dialect;
 pub mod errors;

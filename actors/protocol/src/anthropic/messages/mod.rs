@@ -13,3 +13,6 @@ pub use content::{
 pub use event::{BlockDelta, BlockStart, EventUsage, StartedMessage, StopDelta, StreamEvent};
 pub use request::{MessagesRequest, OutputConfig, OutputFormat, ThinkingConfig};
 pub use tool::{ToolChoice, ToolParam};
+
+#[cfg(test)]
+mod tests;
