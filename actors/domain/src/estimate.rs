@@ -6,7 +6,7 @@
 //! thinking that a model bills but shows only in summary.
 
 use crate::{
-    chat::{ChatRequest, Content, Media, MediaKind, MediaSource, Reasoning, SystemBlock, Tool, ToolResultPart},
+    chat::{ChatRequest, Content, Media, MediaKind, MediaSource, Reasoning, SearchResult, SystemBlock, Tool, ToolResultPart},
     usage::Usage,
 };
 
@@ -108,6 +108,7 @@ fn size_of(content: &Content) -> Size {
         Content::ToolUse { name, input, .. } => Size::text(name).and(Size::text(input.get())),
         Content::ToolResult { parts, .. } => parts.iter().map(size_of_part).fold(Size::default(), Size::and),
         Content::Media(media) => size_of_media(media),
+        Content::SearchResult(result) => size_of_search_result(result),
         Content::CachePoint(_) => Size::default(),
     }
 }
@@ -117,12 +118,19 @@ fn size_of_part(part: &ToolResultPart) -> Size {
         ToolResultPart::Text(text) => Size::text(text),
         ToolResultPart::Json(json) => Size::text(json.get()),
         ToolResultPart::Media(media) => size_of_media(media),
+        ToolResultPart::SearchResult(result) => size_of_search_result(result),
     }
+}
+
+fn size_of_search_result(result: &SearchResult) -> Size {
+    let head = Size::text(&result.source).and(Size::text(&result.title));
+    result.blocks.iter().map(|text| Size::text(text)).fold(head, Size::and)
 }
 
 fn size_of_media(media: &Media) -> Size {
     match (&media.source, media.format.kind) {
         (MediaSource::Text(text), _) => Size::text(text),
+        (MediaSource::TextBlocks(blocks), _) => blocks.iter().map(|text| Size::text(text)).fold(Size::default(), Size::and),
         (_, MediaKind::Image) => Size::of_tokens(IMAGE_TOKENS),
         (MediaSource::S3 { .. }, _) => Size::of_tokens(UNSEEN_TOKENS),
         (MediaSource::Base64(data), MediaKind::Document) => Size::of_tokens(decoded(data).div_ceil(DOCUMENT_BYTES_PER_TOKEN)),
@@ -201,6 +209,22 @@ mod tests {
             status: crate::chat::ToolResultStatus::Success,
         };
         assert_eq!(prompt_tokens(&asking(vec![result])), 3 + FRAME_TOKENS);
+    }
+
+    #[test]
+    fn documents_of_blocks_and_search_results_count_by_their_text() {
+        let blocks = MediaSource::TextBlocks(vec!["x".repeat(40), "x".repeat(40)]);
+        assert_eq!(prompt_tokens(&asking(vec![media(MediaKind::Document, blocks)])), 20 + FRAME_TOKENS);
+        let found = SearchResult {
+            source: "https://a.example".to_owned(),
+            title: "abc".to_owned(),
+            blocks: vec!["x".repeat(20), "x".repeat(40)],
+            citations: true,
+        };
+        assert_eq!(prompt_tokens(&asking(vec![Content::SearchResult(found.clone())])), 20 + FRAME_TOKENS);
+        let status = crate::chat::ToolResultStatus::Success;
+        let result = Content::ToolResult { id: "1".to_owned(), parts: vec![ToolResultPart::SearchResult(found)], status };
+        assert_eq!(prompt_tokens(&asking(vec![result])), 20 + FRAME_TOKENS);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pure translation between client dialects, the chat hub and model surfaces.
+pub mod anthropic_messages;
 pub mod converse;
-
+pub mod dialect;
 pub mod errors;
 pub mod openai_chat;

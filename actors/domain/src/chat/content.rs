@@ -29,6 +29,8 @@ pub enum Content {
     Text(String),
     /// Image, video, audio or document.
     Media(Media),
+    /// Something the client's own search has found.
+    SearchResult(SearchResult),
     /// The model asks for a tool.
     ToolUse {
         /// Id that the result refers to.
@@ -78,6 +80,22 @@ pub enum ToolResultPart {
     Json(JsonText),
     /// An image, document or video.
     Media(Media),
+    /// Something that a search has found.
+    SearchResult(SearchResult),
+}
+
+/// A passage with its source, for the model to read and, where `citations` says so, to cite. Source: the Converse
+/// `SearchResultBlock` and Anthropic's `search_result` block, which say the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchResult {
+    /// Where it is from: an address, or whatever the client calls it.
+    pub source: String,
+    /// Its title.
+    pub title: String,
+    /// Its text, in the blocks that citations count by.
+    pub blocks: Vec<String>,
+    /// Whether the answer shall cite it.
+    pub citations: bool,
 }
 
 /// Whether a tool worked.
@@ -168,6 +186,8 @@ pub enum MediaSource {
     },
     /// A document given as plain text.
     Text(String),
+    /// A document given as blocks of text, which citations count by.
+    TextBlocks(Vec<String>),
 }
 
 impl std::fmt::Debug for MediaSource {
@@ -177,6 +197,7 @@ impl std::fmt::Debug for MediaSource {
             Self::Base64(data) => write!(f, "Base64({} characters)", data.len()),
             Self::S3 { uri, .. } => write!(f, "S3({uri})"),
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::TextBlocks(blocks) => write!(f, "TextBlocks({} blocks)", blocks.len()),
         }
     }
 }

@@ -12,7 +12,7 @@ mod tool;
 
 pub use content::{
     CacheMark, CacheTtl, Citation, CitationPlace, Content, DocumentSource, GuardQualifier, Media, MediaFormat, MediaKind, MediaSource,
-    Reasoning, ToolResultPart, ToolResultStatus,
+    Reasoning, SearchResult, ToolResultPart, ToolResultStatus,
 };
 pub use event::{BlockKind, ChatEvent};
 pub use request::{

@@ -40,6 +40,10 @@ pub struct ChatCapabilities {
     pub video: bool,
     /// Audio blocks.
     pub audio: bool,
+    /// `searchResult` blocks, in turns and in tool results.
+    pub search_results: bool,
+    /// The answer can cite documents and search results (`citations.enabled`).
+    pub citations: bool,
     /// `s3Location` sources.
     pub s3_sources: bool,
     /// A final assistant turn is continued.
@@ -100,6 +104,8 @@ impl Default for ChatCapabilities {
             documents: true,
             video: false,
             audio: false,
+            search_results: false,
+            citations: false,
             s3_sources: false,
             prefill: false,
             sampling: SamplingRule::Both,

@@ -2,12 +2,18 @@
 //!
 //! Upstream's words pass unchanged: agents parse them to recover (shorten the prompt, drop a parameter).
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use outcrop_domain::error::{Cause, GatewayError, UpstreamFailure};
 use outcrop_protocol::openai::{
     body::{BodyError, BodyFault},
     error::{ErrorBody, ErrorObject},
+};
+
+pub use super::hint::RetryHint;
+use super::{
+    hint::hint,
+    words::{message, shortened},
 };
 
 /// An error as the edge sends it.
@@ -21,26 +27,6 @@ pub struct ErrorReply<'a> {
     pub retry: RetryHint,
     /// The body.
     pub body: ErrorBody<'a>,
-}
-
-/// Whether the client shall send the same request again by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryHint {
-    /// `x-should-retry: true`.
-    Retry,
-    /// `x-should-retry: false`.
-    GiveUp,
-}
-
-impl RetryHint {
-    /// The header's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "true",
-            Self::GiveUp => "false",
-        }
-    }
 }
 
 /// The reply to a failed request.
@@ -138,43 +124,8 @@ fn unavailable_status(status: u16) -> u16 {
     if (500..=599).contains(&status) { status } else { 502 }
 }
 
-/// Our own messages quote the caller's words (a name, a role); what is longer than any sane one is not sent back.
-/// Upstream's words are never cut.
-const MAX_MESSAGE_BYTES: usize = 1024;
-
-/// As [`MAX_MESSAGE_BYTES`], for the path of a field.
+/// The path of a field quotes the caller, as messages do; what is longer than any sane one is not sent back.
 const MAX_PARAM_BYTES: usize = 256;
-
-fn shortened(text: &str, limit: usize) -> Cow<'_, str> {
-    match text.get(..text.floor_char_boundary(limit)) {
-        Some(kept) if kept.len() < text.len() => Cow::Owned(format!("{kept}...")),
-        _ => Cow::Borrowed(text),
-    }
-}
-
-fn message(error: &GatewayError) -> Cow<'_, str> {
-    match error {
-        GatewayError::Upstream(failure) if failure.cause == Cause::Credentials => {
-            Cow::Borrowed("the gateway's own credentials were refused upstream; its operator has been told")
-        }
-        GatewayError::Upstream(failure) if failure.message.is_empty() => Cow::Borrowed(&failure.code),
-        GatewayError::Upstream(failure) => Cow::Borrowed(&failure.message),
-        GatewayError::InvalidRequest { message, .. }
-        | GatewayError::Unauthenticated { message }
-        | GatewayError::Forbidden { message }
-        | GatewayError::ModelNotFound { message, .. }
-        | GatewayError::NotFound { message }
-        | GatewayError::FetchFailed { message, .. }
-        | GatewayError::RateLimited { message, .. }
-        | GatewayError::Overloaded { message, .. }
-        | GatewayError::Unavailable { message, .. }
-        | GatewayError::Internal { message } => shortened(message, MAX_MESSAGE_BYTES),
-        GatewayError::BodyTooLarge { .. }
-        | GatewayError::BodyTimeout { .. }
-        | GatewayError::WorkerLost
-        | GatewayError::DeadlineExceeded { .. } => Cow::Owned(error.to_string()),
-    }
-}
 
 fn param(error: &GatewayError) -> Option<&str> {
     match error {
@@ -187,17 +138,6 @@ fn param(error: &GatewayError) -> Option<&str> {
         },
         _ => None,
     }
-}
-
-fn hint(error: &GatewayError) -> RetryHint {
-    let again = match error {
-        // A daily quota does not come back within any client's backoff.
-        GatewayError::Upstream(failure) if failure.cause == Cause::QuotaExhausted => false,
-        // We may not repeat half an answer; the client, who throws it away, may ask anew.
-        GatewayError::Upstream(failure) if failure.cause == Cause::BrokenStream => true,
-        _ => error.retryable(),
-    };
-    if again { RetryHint::Retry } else { RetryHint::GiveUp }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! OpenAI chat completions <-> the chat hub.
 
-mod json;
 pub mod request;
 pub mod response;
 mod shape;

@@ -79,6 +79,7 @@ impl<'a> Draft<'a> {
             | Content::ToolUse { origin: ToolOrigin::Server, .. }
             | Content::ToolResult { .. }
             | Content::Media(_)
+            | Content::SearchResult(_)
             | Content::CachePoint(_) => {}
         }
     }

@@ -12,13 +12,11 @@ use outcrop_domain::{
     usage::Usage,
 };
 
-use super::{
-    AnswerShape, RenderMeta,
-    json::{push_number, push_string},
-    shape::finish_reason,
-    usage::completion_usage,
+use super::{AnswerShape, RenderMeta, shape::finish_reason, usage::completion_usage};
+use crate::{
+    dialect::json::{push_number, push_string},
+    errors,
 };
-use crate::errors;
 use delta::{
     Begun, ChoiceState, Detail, Frame, chunk, close_calls, push_member, push_next, push_optional, push_tier, start_call, write_citation,
     write_detail, write_reasoning, write_text, write_tool_input,

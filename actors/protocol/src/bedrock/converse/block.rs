@@ -19,6 +19,8 @@ pub enum ContentBlock<'a> {
     Video(Video<'a>),
     /// An audio clip.
     Audio(Audio<'a>),
+    /// Something that a search has found.
+    SearchResult(SearchResult<'a>),
     /// A tool call of the model's.
     ToolUse(ToolUse<'a>),
     /// What a tool answered.
@@ -93,7 +95,7 @@ pub struct Document<'a> {
     pub context: Option<Cow<'a, str>>,
     /// Whether the answer shall cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub citations: Option<DocumentCitations>,
+    pub citations: Option<CitationsSwitch>,
 }
 
 /// Where a document comes from.
@@ -106,13 +108,36 @@ pub enum DocumentSource<'a> {
     S3Location(S3Location<'a>),
     /// Plain text.
     Text(Cow<'a, str>),
+    /// Blocks of text, none blank.
+    Content(Vec<TextBlock<'a>>),
 }
 
-/// Citation switch of a document.
+/// A block that is text and nothing else.
+#[derive(Clone, Serialize)]
+pub struct TextBlock<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+}
+
+/// Citation switch of a document or search result.
 #[derive(Clone, Copy, Serialize)]
-pub struct DocumentCitations {
+pub struct CitationsSwitch {
     /// On or off.
     pub enabled: bool,
+}
+
+/// Something that a search has found.
+#[derive(Clone, Serialize)]
+pub struct SearchResult<'a> {
+    /// Where it is from.
+    pub source: Cow<'a, str>,
+    /// Its title.
+    pub title: Cow<'a, str>,
+    /// Its text: at least one block, none blank.
+    pub content: Vec<TextBlock<'a>>,
+    /// Whether the answer shall cite it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub citations: Option<CitationsSwitch>,
 }
 
 /// A tool call.
@@ -157,6 +182,8 @@ pub enum ToolResultContent<'a> {
     Document(Document<'a>),
     /// A video.
     Video(Video<'a>),
+    /// Something that a search has found.
+    SearchResult(SearchResult<'a>),
 }
 
 /// Content for the guardrail.

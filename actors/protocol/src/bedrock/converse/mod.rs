@@ -13,8 +13,8 @@ mod sent;
 mod stream;
 
 pub use block::{
-    Audio, CachePoint, ContentBlock, Document, DocumentCitations, DocumentSource, GuardContent, GuardText, Image, ReasoningContent,
-    ReasoningText, S3Location, Source, ToolResult, ToolResultContent, ToolUse, Video,
+    Audio, CachePoint, CitationsSwitch, ContentBlock, Document, DocumentSource, GuardContent, GuardText, Image, ReasoningContent,
+    ReasoningText, S3Location, SearchResult, Source, TextBlock, ToolResult, ToolResultContent, ToolUse, Video,
 };
 pub use count::{CountTokensInput, CountTokensRequest, CountTokensResponse, CountableConverse};
 pub use request::{

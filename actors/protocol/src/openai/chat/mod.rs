@@ -17,8 +17,8 @@ pub use message::{
     MediaReference, MessageContent, ReasoningDetailIn, ThinkingBlock, ToolCallIn,
 };
 pub use request::{
-    ChatCompletionRequest, GuardrailConfig, PerformanceConfig, PromptCacheOptions, PromptCaching, ReasoningOptions, ResponseFormatParam,
-    SchemaFormat, StreamOptions, ThinkingOptions, WebSearchOptions,
+    ChatCompletionRequest, PromptCacheOptions, ReasoningOptions, ResponseFormatParam, SchemaFormat, StreamOptions, ThinkingOptions,
+    WebSearchOptions,
 };
 pub use tool::{
     AllowedTools, CustomFormat, CustomGrammar, CustomToolParam, FunctionChoice, FunctionParam, NamedReference, ToolChoiceObject,

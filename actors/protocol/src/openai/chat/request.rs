@@ -6,7 +6,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{ChatMessage, FunctionChoice, FunctionParam, ToolChoiceParam, ToolParam};
-use crate::openai::loose::{TextOrList, Whole};
+use crate::{
+    extension::{GuardrailConfig, PerformanceConfig, PromptCaching},
+    openai::loose::{TextOrList, Whole},
+};
 
 /// Body of `POST /v1/chat/completions`: every published property, the widely used ones beside them, and the
 /// rest in `extra`. Nothing is required here: the translator says what is missing, by OpenAI's code for it.
@@ -207,20 +210,6 @@ pub struct ReasoningOptions {
     pub exclude: Option<bool>,
 }
 
-/// `prompt_caching`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PromptCaching {
-    /// Cache the instructions.
-    pub system: Option<bool>,
-    /// Cache the tools.
-    pub tools: Option<bool>,
-    /// Cache the conversation.
-    pub messages: Option<bool>,
-    /// Lifetime.
-    pub ttl: Option<String>,
-}
-
 /// `prompt_cache_options`.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
@@ -229,31 +218,6 @@ pub struct PromptCacheOptions {
     pub mode: Option<String>,
     /// `30m`; others with some clients.
     pub ttl: Option<String>,
-}
-
-/// A guardrail, by our names or Converse's.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct GuardrailConfig {
-    /// Id or ARN.
-    #[serde(alias = "guardrailIdentifier")]
-    pub identifier: Option<String>,
-    /// `DRAFT` or a number.
-    #[serde(alias = "guardrailVersion")]
-    pub version: Option<String>,
-    /// `enabled`, `disabled`, `enabled_full`.
-    pub trace: Option<String>,
-    /// `sync` or `async`.
-    #[serde(alias = "streamProcessingMode")]
-    pub stream_mode: Option<String>,
-}
-
-/// `performanceConfig`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct PerformanceConfig {
-    /// `standard` or `optimized`.
-    pub latency: Option<String>,
 }
 
 /// `web_search_options`.

@@ -158,7 +158,8 @@ fn may_be_marked(piece: &Piece<'_>) -> bool {
 }
 
 fn is_plain_text(document: &Document<'_>) -> bool {
-    matches!(document.source, DocumentSource::Text(_)) || matches!(document.format, "txt" | "md" | "csv" | "html")
+    matches!(document.source, DocumentSource::Text(_) | DocumentSource::Content(_))
+        || matches!(document.format, "txt" | "md" | "csv" | "html")
 }
 
 /// Fills up with automatic marks: tools and system first, because they change least.

@@ -9,10 +9,10 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_protocol::bedrock::converse::{
-    Audio, ContentBlock, Document, DocumentCitations, DocumentSource, Image, S3Location, Source, Video,
+    Audio, CitationsSwitch, ContentBlock, Document, DocumentSource, Image, S3Location, Source, TextBlock, Video,
 };
 
-use super::{Scope, documents::DocumentNames, turns::Place};
+use super::{Scope, documents::DocumentNames, search_results, turns::Place};
 
 const MIB: usize = 1024 * 1024;
 /// Largest image, 3.75 MB. Source: Converse `Message.content`.
@@ -62,6 +62,7 @@ fn document<'a>(
     if media.name.as_deref().is_some_and(|given| given != name) {
         notes.note("document.name", "renamed");
     }
+    let cited = search_results::citations(media.citations, "document.citations", scope.model, notes);
     let source = match &media.source {
         MediaSource::Base64(data) => {
             check_size(media, decoded_length(data), place)?;
@@ -71,10 +72,16 @@ fn document<'a>(
         MediaSource::Text(text) => {
             check_size(media, text.len(), place)?;
             // Character citations need the text form; everything else every model can read as a file.
-            if media.citations {
-                DocumentSource::Text(Cow::Borrowed(text))
+            if cited { DocumentSource::Text(Cow::Borrowed(text)) } else { DocumentSource::Bytes(Cow::Owned(STANDARD.encode(text))) }
+        }
+        MediaSource::TextBlocks(blocks) => {
+            let blocks: Vec<&str> = blocks.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
+            check_size(media, blocks.iter().map(|text| text.len()).sum(), place)?;
+            // As with plain text: the blocks matter to citations alone.
+            if cited {
+                DocumentSource::Content(blocks.into_iter().map(|text| TextBlock { text: Cow::Borrowed(text) }).collect())
             } else {
-                DocumentSource::Bytes(Cow::Owned(STANDARD.encode(text)))
+                DocumentSource::Bytes(Cow::Owned(STANDARD.encode(blocks.join("\n\n"))))
             }
         }
     };
@@ -83,7 +90,7 @@ fn document<'a>(
         format: media.format.name,
         source,
         context: media.context.as_deref().filter(|context| !context.trim().is_empty()).map(Cow::Borrowed),
-        citations: media.citations.then_some(DocumentCitations { enabled: true }),
+        citations: cited.then_some(CitationsSwitch { enabled: true }),
     })
 }
 
@@ -94,7 +101,7 @@ fn source<'a>(media: &'a Media, scope: Scope<'a>, place: Place) -> Result<Source
             Ok(Source::Bytes(Cow::Borrowed(data)))
         }
         MediaSource::S3 { uri, bucket_owner } => Ok(Source::S3Location(s3(uri, bucket_owner.as_deref(), scope, place)?)),
-        MediaSource::Text(_) => {
+        MediaSource::Text(_) | MediaSource::TextBlocks(_) => {
             Err(GatewayError::invalid(place.param(), format!("{} cannot be given as text", kind_name(media.format.kind))))
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::{CacheTtl, ChatRequest, Content, Effort, MediaSource, ToolResultPart},
+    chat::{CacheTtl, ChatRequest, Content, Effort, MediaSource, SearchResult, ToolResultPart},
     error::GatewayError,
     model::{ChatCapabilities, SystemSupport, ToolSupport},
 };
@@ -27,6 +27,7 @@ mod order;
 mod pairing;
 mod reasoning;
 mod schema;
+mod search_results;
 mod structured;
 mod system;
 mod tools;
@@ -265,6 +266,7 @@ fn expected_size(request: &ChatRequest) -> usize {
         match source {
             MediaSource::Base64(data) => data.len(),
             MediaSource::Text(text) => text.len() * 2,
+            MediaSource::TextBlocks(blocks) => blocks.iter().map(|text| text.len() * 2).sum(),
             MediaSource::S3 { uri, .. } => uri.len(),
         }
     }
@@ -273,7 +275,12 @@ fn expected_size(request: &ChatRequest) -> usize {
             ToolResultPart::Text(text) => text.len(),
             ToolResultPart::Json(json) => json.get().len(),
             ToolResultPart::Media(item) => media(&item.source),
+            ToolResultPart::SearchResult(result) => found(result),
         }
+    }
+    fn found(result: &SearchResult) -> usize {
+        const FRAME: usize = 12;
+        result.source.len() + result.title.len() + result.blocks.iter().map(|text| text.len() + FRAME).sum::<usize>()
     }
     fn block(content: &Content) -> usize {
         const FRAME: usize = 96;
@@ -281,6 +288,7 @@ fn expected_size(request: &ChatRequest) -> usize {
             + match content {
                 Content::Text(text) | Content::Guarded { text, .. } | Content::Cited { text, .. } => text.len(),
                 Content::Media(item) => media(&item.source),
+                Content::SearchResult(result) => found(result),
                 Content::ToolUse { input, .. } => input.get().len(),
                 Content::ToolResult { parts, .. } => parts.iter().map(part).sum(),
                 Content::Reasoning(_) => 2048,

@@ -175,6 +175,7 @@ fn as_text<'a>(heading: &str, result: ToolResult<'a>, mark: Option<Mark>) -> Vec
             ToolResultContent::Image(image) => media.push(ContentBlock::Image(image)),
             ToolResultContent::Document(document) => media.push(ContentBlock::Document(document)),
             ToolResultContent::Video(video) => media.push(ContentBlock::Video(video)),
+            ToolResultContent::SearchResult(result) => media.push(ContentBlock::SearchResult(result)),
         }
     }
     let mut pieces: Vec<Piece<'a>> = std::iter::once(ContentBlock::Text(Cow::Owned(text))).chain(media).map(Marked::plain).collect();

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{
-        CacheMark, CacheTtl, Content, GuardQualifier, Message, Reasoning, Role as Speaker, ToolOrigin, ToolResultPart, ToolResultStatus,
+        CacheMark, CacheTtl, Content, GuardQualifier, Message, Reasoning, Role as Speaker, SearchResult, ToolOrigin, ToolResultPart,
+        ToolResultStatus,
     },
     error::GatewayError,
     json::JsonText,
@@ -17,7 +18,13 @@ use outcrop_protocol::bedrock::converse::{
 };
 use serde_json::value::RawValue;
 
-use super::{Scope, documents::DocumentNames, media, names::ToolNames};
+use super::{
+    Scope,
+    documents::DocumentNames,
+    media,
+    names::ToolNames,
+    search_results::{self, Written},
+};
 
 /// Stands before instructions of mid-conversation in models that know no such turn. Fixed, so that prefixes stay
 /// the same from turn to turn.
@@ -111,21 +118,32 @@ impl<'a> Collector<'a, '_> {
             Speaker::Assistant => Role::Assistant,
             Speaker::System => Role::System,
         };
-        for (block, content) in message.content.iter().enumerate() {
+        // A cache mark is no block of the client's, and errors name the client's.
+        let mut block = 0;
+        for content in &message.content {
             self.content(role, content, Place { message: position, block })?;
+            block += usize::from(!matches!(content, Content::CachePoint(_)));
         }
         Ok(())
     }
 
     fn content(&mut self, role: Role, content: &'a Content, place: Place) -> Result<(), GatewayError> {
         match content {
-            Content::Text(text) | Content::Cited { text, .. } => self.text(role, text, place),
+            Content::Text(text) => self.text(role, text, place),
+            Content::Cited { text, citations } => {
+                if !citations.is_empty() {
+                    self.notes.note("messages.content.citations", "dropped");
+                }
+                self.text(role, text, place);
+            }
             Content::Guarded { text, qualifiers } => self.guarded(role, text, qualifiers, place),
             Content::Media(_) if role == Role::Assistant => self.notes.note("messages.content", "assistant_media_dropped"),
             Content::Media(item) => {
                 let block = media::block(item, self.scope, place, &mut self.documents, self.notes)?;
                 self.push(role, block, place);
             }
+            Content::SearchResult(_) if role == Role::Assistant => self.notes.note("messages.content", "assistant_search_result_dropped"),
+            Content::SearchResult(found) => self.search_result(role, found, place),
             Content::ToolUse { id, name, input, origin } => self.tool_use(role, (id, name, input), *origin, place),
             Content::ToolResult { id, parts, status } => self.tool_result(role, id, parts, *status, place)?,
             Content::Reasoning(reasoning) => self.reasoning(role, reasoning, place),
@@ -149,6 +167,14 @@ impl<'a> Collector<'a, '_> {
         }
     }
 
+    fn search_result(&mut self, role: Role, found: &'a SearchResult, place: Place) {
+        let block = match search_results::write(found, self.scope.model, self.notes) {
+            Written::Block(block) => ContentBlock::SearchResult(block),
+            Written::Text(text) => ContentBlock::Text(text),
+        };
+        self.push(role, block, place);
+    }
+
     fn guarded(&mut self, role: Role, text: &'a str, qualifiers: &[GuardQualifier], place: Place) {
         if role == Role::Assistant || !self.scope.model.guardrails || text.trim().is_empty() {
             self.text(role, text, place);
@@ -170,7 +196,8 @@ impl<'a> Collector<'a, '_> {
             self.notes.note("messages.tool_calls", "dropped_outside_assistant");
             return;
         }
-        if server && !self.runs_server_tools() {
+        // Bedrock's own tools are known by name; another provider's are of no use to any model here.
+        if server && !(self.runs_server_tools() && self.scope.model.system_tools.iter().any(|own| own == name)) {
             self.notes.note("messages.server_tools", "dropped");
             return;
         }
@@ -211,6 +238,10 @@ impl<'a> Collector<'a, '_> {
                         Err(block) => beside.push(block),
                     }
                 }
+                ToolResultPart::SearchResult(found) => content.push(match search_results::write(found, self.scope.model, self.notes) {
+                    Written::Block(block) => ToolResultContent::SearchResult(block),
+                    Written::Text(text) => ToolResultContent::Text(text),
+                }),
             }
         }
         if !beside.is_empty() {

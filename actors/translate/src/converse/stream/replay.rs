@@ -34,7 +34,7 @@ impl Replay {
                 vec![ChatEvent::ToolInput { index, fragment: input.get().to_owned() }]
             }),
             Content::ToolResult { id, .. } => self.block(BlockKind::ServerToolResult { id }, |_| Vec::new()),
-            Content::Media(_) | Content::Guarded { .. } | Content::CachePoint(_) => {}
+            Content::Media(_) | Content::SearchResult(_) | Content::Guarded { .. } | Content::CachePoint(_) => {}
         }
     }
 

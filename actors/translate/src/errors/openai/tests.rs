@@ -1,7 +1,10 @@
+use std::borrow::Cow;
+
 use outcrop_domain::ids::Region;
 use outcrop_protocol::openai::{body, chat::ChatCompletionRequest};
 
 use super::*;
+use crate::errors::words::MAX_MESSAGE_BYTES;
 
 fn failed(cause: Cause, status: u16, code: &str, message: &str) -> GatewayError {
     GatewayError::Upstream(UpstreamFailure {

@@ -7,14 +7,14 @@ use outcrop_domain::{
 use outcrop_protocol::openai::chat::{ChatCompletionRequest, ChatMessage};
 
 use super::{
-    Sniff,
+    FetchedMedia, Sniff,
     caching::Lifetimes,
     history::{self, LegacyCalls},
     is_responses_body,
-    media::{FetchedMedia, MediaReader},
     notes::{Notes, invalid_value, label, missing},
     parts::{self, Block},
 };
+use crate::dialect::media::MediaReader;
 
 /// Members that clients copy from an answer into the history, and that say nothing to a model.
 const ECHOED: &[&str] = &["annotations", "id", "logprobs", "object", "provider_specific_fields", "index", "created"];

@@ -9,9 +9,9 @@ use outcrop_domain::{
 };
 use outcrop_protocol::openai::chat::{ChatMessage, CustomCallIn, FunctionCallIn, ReasoningDetailIn, ThinkingBlock, ToolCallIn};
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::notes::{Notes, missing};
+use crate::dialect::arguments::{self, unwritable};
 
 /// The reasoning that a message carries beside its content. Signed forms win over the readable one, which
 /// repeats them.
@@ -37,7 +37,7 @@ pub(super) fn tool_call(call: ToolCallIn, place: &str, notes: &mut Notes) -> Res
         (None, Some(CustomCallIn { name, input })) => (named(name, || format!("{place}.custom.name"))?, custom_arguments(&input)?),
         (Some(FunctionCallIn { name, arguments }), _) => {
             let name = named(name, || format!("{place}.function.name"))?;
-            (name, arguments_object(arguments.map(|text| text.0).unwrap_or_default(), notes)?)
+            (name, arguments_object(arguments.map(|text| text.0), notes)?)
         }
         (None, None) => return Err(missing(format!("{place}.{}", if custom { "custom" } else { "function" }))),
     };
@@ -56,7 +56,7 @@ impl LegacyCalls {
     /// A call in an assistant message.
     pub(super) fn call(&mut self, wire: FunctionCallIn, place: &str, notes: &mut Notes) -> Result<Content, GatewayError> {
         let name = named(wire.name, || format!("{place}.name"))?;
-        let input = arguments_object(wire.arguments.map(|text| text.0).unwrap_or_default(), notes)?;
+        let input = arguments_object(wire.arguments.map(|text| text.0), notes)?;
         let id = self.new_id(&name);
         self.open.entry(name.clone()).or_default().push_back(id.clone());
         Ok(Content::ToolUse { id, name, input, origin: ToolOrigin::Client })
@@ -80,23 +80,8 @@ impl LegacyCalls {
     }
 }
 
-/// Arguments as an object: nothing becomes `{}`; what is no object is wrapped, so that a model's slip does not
-/// end the session for good.
-fn arguments_object(text: String, notes: &mut Notes) -> Result<JsonText, GatewayError> {
-    #[derive(Serialize)]
-    struct Malformed<'a> {
-        _malformed_arguments: &'a str,
-    }
-    if matches!(text.trim(), "" | "null") {
-        return Ok(JsonText::empty_object());
-    }
-    match serde_json::from_str::<&RawValue>(&text) {
-        Ok(raw) if raw.get().starts_with('{') => Ok(JsonText::from(raw.to_owned())),
-        Ok(_) | Err(_) => {
-            notes.harmless("messages.tool_calls.arguments", "wrapped");
-            JsonText::of(&Malformed { _malformed_arguments: &text }).map_err(|error| unwritable(&error))
-        }
-    }
+fn arguments_object(text: Option<String>, notes: &mut Notes) -> Result<JsonText, GatewayError> {
+    arguments::object(text.unwrap_or_default(), "messages.tool_calls.arguments", notes)
 }
 
 fn custom_arguments(input: &Option<String>) -> Result<JsonText, GatewayError> {
@@ -105,10 +90,6 @@ fn custom_arguments(input: &Option<String>) -> Result<JsonText, GatewayError> {
         input: &'a str,
     }
     JsonText::of(&CustomArguments { input: input.as_deref().unwrap_or_default() }).map_err(|error| unwritable(&error))
-}
-
-fn unwritable(error: &serde_json::Error) -> GatewayError {
-    GatewayError::Internal { message: format!("tool arguments could not be written: {error}") }
 }
 
 fn named(name: Option<String>, place: impl FnOnce() -> String) -> Result<String, GatewayError> {

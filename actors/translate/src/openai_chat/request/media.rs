@@ -1,78 +1,29 @@
-//! Media: data URLs, plain base64, fetched web addresses, S3 objects.
-//!
-//! Base64 stays text from the client to the wire; it is only checked, and a few hundred characters of it are
-//! decoded to tell the format. What a client *says* a file is does not count where its bytes tell.
+//! Where a request names media.
 
-mod base64_text;
-
-use std::collections::{HashMap, HashSet};
-
-use outcrop_domain::{
-    chat::{Content, Media, MediaFormat, MediaKind, MediaSource},
-    error::GatewayError,
-};
 use outcrop_protocol::openai::{
     chat::{ChatCompletionRequest, ContentPart, MediaObject, MediaReference, MessageContent},
     loose::TextOr,
 };
 
-use super::{Sniff, notes::invalid_value, parts::Place};
-
-/// A web address that must be fetched before [`super::read`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaUrl {
-    /// Path of the member that holds it, for errors.
-    pub param: String,
-    /// The address.
-    pub url: String,
-}
-
-/// What was fetched, by address.
-#[derive(Debug, Clone, Default)]
-pub struct FetchedMedia(HashMap<String, Fetched>);
-
-/// A fetched medium.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// Standard base64 without line breaks.
-    pub base64: String,
-    /// What the fetcher found it to be.
-    pub format: MediaFormat,
-}
-
-impl std::fmt::Debug for Fetched {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Fetched({:?}, {} characters)", self.format, self.base64.len())
-    }
-}
-
-impl FetchedMedia {
-    /// Adds what was found at `url` (the address as the request has it, before redirects).
-    pub fn insert(&mut self, url: String, fetched: Fetched) {
-        self.0.insert(url, fetched);
-    }
-}
+use super::parts::Place;
+use crate::dialect::media::{MediaUrl, UrlList};
 
 /// The web addresses of a request, each once, in order.
 #[must_use]
 pub fn media_urls(request: &ChatCompletionRequest) -> Vec<MediaUrl> {
-    let mut seen = HashSet::new();
-    let mut urls = Vec::new();
+    let mut urls = UrlList::default();
     for (message, content) in
         request.messages.iter().flatten().enumerate().filter_map(|(at, message)| Some((at, message.content.as_ref()?)))
     {
         let MessageContent::List(parts) = content else { continue };
         for (part, content) in parts.iter().enumerate() {
             let place = Place { message, part };
-            let web = addresses(content).into_iter().filter_map(|(member, url)| Some((member, url.filter(|url| is_web(url))?)));
-            for (member, url) in web {
-                if seen.insert(url) {
-                    urls.push(MediaUrl { param: place.of(member), url: url.to_owned() });
-                }
+            for (member, url) in addresses(content).into_iter().filter_map(|(member, url)| Some((member, url?))) {
+                urls.add(url, || place.of(member));
             }
         }
     }
-    urls
+    urls.into_urls()
 }
 
 fn addresses(part: &ContentPart) -> [(&'static str, Option<&str>); 7] {
@@ -101,141 +52,4 @@ pub(super) fn url_of(reference: MediaReference) -> (Option<String>, Option<Strin
         TextOr::Text(url) => (Some(url), None, None),
         TextOr::Object(MediaObject { url, detail, bucket_owner }) => (url, detail, bucket_owner),
     }
-}
-
-/// Kind of medium that a part may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
-    /// An image. Other media pass where the client does not call them an image: many clients have no other part
-    /// for videos and PDFs.
-    Image,
-    Video,
-    Audio,
-    Any,
-}
-
-/// What the part says of its medium.
-pub(super) struct Wanted {
-    pub(super) expected: Expected,
-    pub(super) content_type: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) bucket_owner: Option<String>,
-}
-
-/// Turns references into media blocks.
-pub(super) struct MediaReader<'a> {
-    fetched: &'a FetchedMedia,
-    sniff: Sniff,
-}
-
-impl<'a> MediaReader<'a> {
-    pub(super) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
-        Self { fetched, sniff }
-    }
-
-    /// Reads one reference: a URL, or (files, audio) plain base64.
-    pub(super) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
-        let named_by_address = name_in_address(&reference);
-        let (format, source) = if is_web(&reference) {
-            self.fetched(&reference, wanted.expected, param)?
-        } else if reference.starts_with("s3://") {
-            self.in_s3(reference, &wanted, param)?
-        } else if starts_with_ignoring_case(&reference, "data:") {
-            self.data_url(reference, &wanted, param)?
-        } else if matches!(wanted.expected, Expected::Any | Expected::Audio) {
-            self.inline(reference, wanted.content_type.as_deref(), &wanted, param)?
-        } else {
-            return Err(invalid_value(param, format!("`{param}` must be a `data:`, `http(s):` or `s3:` URL")));
-        };
-        let name = wanted.name.or_else(|| named_by_address.filter(|_| format.kind == MediaKind::Document));
-        Ok(Content::Media(Media { format, source, name, context: None, citations: false }))
-    }
-
-    fn fetched(&self, url: &str, expected: Expected, param: &str) -> Result<(MediaFormat, MediaSource), GatewayError> {
-        let Some(found) = self.fetched.0.get(url) else {
-            let message = format!("`{param}`: the address was not fetched");
-            return Err(GatewayError::FetchFailed { message, param: Some(param.to_owned()) });
-        };
-        Ok((fit(Some(found.format), None, expected, param)?, MediaSource::Base64(found.base64.clone())))
-    }
-
-    /// An S3 object is not read here; its name must tell its format.
-    fn in_s3(&self, uri: String, wanted: &Wanted, param: &str) -> Result<(MediaFormat, MediaSource), GatewayError> {
-        let path =
-            uri.strip_prefix("s3://").and_then(|path| path.split_once('/')).filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
-        let Some((_, key)) = path else {
-            return Err(invalid_value(param, format!("`{param}` must be of the form s3://bucket/key")));
-        };
-        let name = wanted.name.as_deref().filter(|name| name.contains('.')).or_else(|| key.rsplit('/').next());
-        let Some(format) = (self.sniff)(&[], None, name) else {
-            return Err(invalid_value(param, format!("`{param}`: the file extension does not tell a format that models take")));
-        };
-        let format = fit(Some(format), None, wanted.expected, param)?;
-        Ok((format, MediaSource::S3 { uri, bucket_owner: wanted.bucket_owner.clone() }))
-    }
-
-    fn data_url(&self, mut url: String, wanted: &Wanted, param: &str) -> Result<(MediaFormat, MediaSource), GatewayError> {
-        let Some((head, _)) = url.split_once(',') else {
-            return Err(invalid_value(param, format!("`{param}` is not a data URL: it has no comma")));
-        };
-        let start = head.len() + 1;
-        let settings = head.get("data:".len()..).unwrap_or_default();
-        let encoded = settings.rsplit(';').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("base64"));
-        let content_type = settings.split(';').next().map(|kind| kind.trim().to_ascii_lowercase()).filter(|kind| kind.contains('/'));
-        url.drain(..start);
-        let text = if encoded { url } else { base64_text::of_percent_encoded(&url) };
-        self.inline(text, content_type.as_deref(), wanted, param)
-    }
-
-    fn inline(
-        &self,
-        text: String,
-        content_type: Option<&str>,
-        wanted: &Wanted,
-        param: &str,
-    ) -> Result<(MediaFormat, MediaSource), GatewayError> {
-        let Some(text) = base64_text::standard(text) else {
-            return Err(invalid_value(param, format!("`{param}` does not hold valid base64")));
-        };
-        let found = (self.sniff)(&base64_text::first_bytes(&text), content_type, wanted.name.as_deref());
-        Ok((fit(found, content_type, wanted.expected, param)?, MediaSource::Base64(text)))
-    }
-}
-
-/// Checks that what was found may stand where it was sent.
-fn fit(found: Option<MediaFormat>, said: Option<&str>, expected: Expected, param: &str) -> Result<MediaFormat, GatewayError> {
-    let called_image = said.is_some_and(|said| said.starts_with("image/"));
-    let fitting = found.filter(|format| match expected {
-        Expected::Image => format.kind == MediaKind::Image || !called_image,
-        Expected::Video => format.kind == MediaKind::Video,
-        Expected::Audio => format.kind == MediaKind::Audio,
-        Expected::Any => true,
-    });
-    fitting.ok_or_else(|| {
-        let what = match expected {
-            Expected::Image => "an image in a format that models take (png, jpeg, gif, webp)",
-            Expected::Video => "a video in a format that models take (mp4, mov, mkv, webm, flv, mpeg, wmv, 3gp)",
-            Expected::Audio => "audio in a format that models take (mp3, wav, flac, ogg, opus, aac, m4a, webm)",
-            Expected::Any => "a file in a format that models take",
-        };
-        invalid_value(param, format!("`{param}` is not {what}"))
-    })
-}
-
-/// The file name at the end of a web or S3 address: documents want a name, and this one says something.
-fn name_in_address(reference: &str) -> Option<String> {
-    if !is_web(reference) && !reference.starts_with("s3://") {
-        return None;
-    }
-    let path = reference.split(['?', '#']).next()?.split_once("://")?.1;
-    let name = path.rsplit_once('/')?.1;
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-fn is_web(text: &str) -> bool {
-    starts_with_ignoring_case(text, "https://") || starts_with_ignoring_case(text, "http://")
-}
-
-fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }

@@ -17,17 +17,20 @@ mod tools;
 
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::{CachePolicy, ChatRequest, Guardrail, Latency, MediaFormat, ServiceTier},
+    chat::{CachePolicy, ChatRequest, Latency, ServiceTier},
     error::GatewayError,
 };
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
 
 use super::{AnswerShape, stream::UsageChunk};
-pub use media::{Fetched, FetchedMedia, MediaUrl, media_urls};
+pub use crate::dialect::{
+    Sniff,
+    guardrail::GuardrailRule,
+    media::{Fetched, FetchedMedia, MediaUrl},
+    notes::Strictness,
+};
+pub use media::media_urls;
 use notes::{Notes, invalid_value, missing, unsupported};
-
-/// Tells what a file is from its first bytes, its content type and its name; `None` when no model takes it.
-pub type Sniff = fn(&[u8], Option<&str>, Option<&str>) -> Option<MediaFormat>;
 
 /// What the gateway's settings and the request's headers say beside the body.
 #[derive(Debug, Clone)]
@@ -73,25 +76,6 @@ impl ReadOptions {
             cache: CachePolicy::default(),
         }
     }
-}
-
-/// What to do with a field whose meaning must change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Strictness {
-    /// Change it and report it.
-    #[default]
-    Lenient,
-    /// 400.
-    Strict,
-}
-
-/// Who chooses the guardrail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GuardrailRule {
-    /// The body may; this one applies when it does not.
-    Open(Option<Guardrail>),
-    /// The operator: a guardrail in the body is refused.
-    Fixed(Guardrail),
 }
 
 /// A request, read.

@@ -14,6 +14,7 @@ use outcrop_protocol::openai::{
 use serde_json::Value;
 
 use super::notes::{Notes, invalid_value};
+use crate::dialect::{labels, performance};
 
 /// `n`.
 pub(super) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, GatewayError> {
@@ -78,32 +79,12 @@ pub(super) fn service_tier(
 
 /// `performanceConfig.latency`; `header` wins.
 pub(super) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> Result<Option<Latency>, GatewayError> {
-    let body = match wire.performance_config.as_ref().and_then(|config| config.latency.as_deref()) {
-        None => None,
-        Some("standard") => Some(Latency::Standard),
-        Some("optimized") => Some(Latency::Optimized),
-        Some(_) => {
-            return Err(invalid_value("performanceConfig.latency", "`performanceConfig.latency` must be `standard` or `optimized`"));
-        }
-    };
-    Ok(header.or(body))
+    performance::latency(wire.performance_config.as_ref(), header)
 }
 
 /// `metadata`, `requestMetadata`, `user` and `safety_identifier`, as labels.
 pub(super) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::new();
-    let given = wire.metadata.take().into_iter().chain(wire.request_metadata.take()).flatten();
-    for (key, value) in given {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text,
-            other => {
-                notes.harmless("metadata", "stringified");
-                other.to_string()
-            }
-        };
-        labels.insert(key, text);
-    }
+    let mut labels = labels::of(wire.metadata.take().into_iter().chain(wire.request_metadata.take()), notes);
     for (name, value) in [("user", wire.user.take()), ("safety_identifier", wire.safety_identifier.take())] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
             labels.entry(name.to_owned()).or_insert(value);

@@ -8,9 +8,10 @@ use outcrop_protocol::openai::chat::{ContentPart, FilePart, MessageContent};
 
 use super::{
     caching::Lifetimes,
-    media::{Expected, MediaReader, Wanted, url_of},
+    media::url_of,
     notes::{Notes, invalid_value, missing, unsupported},
 };
+use crate::dialect::media::{Expected, MediaReader, Wanted};
 
 /// One block and the cache mark after it. An empty text is no block, but its mark counts.
 pub(super) struct Block {

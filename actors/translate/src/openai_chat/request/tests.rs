@@ -3,16 +3,15 @@
 
 mod properties;
 mod show;
-mod sniffer;
 
 use std::{fs, path::PathBuf};
 
-use outcrop_domain::chat::{CacheTtl, MediaFormat, MediaKind};
+use outcrop_domain::chat::{CacheTtl, Guardrail, MediaFormat, MediaKind};
 use outcrop_protocol::openai::body;
 use serde::Deserialize;
 
 use super::*;
-use crate::errors;
+use crate::{dialect::sniffer, errors};
 
 /// A fixture file.
 #[derive(Deserialize)]

@@ -2,10 +2,12 @@
 
 use outcrop_domain::chat::{Citation, ServiceTier, StopReason, ToolOrigin};
 
-use crate::openai_chat::{
-    AnswerShape, CallShape,
-    json::{push_name, push_number, push_string},
-    shape::{custom_input, web_source},
+use crate::{
+    dialect::json::{push_name, push_number, push_string},
+    openai_chat::{
+        AnswerShape, CallShape,
+        shape::{custom_input, web_source},
+    },
 };
 
 /// What stands around every delta of an answer.

@@ -48,8 +48,10 @@ fn check_blocks(messages: &[Value], found: &mut Vec<String>) {
         }
         for block in blocks(message) {
             check_text(block, found);
+            check_search_result(block, found);
             for part in block["toolResult"]["content"].as_array().into_iter().flatten() {
                 check_text(part, found);
+                check_search_result(part, found);
                 check_document(part, &mut names, found);
             }
             check_document(block, &mut names, found);
@@ -81,8 +83,23 @@ fn check_text(block: &Value, found: &mut Vec<String>) {
     }
 }
 
+fn check_search_result(block: &Value, found: &mut Vec<String>) {
+    let result = &block["searchResult"];
+    if result.is_null() {
+        return;
+    }
+    let blank = |text: &Value| text.as_str().is_none_or(|text| text.trim().is_empty());
+    let content = result["content"].as_array().map_or(&[][..], Vec::as_slice);
+    if blank(&result["source"]) || blank(&result["title"]) || content.is_empty() || content.iter().any(|part| blank(&part["text"])) {
+        found.push("a search result with a blank".to_owned());
+    }
+}
+
 fn check_document(block: &Value, names: &mut HashSet<String>, found: &mut Vec<String>) {
     let Some(name) = block["document"]["name"].as_str() else { return };
+    for part in block["document"]["source"]["content"].as_array().into_iter().flatten() {
+        check_text(part, found);
+    }
     let fits = |character: char| character.is_ascii_alphanumeric() || " -()[]".contains(character);
     if name.is_empty() || name.len() > 200 || !name.chars().all(fits) || name.contains("  ") || name.trim() != name {
         found.push(format!("document name {name:?}"));
@@ -242,6 +259,8 @@ fn the_checker_sees_every_broken_rule() {
         ("/messages/2/content/1", json!({"document": {"name": "d"}}), "twice"),
         ("/messages/0/content/0", json!({"image": {}}), "a document without text"),
         ("/messages/1/content/1", json!({"image": {}}), "media in an assistant turn"),
+        ("/messages/0/content/1/document", json!({"name": "d", "source": {"content": [{"text": " "}]}}), "blank text"),
+        ("/messages/0/content/1", json!({"searchResult": {"source": "s", "title": "t", "content": []}}), "a search result with a blank"),
         ("/messages/1/content/0", json!({"toolUse": {"toolUseId": "2", "name": "f", "input": {}}}), "out of order"),
         ("/messages/1/content/2/toolUse/toolUseId", json!("2"), "are answered by"),
         ("/messages/1/content/2/toolUse/toolUseId", json!("a b"), "call id"),

@@ -6,6 +6,7 @@ mod checker;
 mod conversation;
 mod families;
 mod files;
+mod found;
 mod presets;
 mod properties;
 mod settings;

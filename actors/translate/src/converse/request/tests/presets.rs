@@ -39,6 +39,8 @@ pub(super) fn claude_budget() -> ChatCapabilities {
         parallel_switch: true,
         tool_result_status: true,
         images: true,
+        search_results: true,
+        citations: true,
         prefill: true,
         sampling: SamplingRule::OneOf,
         top_k: TopKField::TopK,

@@ -3,7 +3,8 @@
 use outcrop_domain::{
     chat::{
         CacheMark, CachePolicy, CacheTtl, ChatRequest, Content, Effort, Media, MediaFormat, MediaKind, MediaSource, Message, ReasoningMode,
-        ReasoningRequest, ResponseFormat, Role, Sampling, SystemBlock, Tool, ToolChoice, ToolOrigin, ToolResultPart, ToolResultStatus,
+        ReasoningRequest, ResponseFormat, Role, Sampling, SearchResult, SystemBlock, Tool, ToolChoice, ToolOrigin, ToolResultPart,
+        ToolResultStatus,
     },
     model::{ChatCapabilities, ToolIds, ToolSupport},
 };
@@ -24,11 +25,20 @@ fn any_ttl() -> impl Strategy<Value = Option<CacheTtl>> {
 }
 
 fn any_document() -> impl Strategy<Value = Media> {
-    let source = prop::sample::select(vec![MediaSource::Base64("eA==".to_owned()), MediaSource::Text("plain".to_owned())]);
+    let source = prop::sample::select(vec![
+        MediaSource::Base64("eA==".to_owned()),
+        MediaSource::Text("plain".to_owned()),
+        MediaSource::TextBlocks(vec!["plain".to_owned(), " ".to_owned(), "blocks".to_owned()]),
+    ]);
     (prop::option::of("[a-z_. ?é]{0,8}"), source, any::<bool>()).prop_map(|(name, source, citations)| {
-        let format = MediaFormat { kind: MediaKind::Document, name: if matches!(source, MediaSource::Text(_)) { "txt" } else { "pdf" } };
+        let format = MediaFormat { kind: MediaKind::Document, name: if matches!(source, MediaSource::Base64(_)) { "pdf" } else { "txt" } };
         Media { format, source, name, context: None, citations }
     })
+}
+
+fn any_search_result() -> impl Strategy<Value = SearchResult> {
+    (any_text(), any_text(), prop::collection::vec(any_text(), 0..3), any::<bool>())
+        .prop_map(|(source, title, blocks, citations)| SearchResult { source, title, blocks, citations })
 }
 
 fn any_content() -> impl Strategy<Value = Content> {
@@ -39,6 +49,7 @@ fn any_content() -> impl Strategy<Value = Content> {
         3 => any_text().prop_map(ToolResultPart::Text),
         1 => any_document().prop_map(ToolResultPart::Media),
         1 => Just(ToolResultPart::Json(json(r#"{"a":1}"#))),
+        1 => any_search_result().prop_map(ToolResultPart::SearchResult),
     ];
     let status = prop::sample::select(vec![ToolResultStatus::Unstated, ToolResultStatus::Success, ToolResultStatus::Error]);
     prop_oneof![
@@ -55,6 +66,7 @@ fn any_content() -> impl Strategy<Value = Content> {
         1 => any_text().prop_map(|text| unsigned(&text)),
         2 => any_ttl().prop_map(|ttl| Content::CachePoint(CacheMark { ttl })),
         1 => any_document().prop_map(Content::Media),
+        1 => any_search_result().prop_map(Content::SearchResult),
         1 => any_text().prop_map(|text| Content::Guarded { text, qualifiers: vec![] }),
     ]
 }

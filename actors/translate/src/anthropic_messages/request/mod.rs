@@ -1,0 +1,161 @@
+//! `POST /v1/messages` -> the chat hub.
+//!
+//! Every published property is carried over, or changed and reported, or refused by name; so are the properties of betas
+//! and of older clients. The rest goes to the model and is reported.
+
+mod blocks;
+mod caching;
+mod conversation;
+mod faults;
+mod format;
+mod media;
+mod parameters;
+mod place;
+mod reasoning;
+mod results;
+mod system;
+mod tools;
+mod unread;
+
+use outcrop_domain::{
+    adjust::Adjustments,
+    chat::{CachePolicy, ChatRequest, Latency, ServiceTier},
+    error::GatewayError,
+};
+use outcrop_protocol::anthropic::messages::MessagesRequest;
+
+pub use crate::dialect::{
+    Sniff,
+    guardrail::GuardrailRule,
+    media::{Fetched, FetchedMedia, MediaUrl},
+    notes::Strictness,
+};
+use crate::dialect::{beta_flags, guardrail, media::MediaReader, notes::Notes, performance};
+use faults::missing;
+pub(super) use media::urls;
+
+/// What the gateway's settings, the model's data and the request's headers say beside the body.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Whether changes of meaning are made and reported, or refused.
+    pub strictness: Strictness,
+    /// Tells file types.
+    pub sniff: Sniff,
+    /// Most tools on offer. Neither Anthropic nor Bedrock names a number.
+    pub max_tools: usize,
+    /// The model's data: Converse's names of the tools that its provider runs. A request for another one is refused.
+    pub system_tools: Vec<String>,
+    /// Guardrail of the operator or of the request's headers.
+    pub guardrail: GuardrailRule,
+    /// Tier from the request's headers; wins over the body's.
+    pub service_tier: Option<ServiceTier>,
+    /// Latency from the request's headers; wins over the body's.
+    pub latency: Option<Latency>,
+    /// `anthropic-beta` headers, unsplit.
+    pub beta_flags: Vec<String>,
+    /// Prompt caching where the body says nothing.
+    pub cache: CachePolicy,
+}
+
+impl ReadOptions {
+    /// Most tools unless set otherwise: beyond any agent seen, and small enough not to be a way to hurt us.
+    pub const DEFAULT_MAX_TOOLS: usize = 1024;
+
+    /// The options of a gateway without settings, for a model without tools of its own.
+    #[must_use]
+    pub fn new(sniff: Sniff) -> Self {
+        Self {
+            strictness: Strictness::Lenient,
+            sniff,
+            max_tools: Self::DEFAULT_MAX_TOOLS,
+            system_tools: Vec::new(),
+            guardrail: GuardrailRule::Open(None),
+            service_tier: None,
+            latency: None,
+            beta_flags: Vec::new(),
+            cache: CachePolicy::default(),
+        }
+    }
+}
+
+/// A request, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadMessages {
+    /// The model, by the caller's name.
+    pub model: String,
+    /// The request in no dialect.
+    pub request: ChatRequest,
+    /// What was changed.
+    pub adjustments: Adjustments,
+    /// Whole or bit by bit.
+    pub delivery: Delivery,
+}
+
+/// How the answer goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// One JSON body.
+    Whole,
+    /// Server-sent events.
+    Stream,
+}
+
+/// The web addresses of a request, each once, in order: to be fetched before [`read`].
+#[must_use]
+pub fn media_urls(request: &MessagesRequest) -> Vec<MediaUrl> {
+    urls(request.messages.as_deref())
+}
+
+/// Reads a request. `fetched` holds what [`media_urls`] named.
+///
+/// # Errors
+/// `InvalidRequest` that names the field; `FetchFailed` for an address that `fetched` lacks.
+pub fn read(wire: MessagesRequest, fetched: &FetchedMedia, options: &ReadOptions) -> Result<ReadMessages, GatewayError> {
+    let max_tokens = parameters::max_tokens(&wire);
+    let mut read = read_all_but_limit(wire, fetched, options)?;
+    read.request.max_tokens = Some(max_tokens?);
+    Ok(read)
+}
+
+/// Reads everything but `max_tokens`, which nobody needs to count a prompt.
+pub(super) fn read_all_but_limit(
+    mut wire: MessagesRequest,
+    fetched: &FetchedMedia,
+    options: &ReadOptions,
+) -> Result<ReadMessages, GatewayError> {
+    let mut notes = Notes::new(options.strictness);
+    let model = wire.model.take().filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
+    unread::settle(&wire, &mut notes)?;
+    let output = wire.output_config.take().unwrap_or_default();
+    conversation::report_unread("output_config", &output.rest, &mut notes);
+    let format = match (output.format, wire.output_format.take()) {
+        (Some(_), Some(_)) => return Err(faults::fault("output_format", "repeats `output_config.format`: send that alone")),
+        (Some(format), None) => format::read(Some(format), "output_config.format")?,
+        (None, older) => format::read(older, "output_format")?,
+    };
+    let limits = tools::Limits { most: options.max_tools, system_tools: &options.system_tools };
+    let tools = tools::read(wire.tools.take(), wire.tool_choice.take(), limits, &mut notes)?;
+    let request = ChatRequest {
+        system: system::read(wire.system.take(), &mut notes)?,
+        messages: conversation::read(wire.messages.take(), MediaReader::new(fetched, options.sniff), &mut notes)?,
+        tools: tools.tools,
+        tool_choice: tools.choice,
+        parallel_tool_calls: tools.parallel,
+        max_tokens: None,
+        sampling: parameters::sampling(&mut wire, &mut notes)?,
+        reasoning: reasoning::read(wire.thinking.as_ref(), output.effort.as_deref(), &mut notes)?,
+        format,
+        cache: caching::policy(wire.cache_control.as_ref(), wire.prompt_caching.as_ref(), options.cache, &mut notes)?,
+        guardrail: guardrail::chosen(wire.guardrail.take(), wire.guardrail_config.take(), &options.guardrail)?,
+        service_tier: parameters::service_tier(&wire, options.service_tier)?,
+        latency: performance::latency(wire.performance_config.as_ref(), options.latency)?,
+        metadata: parameters::metadata(&mut wire, &mut notes),
+        beta_flags: beta_flags::flags(wire.anthropic_beta.take(), &options.beta_flags),
+        extra: unread::model_parameters(wire.rest, wire.additional_model_request_fields, &mut notes),
+    };
+    let delivery = if wire.stream == Some(true) { Delivery::Stream } else { Delivery::Whole };
+    Ok(ReadMessages { model, request, adjustments: notes.into_adjustments(), delivery })
+}
+
+#[cfg(test)]
+mod tests;
