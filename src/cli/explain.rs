@@ -7,7 +7,7 @@ use clap::Args;
 use outcrop_domain::ids::{KeyId, RequestId};
 use outcrop_gateway::{
     admission::Principal,
-    ports::{ChatJob, Disclosure, RequestOverrides},
+    ports::{ChatJob, ClientRequest, Disclosure, RequestOverrides},
     record::{RecordSink, RequestLine, RequestRecord},
 };
 use outcrop_protocol::openai::{body::decode, chat::ChatCompletionRequest};
@@ -42,7 +42,7 @@ pub(super) async fn run(arguments: ExplainArgs) -> anyhow::Result<()> {
     let job = ChatJob {
         record: RequestRecord::open(RequestId::from("explain"), Arc::clone(&world.clock), Arc::new(NoLog)),
         principal: Arc::new(Principal { key: KeyId::from("command-line"), models: Vec::new(), strategy: None }),
-        request: Box::new(request),
+        request: ClientRequest::OpenAiChat(Box::new(request)),
         body_bytes: body.len(),
         overrides: RequestOverrides::default(),
         held: None,

@@ -64,7 +64,8 @@ impl Serving {
             .await
             .with_context(|| format!("listening on {} (server.bind, server.port)", settings.server.address()))?;
         let address = listener.local_addr()?;
-        let router = http::router(edge.clone(), &settings.server.openai_prefix);
+        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let router = http::router(edge.clone(), prefixes);
         listeners.spawn(http::serve(listener, router, edge.clone(), server_options(&settings), connections.clone()));
         let current = Arc::new(ArcSwap::from_pointee(settings));
         let reload = reloader(gateway.ports().clone(), edge.clone(), logs, Arc::clone(&current), options, world);

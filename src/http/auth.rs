@@ -22,13 +22,21 @@ impl FromRequestParts<Edge> for Caller {
     type Rejection = OpenAiFailure;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, OpenAiFailure> {
-        route::note(parts, Interest::Usual);
-        let principal = authenticate(&parts.headers, edge).map_err(OpenAiFailure)?;
-        if let Some(record) = parts.extensions.get::<Arc<RequestRecord>>() {
-            record.asked_by(&principal.key);
-        }
-        Ok(Self(principal))
+        admit(parts, edge).map_err(OpenAiFailure)
     }
+}
+
+/// Finds out who asks, and notes it.
+///
+/// # Errors
+/// [`GatewayError::Unauthenticated`].
+pub(super) fn admit(parts: &Parts, edge: &Edge) -> Result<Caller, GatewayError> {
+    route::note(parts, Interest::Usual);
+    let principal = authenticate(&parts.headers, edge)?;
+    if let Some(record) = parts.extensions.get::<Arc<RequestRecord>>() {
+        record.asked_by(&principal.key);
+    }
+    Ok(Caller(principal))
 }
 
 fn authenticate(headers: &HeaderMap, edge: &Edge) -> Result<Arc<Principal>, GatewayError> {

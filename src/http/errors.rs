@@ -1,12 +1,14 @@
 //! Errors as responses, in the envelope of the dialect the client speaks.
 
+use std::time::Duration;
+
 use axum::{
     body::Body,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use outcrop_domain::error::GatewayError;
-use outcrop_translate::errors::openai::{self, RetryHint};
+use outcrop_translate::errors::{RetryHint, openai};
 
 use super::{body::ErrorClass, route::Routed};
 
@@ -29,8 +31,23 @@ impl IntoResponse for OpenAiFailure {
 /// Renders an error in OpenAI's envelope.
 pub(super) fn openai_error(error: &GatewayError) -> Response {
     let reply = openai::reply(error);
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&reply.body).unwrap_or_default();
+    error_response(error, &Told { status: reply.status, retry_after: reply.retry_after, retry: reply.retry }, body)
+}
+
+/// What an error is to the client, beside its body.
+pub(super) struct Told {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// When to come back.
+    pub(super) retry_after: Option<Duration>,
+    /// Whether to.
+    pub(super) retry: RetryHint,
+}
+
+/// An error in the envelope that `body` is.
+pub(super) fn error_response(error: &GatewayError, reply: &Told, body: Vec<u8>) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json_response(status, body);
     response.extensions_mut().insert(ErrorClass(error.class()));
     let headers = response.headers_mut();

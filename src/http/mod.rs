@@ -1,12 +1,16 @@
 //! The HTTP edge: decode a request, submit a job, render its answer. No logic lives here.
 
 pub mod admin;
+mod answer;
+mod anthropic;
 mod auth;
 mod body;
 mod body_memory;
 pub mod chaos;
 mod edge;
 mod errors;
+mod headers;
+mod job;
 mod openai;
 mod ops;
 mod route;
@@ -18,7 +22,17 @@ pub use server::{Connections, ServerOptions, serve};
 
 use axum::Router;
 
-/// The public router: OpenAI routes under `prefix`, health beside it.
-pub fn router(edge: Edge, prefix: &str) -> Router {
-    Router::new().merge(ops::routes()).merge(openai::routes(prefix)).fallback(errors::unknown_url).with_state(edge)
+/// Where the dialects have their routes; each may be empty.
+#[derive(Debug, Clone, Copy)]
+pub struct Prefixes<'p> {
+    /// Before OpenAI's paths, e.g. `/v1`.
+    pub openai: &'p str,
+    /// Before Anthropic's, which begin with `/v1` themselves, e.g. `/anthropic`.
+    pub anthropic: &'p str,
+}
+
+/// The public router: the dialects under their prefixes, health beside them.
+pub fn router(edge: Edge, prefixes: Prefixes<'_>) -> Router {
+    let dialects = openai::routes(prefixes.openai).merge(anthropic::routes(prefixes.anthropic));
+    Router::new().merge(ops::routes()).merge(dialects).fallback(errors::unknown_url).with_state(edge)
 }

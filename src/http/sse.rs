@@ -1,4 +1,4 @@
-//! The body of a streamed chat answer: events in, OpenAI chunks out, with keep-alive comments in silence.
+//! The body of a streamed chat answer: events in, the dialect's server-sent events out, with signs of life in silence.
 
 use std::{
     future::Future,
@@ -10,9 +10,12 @@ use std::{
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use outcrop_domain::error::GatewayError;
+use outcrop_domain::{chat::ChatEvent, error::GatewayError};
 use outcrop_gateway::ports::{ChatAnswer, StreamItem};
-use outcrop_translate::openai_chat::stream::ChunkWriter;
+use outcrop_translate::{
+    anthropic_messages::stream::{MessageWriter, PING},
+    openai_chat::stream::ChunkWriter,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, Sleep},
@@ -21,14 +24,53 @@ use tokio::{
 use super::EdgeLimits;
 
 /// A writer made for an answer whose facts are known by then.
-pub(super) type MakeWriter = Box<dyn FnOnce(&ChatAnswer) -> ChunkWriter + Send>;
+pub(super) type MakeWriter = Box<dyn FnOnce(&ChatAnswer) -> Writer + Send>;
+
+/// Writes the events of one dialect.
+pub(super) enum Writer {
+    /// OpenAI chat chunks.
+    Chat(ChunkWriter),
+    /// Anthropic message events. In a box: thousands of chats may be open.
+    Messages(Box<MessageWriter>),
+}
+
+impl Writer {
+    fn write(&mut self, choice: u32, event: &ChatEvent, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.write(choice, event, out),
+            Self::Messages(writer) => writer.write(event, out),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.finish(out),
+            Self::Messages(writer) => writer.finish(out),
+        }
+    }
+
+    fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
+        match self {
+            Self::Chat(writer) => writer.fail(error, out),
+            Self::Messages(writer) => writer.fail(error, out),
+        }
+    }
+
+    /// What is sent in silence.
+    fn sign_of_life(&self) -> &'static [u8] {
+        match self {
+            Self::Chat(_) => KEEP_ALIVE,
+            Self::Messages(_) => PING,
+        }
+    }
+}
 
 /// An answer that has not come when the stream was opened.
 pub(super) struct Pending {
     pub(super) answer: Pin<Box<dyn Future<Output = Result<ChatAnswer, GatewayError>> + Send>>,
     pub(super) make_writer: MakeWriter,
     /// Writes the error when there is no answer.
-    pub(super) error_writer: ChunkWriter,
+    pub(super) error_writer: Writer,
 }
 
 /// Where the stream stands.
@@ -36,9 +78,19 @@ enum State {
     /// The job has not answered.
     Waiting(Box<Pending>),
     /// Events come.
-    Flowing { events: mpsc::Receiver<StreamItem>, writer: ChunkWriter },
+    Flowing { events: mpsc::Receiver<StreamItem>, writer: Writer },
     /// The last byte was given.
     Ended,
+}
+
+impl State {
+    fn sign_of_life(&self) -> &'static [u8] {
+        match self {
+            Self::Waiting(pending) => pending.error_writer.sign_of_life(),
+            Self::Flowing { writer, .. } => writer.sign_of_life(),
+            Self::Ended => KEEP_ALIVE,
+        }
+    }
 }
 
 /// Most batches written in one go, so that a fast model cannot starve the connection's other work.
@@ -55,7 +107,7 @@ pub(super) struct ChatStream {
 
 impl ChatStream {
     /// A stream whose first events are there.
-    pub(super) fn flowing(events: mpsc::Receiver<StreamItem>, writer: ChunkWriter, limits: &EdgeLimits) -> Body {
+    pub(super) fn flowing(events: mpsc::Receiver<StreamItem>, writer: Writer, limits: &EdgeLimits) -> Body {
         let state = State::Flowing { events, writer };
         let every = limits.keep_alive;
         Body::new(Self { state, keep_alive: Box::pin(tokio::time::sleep(every)), every, tells_regions: limits.told.routing })
@@ -83,7 +135,7 @@ impl ChatStream {
         if self.keep_alive.as_mut().poll(context).is_ready() {
             context.waker().wake_by_ref();
         }
-        Poll::Ready(Bytes::from_static(KEEP_ALIVE))
+        Poll::Ready(Bytes::from_static(self.state.sign_of_life()))
     }
 }
 
@@ -93,7 +145,7 @@ const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 /// Drains what has arrived into one buffer. `Some(true)` when the stream has ended.
 fn write_available(
     events: &mut mpsc::Receiver<StreamItem>,
-    writer: &mut ChunkWriter,
+    writer: &mut Writer,
     tells_regions: bool,
     context: &mut Context<'_>,
     out: &mut Vec<u8>,

@@ -16,6 +16,9 @@ const PORT: u16 = 8080;
 /// Where OpenAI's own API has its routes, so that clients only change the host.
 const OPENAI_PREFIX: &str = "/v1";
 
+/// Apart from OpenAI's: both APIs have a path `/v1/models`.
+const ANTHROPIC_PREFIX: &str = "/anthropic";
+
 /// A 20 MB document or several images in base64, with room for the conversation around them.
 const BODY_LIMIT: u64 = 64 << 20;
 
@@ -58,6 +61,8 @@ pub struct Server {
     pub port: u16,
     /// Path before the OpenAI routes; empty for none.
     pub openai_prefix: String,
+    /// Path before the Anthropic routes, which begin with `/v1`; empty for none.
+    pub anthropic_prefix: String,
     /// Largest request body. Bytes, 1 KiB to 1 GiB.
     pub body_limit: u64,
     /// Longest time for a body to arrive. 1 s to 1 h.
@@ -88,6 +93,7 @@ impl Server {
             bind: section.get("bind", ADDRESS, BIND),
             port: section.get("port", Integer::between(0, 65_535), PORT),
             openai_prefix: section.get("openai_prefix", ROUTE_PREFIX, OPENAI_PREFIX.to_owned()),
+            anthropic_prefix: section.get("anthropic_prefix", ROUTE_PREFIX, ANTHROPIC_PREFIX.to_owned()),
             body_limit: section.get("body_limit", Size::between(1 << 10, 1 << 30), BODY_LIMIT),
             body_timeout: section.get("body_timeout", Span::between(second, minutes(60)), BODY_TIMEOUT),
             body_idle_timeout: section.get("body_idle_timeout", Span::between(second, minutes(60)), BODY_IDLE_TIMEOUT),

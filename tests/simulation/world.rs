@@ -59,7 +59,8 @@ impl World {
         let gateway = app::start_over(&transport, &settings, &ports, None).await.unwrap();
         let rows = Rows::new(options.plant);
         let edge = Edge::new(gateway.ports().clone(), live::edge_limits(&settings), ports.clone(), Arc::clone(&rows) as _);
-        let router = http::router(edge.clone(), &settings.server.openai_prefix);
+        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions { header_read_timeout: settings.server.header_read_timeout, ..ServerOptions::default() };
         let front = Front { clock, origin, router, edge, server, connections: Connections::default() };
         Self { simulator, gateway, front: Arc::new(front), rows, settings, ports }

@@ -6,7 +6,7 @@ use outcrop_chaos::{
     check::Standing,
     history::HostFact,
     report::Store,
-    run::{Peer, RunOptions, run_once},
+    run::{RunOptions, run_once},
     scenario::parse_text,
 };
 
@@ -44,7 +44,7 @@ async fn a_run_of_the_harness_looks_at_memory_descriptors_and_ledger_of_the_proc
         strategies: None,
         compare: false,
         url: None,
-        peer: Peer::default(),
+        peer: Box::default(),
         progress: false,
         prices: Path::new(env!("CARGO_MANIFEST_DIR")).join("chaos/prices.toml"),
     };

@@ -14,6 +14,7 @@ mod edge;
 mod growth;
 mod harness;
 mod memory;
+mod messages;
 mod operations;
 mod pains;
 mod program;

@@ -243,7 +243,8 @@ impl Builder {
         let listener = TcpListener::bind(settings.server.address()).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::default();
-        let router = http::router(edge.clone(), &settings.server.openai_prefix);
+        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions {
             header_read_timeout: self.head_timeout.unwrap_or(settings.server.header_read_timeout),
             max_head_bytes: usize::try_from(settings.server.header_limit).unwrap(),

@@ -10,7 +10,7 @@ use outcrop_domain::{
     ids::{ModelId, Region},
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
-use outcrop_protocol::openai::chat::ChatCompletionRequest;
+use outcrop_protocol::{anthropic::messages::MessagesRequest, openai::chat::ChatCompletionRequest};
 use outcrop_translate::openai_chat::{AnswerShape, stream::UsageChunk};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -63,15 +63,56 @@ impl GatewayPorts {
     }
 }
 
-/// One chat request of the OpenAI dialect.
+/// What a client asks of a chat model, in its own dialect.
+#[derive(Debug, Clone)]
+pub enum ClientRequest {
+    /// OpenAI chat completions.
+    OpenAiChat(Box<ChatCompletionRequest>),
+    /// Anthropic messages.
+    Messages(Box<MessagesRequest>),
+}
+
+impl ClientRequest {
+    /// The model, by the caller's name.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::OpenAiChat(wire) => wire.model.as_deref(),
+            Self::Messages(wire) => wire.model.as_deref(),
+        }
+    }
+
+    /// The same request for another model.
+    #[must_use]
+    pub fn for_model(&self, model: &str) -> Self {
+        let mut request = self.clone();
+        match &mut request {
+            Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
+            Self::Messages(wire) => wire.model = Some(model.to_owned()),
+        }
+        request
+    }
+
+    /// Does the client want its answer bit by bit?
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        let stream = match self {
+            Self::OpenAiChat(wire) => wire.stream,
+            Self::Messages(wire) => wire.stream,
+        };
+        stream == Some(true)
+    }
+}
+
+/// One chat request.
 #[derive(Debug)]
 pub struct ChatJob {
     /// The request's record, shared with the edge.
     pub record: Arc<RequestRecord>,
     /// Who asks.
     pub principal: Arc<Principal>,
-    /// The decoded body.
-    pub request: Box<ChatCompletionRequest>,
+    /// The decoded body. Spent when it was read.
+    pub request: ClientRequest,
     /// Size of the body it was decoded from: large ones are translated off the runtime's threads.
     pub body_bytes: usize,
     /// What headers asked for.
@@ -163,13 +204,25 @@ pub struct AnswerFacts {
     /// Set when a retired model was replaced: says which by which.
     pub replaced: Option<String>,
     /// How to write the answer in the client's dialect.
-    pub shape: AnswerShape,
+    pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
-    /// Whether usage is streamed.
-    pub usage_chunk: UsageChunk,
-    /// Answers asked for.
-    pub choices: u32,
+}
+
+/// What the writer of an answer must know of its request.
+#[derive(Debug, Clone)]
+pub enum AnswerDialect {
+    /// OpenAI chat completions.
+    OpenAiChat {
+        /// What the client can read.
+        shape: AnswerShape,
+        /// Whether usage is streamed.
+        usage_chunk: UsageChunk,
+        /// Answers asked for.
+        choices: u32,
+    },
+    /// Anthropic messages.
+    Messages,
 }
 
 /// How much of the operator's own an explanation shows.

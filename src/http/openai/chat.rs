@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
-use outcrop_domain::{clock::random_id, error::GatewayError};
+use outcrop_domain::{chat::ChatResponse, clock::random_id, error::GatewayError};
 use outcrop_gateway::{
-    ports::{AnswerFacts, ChatAnswer, ChatJob, by_size},
+    ports::{AnswerDialect, AnswerFacts, ClientRequest},
     record::RequestRecord,
 };
-use outcrop_protocol::openai::{body::decode, chat::ChatCompletionRequest};
+use outcrop_protocol::openai::chat::ChatCompletionRequest;
 use outcrop_translate::{
     errors::openai::malformed_body,
     openai_chat::{
@@ -23,15 +21,14 @@ use outcrop_translate::{
     },
 };
 
-use super::{
-    super::{
-        Edge, EdgeLimits,
-        auth::Caller,
-        body::{ReadBody, read_body},
-        errors::{json_response, openai_error},
-        sse::{ChatStream, Pending},
-    },
+use super::super::{
+    Edge, EdgeLimits,
+    answer::{self, Answers},
+    auth::Caller,
+    errors::openai_error,
     headers,
+    job::{Reading, read_job},
+    sse::Writer,
 };
 
 /// Answers a chat request.
@@ -49,51 +46,12 @@ pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, re
 }
 
 async fn answer(edge: &Edge, limits: &EdgeLimits, caller: Caller, request: Request) -> Result<Response, GatewayError> {
-    let job = read_job(edge, limits, caller, request).await?;
-    let streaming = job.request.stream == Some(true);
-    let meta = Meta::new(edge);
-    if !streaming {
-        return edge.gateway().chat.submit(job).await.and_then(|answered| meta.respond(answered, limits));
-    }
-    let gateway = edge.gateway().clone();
-    let mut pending = Box::pin(async move { gateway.chat.submit(job).await });
-    // Until the job has its first event a true status can still be sent. After a while an open stream with
-    // comments is worth more: proxies cut silent connections.
-    tokio::select! {
-        biased;
-        answered = &mut pending => meta.respond(answered?, limits),
-        () = tokio::time::sleep(limits.open_stream_after) => Ok(meta.respond_later(pending, limits)),
-    }
+    let job = read_job(edge, limits, caller, request, READING).await?;
+    answer::answer(edge, limits, job, Meta::new(edge)).await
 }
 
-/// Reads and decodes the body.
-pub(super) async fn read_job(edge: &Edge, limits: &EdgeLimits, caller: Caller, request: Request) -> Result<ChatJob, GatewayError> {
-    let (parts, body) = request.into_parts();
-    let Some(record) = parts.extensions.get::<Arc<RequestRecord>>().cloned() else {
-        return Err(GatewayError::Internal { message: "the request has no record".to_owned() });
-    };
-    let overrides = headers::overrides(&parts.headers)?;
-    refuse_encoded(&parts.headers)?;
-    let ReadBody { bytes, room } = read_body(&parts.headers, body, limits, edge.body_memory()).await?;
-    let body_bytes = bytes.len();
-    let (request, room) = by_size(edge.world().blocking.as_ref(), body_bytes, move || {
-        let decoded = decode::<ChatCompletionRequest>(&bytes);
-        drop(bytes);
-        // The handler that waited may be gone with its client: the room goes with what was decoded.
-        (decoded, room)
-    })
-    .await?;
-    let request = request.map_err(|fault| malformed_body(&fault))?;
-    Ok(ChatJob { record, principal: caller.0, request: Box::new(request), body_bytes, overrides, held: Some(Arc::new(room)) })
-}
-
-/// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.
-fn refuse_encoded(headers: &HeaderMap) -> Result<(), GatewayError> {
-    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
-        None | Some(b"identity" | b"") => Ok(()),
-        Some(_) => Err(GatewayError::invalid("content-encoding", "compressed request bodies are not accepted")),
-    }
-}
+/// How chat bodies are read.
+pub(super) const READING: Reading<ChatCompletionRequest> = Reading { request: ClientRequest::OpenAiChat, malformed: malformed_body };
 
 /// What an answer carries that does not come from the model.
 struct Meta {
@@ -108,54 +66,31 @@ impl Meta {
         Self { id: random_id("chatcmpl-", edge.world().entropy.as_ref()), created_unix }
     }
 
-    fn render_meta(&self, about: &AnswerFacts) -> RenderMeta {
-        RenderMeta { id: self.id.clone(), created_unix: self.created_unix, model_shown: about.model.to_string() }
-    }
-
-    fn writer(&self, about: &AnswerFacts) -> ChunkWriter {
-        ChunkWriter::new(&self.render_meta(about), about.shape.clone(), about.usage_chunk, about.choices)
-    }
-
-    fn respond(&self, answered: ChatAnswer, limits: &EdgeLimits) -> Result<Response, GatewayError> {
-        match answered {
-            ChatAnswer::Whole { choices, about } => {
-                let meta = self.render_meta(&about);
-                let completion = render(&choices, &meta, &about.shape);
-                let body = serde_json::to_vec(&completion)
-                    .map_err(|_| GatewayError::Internal { message: "the answer has no JSON form".to_owned() })?;
-                let mut response = json_response(StatusCode::OK, body);
-                headers::describe(response.headers_mut(), &about, limits.told);
-                Ok(response)
-            }
-            ChatAnswer::Stream { events, about } => {
-                let body = ChatStream::flowing(events, self.writer(&about), limits);
-                let mut response = event_stream(body);
-                headers::describe(response.headers_mut(), &about, limits.told);
-                Ok(response)
-            }
-        }
-    }
-
-    fn respond_later(
-        self,
-        answer: std::pin::Pin<Box<dyn Future<Output = Result<ChatAnswer, GatewayError>> + Send>>,
-        limits: &EdgeLimits,
-    ) -> Response {
-        let unknown = RenderMeta { id: self.id.clone(), created_unix: self.created_unix, model_shown: String::new() };
-        let error_writer = ChunkWriter::new(&unknown, AnswerShape::default(), UsageChunk::Omitted, 1);
-        let make_writer = Box::new(move |answer: &ChatAnswer| match answer {
-            ChatAnswer::Whole { about, .. } | ChatAnswer::Stream { about, .. } => self.writer(about),
-        });
-        event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits))
+    fn render_meta(&self, model_shown: String) -> RenderMeta {
+        RenderMeta { id: self.id.clone(), created_unix: self.created_unix, model_shown }
     }
 }
 
-fn event_stream(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // nginx buffers streams unless told not to.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+/// What the job says of the request; of a request in another dialect nothing.
+fn facts(about: &AnswerFacts) -> (AnswerShape, UsageChunk, u32) {
+    match &about.dialect {
+        AnswerDialect::OpenAiChat { shape, usage_chunk, choices } => (shape.clone(), *usage_chunk, *choices),
+        AnswerDialect::Messages => (AnswerShape::default(), UsageChunk::Omitted, 1),
+    }
+}
+
+impl Answers for Meta {
+    fn whole(&self, choices: &[ChatResponse], about: &AnswerFacts) -> Result<Vec<u8>, GatewayError> {
+        let (shape, ..) = facts(about);
+        answer::json(&render(choices, &self.render_meta(about.model.to_string()), &shape))
+    }
+
+    fn writer(&self, about: &AnswerFacts) -> Writer {
+        let (shape, usage_chunk, choices) = facts(about);
+        Writer::Chat(ChunkWriter::new(&self.render_meta(about.model.to_string()), shape, usage_chunk, choices))
+    }
+
+    fn error_writer(&self) -> Writer {
+        Writer::Chat(ChunkWriter::new(&self.render_meta(String::new()), AnswerShape::default(), UsageChunk::Omitted, 1))
+    }
 }

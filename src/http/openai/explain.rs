@@ -18,8 +18,9 @@ use super::{
         Edge,
         auth::Caller,
         errors::{OpenAiFailure, json_response},
+        job::read_job,
     },
-    chat::read_job,
+    chat::READING,
 };
 
 pub(in crate::http) async fn chat(State(edge): State<Edge>, caller: Caller, request: Request) -> Result<Response, OpenAiFailure> {
@@ -34,7 +35,7 @@ pub(in crate::http) async fn for_operator(edge: &Edge, request: Request) -> Resu
 
 async fn explain(edge: &Edge, caller: Caller, request: Request, disclosure: Disclosure) -> Result<Response, OpenAiFailure> {
     let limits = edge.limits().clone();
-    let job = read_job(edge, &limits, caller, request).await?;
+    let job = read_job(edge, &limits, caller, request, READING).await?;
     let explanation = edge.gateway().chat.explain(job, disclosure).await?;
     let large = explanation.body.get().len();
     let body = by_size(edge.world().blocking.as_ref(), large, move || serde_json::to_vec(&explanation)).await?;

@@ -2,7 +2,6 @@
 
 mod chat;
 mod explain;
-mod headers;
 mod models;
 
 use axum::{
@@ -10,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 
-pub(super) use self::explain::for_operator as explain_to_operator;
+pub(super) use self::{explain::for_operator as explain_to_operator, models::usable_chat_models};
 use super::{Edge, errors::wrong_method};
 
 pub(super) fn routes(prefix: &str) -> Router<Edge> {

@@ -105,6 +105,11 @@ fn usable<'c>(catalogue: &'c Catalogue, caller: &'c Caller) -> impl Iterator<Ite
     })
 }
 
+/// The models that a key may use for chats, in whatever dialect.
+pub(in crate::http) fn usable_chat_models<'c>(catalogue: &'c Catalogue, caller: &'c Caller) -> impl Iterator<Item = &'c ListedModel> {
+    usable(catalogue, caller).filter(|model| model.spec.chat.is_some())
+}
+
 fn show<'a>(model: &'a ListedModel, id: &'a str) -> Model<'a> {
     let created = model.spec.released.map_or(0, outcrop_domain::model::Date::unix_seconds);
     Model { id, object: "model", created, owned_by: &model.spec.provider }

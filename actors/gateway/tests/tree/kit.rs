@@ -22,7 +22,7 @@ use outcrop_domain::{
 };
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot, Principal},
-    ports::{ChatAnswer, ChatJob, RequestOverrides, StreamItem},
+    ports::{ChatAnswer, ChatJob, ClientRequest, RequestOverrides, StreamItem},
     record::{JobReport, RecordSink, RequestLine, RequestRecord},
     settings::{ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
     targets::RoutingMemory,
@@ -399,7 +399,7 @@ impl TestTree {
         ChatJob {
             record,
             principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new(), strategy: None }),
-            request: Box::new(decode(body.as_bytes()).unwrap()),
+            request: ClientRequest::OpenAiChat(Box::new(decode(body.as_bytes()).unwrap())),
             body_bytes: body.len(),
             overrides: RequestOverrides::default(),
             held: None,

@@ -26,12 +26,10 @@ pub(super) fn may_do_better(error: &GatewayError) -> bool {
 
 /// The same job for another model. What is counted for its memory is shared by both.
 pub(super) fn job_for(job: &ChatJob, model: &str) -> ChatJob {
-    let mut request = job.request.clone();
-    request.model = Some(model.to_owned());
     ChatJob {
         record: job.record.clone(),
         principal: job.principal.clone(),
-        request,
+        request: job.request.for_model(model),
         body_bytes: job.body_bytes,
         overrides: job.overrides.clone(),
         held: job.held.clone(),

@@ -1,6 +1,7 @@
 //! The chat lane: one actor per chat request, from admission to settlement.
 
 mod attempt;
+mod dialect;
 mod explain;
 mod facts;
 mod fallback;
@@ -27,10 +28,7 @@ use outcrop_domain::{
     model::{Catalogue, Target},
 };
 use outcrop_supervision::{CallError, Job, JobFuture, JobOutcome, LaneHandle, LaneObserver, LaneReport, Refusal, Reply, Slot};
-use outcrop_translate::{
-    converse::Mode,
-    openai_chat::{request::Delivery, stream::UsageChunk},
-};
+use outcrop_translate::converse::Mode;
 use outcrop_upstream::ports::{RuntimeCall, RuntimeOperation};
 
 pub use self::heavy::by_size;
@@ -248,13 +246,8 @@ impl Prepared {
             attempts,
             adjustments: self.adjustments.clone(),
             replaced: self.replaced_words(),
-            shape: self.read.shape.clone(),
+            dialect: self.dialect.clone(),
             resumes: false,
-            usage_chunk: match self.read.delivery {
-                Delivery::Stream { usage } => usage,
-                Delivery::Whole => UsageChunk::Omitted,
-            },
-            choices: self.read.choices,
         }
     }
 

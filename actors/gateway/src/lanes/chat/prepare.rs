@@ -11,14 +11,15 @@ use outcrop_domain::{
     model::{Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
-use outcrop_protocol::openai::chat::ChatCompletionRequest;
 use outcrop_translate::{
     converse::{self, ConverseBody, EffortBudgets, Mode, WriteOptions},
-    openai_chat::request::{self as openai_chat, Delivery, GuardrailRule, ReadChat, ReadOptions, Strictness},
+    openai_chat::request::{GuardrailRule, ReadOptions, Strictness},
 };
 
 use super::{
-    ChatContext, explain,
+    ChatContext,
+    dialect::{self, Read},
+    explain,
     facts::{self, Hints, RouteFacts},
     heavy,
     media::{self, Media},
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     admission::Principal,
-    ports::{ChatJob, Disclosure, HeldMemory, RequestOverrides},
+    ports::{AnswerDialect, ChatJob, ClientRequest, Disclosure, HeldMemory, RequestOverrides},
     settings::{AliasOptions, ChatPolicy, LiveSettings},
 };
 
@@ -38,8 +39,10 @@ pub(super) struct Prepared {
     pub(super) bytes: Bytes,
     /// How it is sent, and what the readers of its answer must know.
     pub(super) body: ConverseBody,
-    /// How to answer; its request is spent.
-    pub(super) read: ReadChat,
+    /// Answers asked for.
+    pub(super) choices: u32,
+    /// How the answer is written.
+    pub(super) dialect: AnswerDialect,
     /// Estimated input, for calls that upstream tells no tokens of.
     pub(super) prompt_tokens: u64,
     /// The tier asked for.
@@ -72,7 +75,7 @@ pub(super) async fn prepare(
     instead_of: Option<&str>,
     tally: &mut Tally,
 ) -> Result<Prepared, GatewayError> {
-    let asked = job.request.model.clone().unwrap_or_default();
+    let asked = job.request.model().unwrap_or_default().to_owned();
     if asked.trim().is_empty() {
         return Err(GatewayError::invalid_with_code("model", "you must provide a model parameter", "missing_required_parameter"));
     }
@@ -97,8 +100,9 @@ pub(super) async fn prepare(
     let (settings, held) = (Arc::clone(settings), job.held.take());
     let strategy = job.principal.strategy.or_else(|| alias.and_then(|alias| alias.strategy)).unwrap_or(settings.routing.strategy);
     let session = job.overrides.session.take();
-    let request = std::mem::take(&mut *job.request);
-    let hints = Hints { session, prompt_cache_key: request.prompt_cache_key.clone(), user: request.user.clone() };
+    let hints = dialect::hints(&job.request, session);
+    // What is left is empty: a job is read once.
+    let request = std::mem::replace(&mut job.request, ClientRequest::OpenAiChat(Box::default()));
     // In a box: it is kilobytes, and a future has room for each place that it moves through.
     let alias = named.map(|name| NamedAlias { name, stands_in: instead_of.is_some() });
     let work = Box::new(Translation { request, media, options, resolution, alias, settings, asked, purpose, held, strategy, hints });
@@ -107,7 +111,7 @@ pub(super) async fn prepare(
 
 /// Everything that the translation of a request needs: it may happen on another thread.
 struct Translation {
-    request: ChatCompletionRequest,
+    request: ClientRequest,
     media: Media,
     options: ReadOptions,
     resolution: Resolution,
@@ -132,7 +136,7 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, alias: named, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
     let alias = named.as_ref().and_then(|named| policy.alias(&named.name));
-    let mut read = openai_chat::read(request, &media.fetched, &options)?;
+    let mut read = dialect::read(request, &media.fetched, options, &resolution.model)?;
     apply_defaults(&mut read.request, policy, alias);
     // Parameters of one model may be nonsense to another.
     let own = alias.filter(|_| named.as_ref().is_none_or(|named| !named.stands_in));
@@ -141,22 +145,18 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     if purpose == Purpose::Showing(Disclosure::Caller) {
         explain::hide_guardrail(&mut read.request, policy, alias);
     }
-    let client_mode = match read.delivery {
-        Delivery::Whole => Mode::Whole,
-        Delivery::Stream { .. } => Mode::Stream,
-    };
+    let client_mode = read.mode;
     let mut body = write(&resolution, &read.request, policy, &asked, client_mode)?;
-    let mut adjustments = read.adjustments.clone();
+    let mut adjustments = read.adjustments;
     adjustments.extend(resolution.notes.clone());
     adjustments.extend(body.adjustments.clone());
     let tier = read.request.service_tier;
     let route = facts::facts(&read.request, &body, &resolution.model, &hints, strategy);
     let prompt_tokens = route.reservation.input_estimate;
-    // Written: a prompt may be megabytes, and an answer may take minutes.
-    read.request = ChatRequest::default();
     // Shared by all attempts without a copy.
     let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    Ok(Prepared { resolution, bytes, body, read, prompt_tokens, tier, route, adjustments, held, client_mode })
+    let Read { choices, dialect, .. } = read;
+    Ok(Prepared { resolution, bytes, body, choices, dialect, prompt_tokens, tier, route, adjustments, held, client_mode })
 }
 
 /// Finds the model; an inference profile nobody has listed is looked up at its region.
@@ -183,11 +183,11 @@ fn forbidden(asked: &str) -> GatewayError {
 async fn fetch(
     context: &ChatContext,
     settings: &LiveSettings,
-    request: &ChatCompletionRequest,
+    request: &ClientRequest,
     purpose: Purpose,
     held: Option<&Arc<dyn HeldMemory>>,
 ) -> Result<Media, GatewayError> {
-    let urls = openai_chat::media_urls(request);
+    let urls = dialect::media_urls(request);
     match purpose {
         _ if urls.is_empty() => Ok(Media::default()),
         Purpose::Showing(_) => Ok(media::stand_ins(urls)),

@@ -44,7 +44,7 @@ async fn begin(context: Arc<ChatContext>, job: ChatJob, mut reply: ChatReply, qu
     let usage = Arc::clone(&context.usage);
     let clock = Arc::clone(&context.ports.clock);
     let mut tally = Tally::open(Arc::clone(&job.record), usage, job.principal.key.clone(), clock, Arc::clone(&context.board), queue_wait);
-    tally.asked(job.request.model.as_deref().unwrap_or_default());
+    tally.asked(job.request.model().unwrap_or_default());
     let deadline = job.record.began().after(settings.timeouts.total);
     // Over everything, fetches and look-ups included.
     let left = deadline.since(context.ports.clock.now());
@@ -95,7 +95,7 @@ async fn answer(
     tally: &mut Tally,
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
-    let asked = job.request.model.clone().unwrap_or_default();
+    let asked = job.request.model().unwrap_or_default().to_owned();
     let chain = fallback::chain(settings, &context.catalogue.load(), &asked);
     // Without a chain, the usual case, nothing is copied.
     let first = if chain.is_empty() { None } else { Some(fallback::job_for(&job, &asked)) };
@@ -159,7 +159,7 @@ async fn whole(
 ) -> Result<(Vec<ChatResponse>, AnswerFacts), GatewayError> {
     let log = tally.calls();
     let ask = |choice| one_whole(context, settings, prepared, Arc::clone(&log), choice, deadline);
-    let mut calls = pin!(each_choice(prepared.read.choices, ask));
+    let mut calls = pin!(each_choice(prepared.choices, ask));
     let mut choices = Vec::new();
     let mut region = None;
     let mut failed = None;
@@ -267,7 +267,7 @@ pub(super) async fn explain(
         Arc::clone(&context.board),
         queue_wait,
     );
-    tally.asked(job.request.model.as_deref().unwrap_or_default());
+    tally.asked(job.request.model().unwrap_or_default());
     let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure), None, &mut tally).await;
     let explained = match prepared {
         Ok(prepared) => explain::explain(&context, prepared, disclosure).await,

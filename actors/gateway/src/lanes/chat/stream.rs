@@ -101,13 +101,13 @@ pub(super) async fn open(
     deadline: Moment,
 ) -> Result<Opened, GatewayError> {
     // Exactly as many: a growing vector starts with room for four, kilobytes for as long as the stream lasts.
-    let mut choices: Vec<Choice> = Vec::with_capacity(prepared.read.choices as usize);
+    let mut choices: Vec<Choice> = Vec::with_capacity(prepared.choices as usize);
     let mut failed = None;
     let log = tally.calls();
     {
         // Dropped at the end of this block, with all that it borrows.
         let open = |number| open_one(context, settings, prepared, Arc::clone(&log), number, deadline);
-        let mut calls = pin!(each_choice(prepared.read.choices, open));
+        let mut calls = pin!(each_choice(prepared.choices, open));
         while let Some(result) = calls.next().await {
             match result {
                 Ok(mut choice) => {

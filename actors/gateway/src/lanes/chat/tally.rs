@@ -302,7 +302,7 @@ pub(super) fn refused(job: &ChatJob, error: &GatewayError, queue_wait: Duration)
         outcome: JobOutcome::Failed,
         error_class: Some(error.class()),
         error_detail: Some(error.to_string()),
-        model_asked: shortened(job.request.model.as_deref().unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
+        model_asked: shortened(job.request.model().unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
         queue_wait,
         ..JobReport::default()
     });

@@ -40,8 +40,9 @@ static LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performance
 static BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// Headers that agents and their proxies name a session in, the most particular first.
-static SESSIONS: [HeaderName; 5] = [
+static SESSIONS: [HeaderName; 6] = [
     HeaderName::from_static("x-outcrop-session"),
+    HeaderName::from_static("x-claude-code-session-id"),
     HeaderName::from_static("x-session-id"),
     HeaderName::from_static("x-session-affinity"),
     HeaderName::from_static("session_id"),

@@ -1,0 +1,69 @@
+//! From a request of any chat dialect to a job.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderValue, header},
+};
+use outcrop_domain::error::GatewayError;
+use outcrop_gateway::{
+    ports::{ChatJob, ClientRequest, by_size},
+    record::RequestRecord,
+};
+use outcrop_protocol::body::{BodyError, decode};
+use serde::de::DeserializeOwned;
+
+use super::{
+    Edge, EdgeLimits,
+    auth::Caller,
+    body::{ReadBody, read_body},
+    headers,
+};
+
+/// How the bodies of a dialect are read.
+pub(super) struct Reading<T> {
+    /// What a decoded body is to the gateway.
+    pub(super) request: fn(Box<T>) -> ClientRequest,
+    /// What a body that cannot be decoded is to the client.
+    pub(super) malformed: fn(&BodyError) -> GatewayError,
+}
+
+/// Reads and decodes the body.
+pub(super) async fn read_job<T>(
+    edge: &Edge,
+    limits: &EdgeLimits,
+    caller: Caller,
+    request: Request,
+    reading: Reading<T>,
+) -> Result<ChatJob, GatewayError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    let Some(record) = parts.extensions.get::<Arc<RequestRecord>>().cloned() else {
+        return Err(GatewayError::Internal { message: "the request has no record".to_owned() });
+    };
+    let overrides = headers::overrides(&parts.headers)?;
+    refuse_encoded(&parts.headers)?;
+    let ReadBody { bytes, room } = read_body(&parts.headers, body, limits, edge.body_memory()).await?;
+    let body_bytes = bytes.len();
+    let (decoded, room) = by_size(edge.world().blocking.as_ref(), body_bytes, move || {
+        let decoded = decode::<T>(&bytes);
+        drop(bytes);
+        // The handler that waited may be gone with its client: the room goes with what was decoded.
+        (decoded, room)
+    })
+    .await?;
+    let decoded = decoded.map_err(|fault| (reading.malformed)(&fault))?;
+    let request = (reading.request)(Box::new(decoded));
+    Ok(ChatJob { record, principal: caller.0, request, body_bytes, overrides, held: Some(Arc::new(room)) })
+}
+
+/// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), GatewayError> {
+    match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity" | b"") => Ok(()),
+        Some(_) => Err(GatewayError::invalid("content-encoding", "compressed request bodies are not accepted")),
+    }
+}

@@ -1,0 +1,218 @@
+//! The Anthropic dialect over HTTP: messages whole and streamed, tools, thinking, models, errors.
+
+use http::Method;
+use outcrop_sim::{Action, Rule, ScriptedError};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CLAUDE, Client, TestGateway};
+
+const MESSAGES: &str = "/anthropic/v1/messages";
+
+fn says(text: &str) -> Value {
+    json!({"model": CLAUDE, "max_tokens": 200, "messages": [{"role": "user", "content": text}]})
+}
+
+/// The events of a stream: name and data, which must agree.
+fn events(answer: &Answer) -> Vec<Value> {
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream; charset=utf-8")), "{}", answer.text());
+    let event = |text: &str| {
+        let (name, data) = text.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: ")).unwrap_or_else(|| panic!("{text:?}"));
+        let data: Value = serde_json::from_str(data).unwrap();
+        assert_eq!(data["type"], name, "{text}");
+        data
+    };
+    answer.text().split_terminator("\n\n").map(event).collect()
+}
+
+fn types(events: &[Value]) -> Vec<&str> {
+    let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    types.dedup();
+    types
+}
+
+/// The message of a refusal of this status and type, in Anthropic's envelope.
+#[track_caller]
+fn refusal(answer: &Answer, status: u16, kind: &str) -> String {
+    assert_eq!(answer.status, status, "{}", answer.text());
+    let body = answer.json();
+    assert_eq!((&body["type"], &body["error"]["type"]), (&json!("error"), &json!(kind)), "{body}");
+    assert_eq!(body["request_id"].as_str(), answer.header("request-id"), "{body}");
+    assert!(answer.header("request-id").is_some_and(|id| id.starts_with("req_")));
+    body["error"]["message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_message_has_everything_a_client_reads() {
+    let gateway = TestGateway::start().await;
+    for path in [MESSAGES, "/v1/messages", "/anthropic/v1/messages?beta=true"] {
+        let answer = gateway.post(path, &says("say exactly: Good morning")).await;
+        let body = answer.ok();
+        assert!(body["id"].as_str().unwrap().starts_with("msg_"), "{body}");
+        assert_eq!((&body["type"], &body["role"], &body["stop_reason"]), (&json!("message"), &json!("assistant"), &json!("end_turn")));
+        assert_eq!(body["content"], json!([{"type": "text", "text": "Good morning"}]));
+        let billed = gateway.calls().last().unwrap().billed.clone().unwrap();
+        assert_eq!(
+            (body["usage"]["input_tokens"].as_u64(), body["usage"]["output_tokens"].as_u64()),
+            (Some(billed.input), Some(billed.output))
+        );
+        assert_eq!(answer.header("request-id"), answer.header("x-request-id"));
+        assert_eq!(answer.header("x-outcrop-model"), Some("anthropic.claude-sonnet-4-6"));
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_streamed_message_comes_in_the_order_that_clients_insist_on() {
+    let gateway = TestGateway::start().await;
+    let mut asks = says("say exactly: one two three four five");
+    asks["stream"] = true.into();
+    let events = events(&gateway.post(MESSAGES, &asks).await);
+    let order = ["message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"];
+    assert_eq!(types(&events), order);
+    let text: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
+    assert_eq!(text, "one two three four five");
+    let billed = gateway.calls()[0].billed.clone().unwrap();
+    let told = &events[events.len() - 2];
+    assert_eq!((&told["delta"]["stop_reason"], told["usage"]["output_tokens"].as_u64()), (&json!("end_turn"), Some(billed.output)));
+    assert_eq!(told["usage"]["input_tokens"].as_u64(), Some(billed.input));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn tools_are_called_and_their_results_are_read_in_both_forms() {
+    let gateway = TestGateway::start().await;
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    let mut asks = says("call weather with {\"city\": \"Oslo\"}");
+    asks["tools"] = json!([{"name": "weather", "description": "The weather of a city.", "input_schema": schema}]);
+    asks["tool_choice"] = json!({"type": "tool", "name": "weather"});
+    let called = gateway.post(MESSAGES, &asks).await.ok();
+    assert_eq!(called["stop_reason"], "tool_use");
+    let call = called["content"].as_array().unwrap().iter().find(|block| block["type"] == "tool_use").unwrap().clone();
+    assert!(call["name"] == "weather" && call["input"]["city"].is_string(), "{call}");
+    let mut streamed = asks.clone();
+    streamed["stream"] = true.into();
+    let events = events(&gateway.post(MESSAGES, &streamed).await);
+    let input: String = events.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
+    assert!(serde_json::from_str::<Value>(&input).unwrap()["city"].is_string(), "{input}");
+    let mut goes_on = asks.clone();
+    goes_on["tool_choice"] = json!({"type": "auto"});
+    goes_on["messages"] = json!([
+        asks["messages"][0],
+        {"role": "assistant", "content": called["content"]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": call["id"], "content": [{"type": "text", "text": "rain"}], "is_error": false},
+            {"type": "text", "text": "And what now?"},
+        ]},
+    ]);
+    let answer = gateway.post(MESSAGES, &goes_on).await.ok();
+    assert!(answer["content"][0]["text"].as_str().unwrap().contains("weather answered: rain"), "{answer}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn signed_thinking_survives_a_round_trip_to_the_letter() {
+    let gateway = TestGateway::start().await;
+    let mut asks = says("say exactly: thought through");
+    asks["max_tokens"] = 4_000.into();
+    asks["thinking"] = json!({"type": "enabled", "budget_tokens": 1_024});
+    let answer = gateway.post(MESSAGES, &asks).await.ok();
+    let thinking = &answer["content"][0];
+    assert!(thinking["type"] == "thinking" && thinking["signature"].as_str().is_some_and(|signature| !signature.is_empty()), "{answer}");
+    let mut streamed = asks.clone();
+    streamed["stream"] = true.into();
+    let events = events(&gateway.post(MESSAGES, &streamed).await);
+    assert!(events.iter().any(|event| event["delta"]["type"] == "signature_delta"), "{events:?}");
+    let mut next = asks.clone();
+    next["messages"] = json!([
+        asks["messages"][0],
+        {"role": "assistant", "content": answer["content"]},
+        {"role": "user", "content": "say exactly: again"},
+    ]);
+    // The simulator refuses signatures that it did not write.
+    assert!(gateway.post(MESSAGES, &next).await.ok()["content"].as_array().unwrap().iter().any(|block| block["text"] == "again"));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn bad_requests_are_told_in_anthropics_envelope_and_reach_no_model() {
+    let gateway = TestGateway::start().await;
+    let without = |field: &str| {
+        let mut body = says("hello");
+        body.as_object_mut().unwrap().remove(field);
+        body
+    };
+    for (body, word) in [
+        (without("max_tokens"), "max_tokens"),
+        (without("model"), "model"),
+        (without("messages"), "messages"),
+        (json!({"model": CLAUDE, "max_tokens": 0, "messages": [{"role": "user", "content": "x"}]}), "max_tokens"),
+        (json!({"model": CLAUDE, "max_tokens": 9, "messages": [{"role": "robot", "content": "x"}]}), "messages.0"),
+        (
+            json!({"model": CLAUDE, "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "hologram"}]}]}),
+            "messages.0.content.0",
+        ),
+        (json!([1, 2]), "object"),
+    ] {
+        let message = refusal(&gateway.post(MESSAGES, &body).await, 400, "invalid_request_error");
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    for bytes in ["", "{", "{\"model\": 1}", "\u{0}"] {
+        refusal(&gateway.post_bytes(MESSAGES, &[], bytes).await, 400, "invalid_request_error");
+    }
+    refusal(
+        &gateway.post(MESSAGES, &json!({"model": "no-such-model", "max_tokens": 9, "messages": says("x")["messages"]})).await,
+        404,
+        "not_found_error",
+    );
+    refusal(&gateway.method(Method::GET, MESSAGES).await, 405, "invalid_request_error");
+    refusal(&gateway.post("/anthropic/v1/nothing", &says("x")).await, 404, "not_found_error");
+    let stranger = Client { key: Some("wrong".to_owned()), ..Client::clone(&gateway) };
+    refusal(&stranger.post(MESSAGES, &says("x")).await, 401, "authentication_error");
+    let nobody = Client { key: None, ..Client::clone(&gateway) };
+    refusal(&nobody.get("/anthropic/v1/models").await, 401, "authentication_error");
+    assert_eq!(nobody.method(Method::HEAD, "/anthropic/").await.status, 200);
+    assert_eq!(gateway.calls().len(), 0);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn upstreams_words_and_times_reach_the_client() {
+    let gateway = TestGateway::builder().set("routing.max_wait=0s").start().await;
+    gateway.simulator.script(Rule::once(Action::Error(ScriptedError::new(
+        400,
+        "ValidationException",
+        "messages.3: words that agents match",
+    ))));
+    let message = refusal(&gateway.post(MESSAGES, &says("x")).await, 400, "invalid_request_error");
+    assert_eq!(message, "messages.3: words that agents match");
+    gateway.simulator.script(Rule::always(Action::Error(ScriptedError::throttling())));
+    let throttled = gateway.post(MESSAGES, &says("x")).await;
+    refusal(&throttled, 429, "rate_limit_error");
+    assert!(throttled.header("retry-after").is_some());
+    assert_eq!(throttled.header("x-outcrop-attempts"), Some("3"));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn models_are_listed_page_by_page_and_shown_one_by_one() {
+    let gateway = TestGateway::start().await;
+    let all = gateway.get("/anthropic/v1/models?limit=1000").await.ok();
+    let ids: Vec<&str> = all["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&CLAUDE) && all["has_more"] == false, "{ids:?}");
+    let mut walked = Vec::new();
+    let mut path = "/anthropic/v1/models?limit=7".to_owned();
+    loop {
+        let page = gateway.get(&path).await.ok();
+        walked.extend(page["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap().to_owned()));
+        if page["has_more"] == false {
+            break;
+        }
+        path = format!("/anthropic/v1/models?limit=7&after_id={}", page["last_id"].as_str().unwrap());
+    }
+    assert_eq!(walked, ids);
+    let one = gateway.get(&format!("/anthropic/v1/models/{CLAUDE}")).await.ok();
+    assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!(CLAUDE)));
+    refusal(&gateway.get("/anthropic/v1/models/nothing").await, 404, "not_found_error");
+    refusal(&gateway.get("/anthropic/v1/models?limit=0").await, 400, "invalid_request_error");
+    gateway.end().await;
+}
