@@ -18,14 +18,13 @@ mod responses;
 
 use std::{
     fmt,
-    fs::File,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use self::{fault::Fault, readers::Readers};
+use self::{fault::Fault, open::Lock, readers::Readers};
 use crate::StoreError;
 
 /// Responses and conversations in a file. One process at a time has it open.
@@ -36,7 +35,7 @@ pub struct SqliteStore {
     // In this order they are dropped: the last connection, the writer, moves the log into the file; then another process may come.
     readers: Readers,
     writer: Mutex<Connection>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl SqliteStore {

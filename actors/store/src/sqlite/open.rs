@@ -47,15 +47,26 @@ pub(super) fn open_with(path: &Path, steps: &[Migration]) -> Result<SqliteStore,
     Ok(SqliteStore { path, generation, readers, writer: Mutex::new(writer), _lock: lock })
 }
 
-/// Takes the lock that one process at a time has. The system gives it back when the process ends, however it ends.
+/// The lock that one process at a time has. The system gives it back when the process ends, however it ends.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not by closing alone: a child that is being started has a copy of the handle for a moment. If it cannot be given back now, it
+        // is with the process.
+        let _given_back = self.0.unlock();
+    }
+}
+
+/// Takes the lock.
 ///
 /// It is a file by itself: closing any handle of a database file would drop SQLite's own locks on it.
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let lock_path = beside(path, ".lock");
     let failed = |error| StoreError::File { path: lock_path.clone(), error };
     let file = private().create(true).write(true).truncate(false).open(&lock_path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

@@ -9,7 +9,10 @@ use super::{
     open::open_with,
     *,
 };
-use crate::{Ending, Item, Json, NewResponse, Outcome, Owner, ResponseStore as _, Running, Stage, UnixMillis};
+use crate::{
+    Appended, ConversationStore as _, Ending, Item, Json, NewConversation, NewResponse, Outcome, Owner, ResponseStore as _, Running, Stage,
+    Status, UnixMillis,
+};
 
 const ANN: Owner<'static> = Owner("key_ann");
 
@@ -69,28 +72,61 @@ fn a_read_waits_for_no_write() {
     assert!(matches!(store.get_response(ANN, "resp"), Err(StoreError::NotFound { .. })));
 }
 
+/// Allows the database `more` pages than it has.
+fn leave_room(store: &SqliteStore, more: i64) {
+    let writer = store.writer.lock().unwrap();
+    let pages: i64 = setting(&writer, "page_count");
+    writer.pragma_update_and_check(None, "max_page_count", pages + more, |_| Ok(())).unwrap();
+}
+
+/// Tries a change on a disk with room for no page, for one, for two and so on, until it works. Gives how often it did not.
+fn with_ever_more_room(path: &Path, store: &SqliteStore, change: impl Fn() -> Result<Appended, StoreError>, unchanged: impl Fn()) -> i64 {
+    for more in 0.. {
+        leave_room(store, more);
+        match change() {
+            Err(StoreError::Full { place }) => assert_eq!(place, path.display().to_string()),
+            Err(error) => panic!("{error:?}"),
+            Ok(appended) => {
+                assert_eq!(appended, Appended::Items { added: 2, repeated: Vec::new() });
+                return more;
+            }
+        }
+        unchanged();
+    }
+    unreachable!("a disk has an end, and a change too")
+}
+
 #[test]
-fn a_full_disk_is_told_and_changes_nothing() {
+fn a_full_disk_is_told_and_changes_nothing_wherever_it_becomes_full() {
     let (_directory, path) = place();
     let store = SqliteStore::open(&path).unwrap();
-    store.put_response(ANN, &running("kept", 10), u64::MAX).unwrap();
-    let limit = |pages: i64| {
-        store.writer.lock().unwrap().pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
-    };
-    let pages: i64 = setting(&store.writer.lock().unwrap(), "page_count");
-    limit(pages + 4);
-    let full =
-        |error: StoreError| assert!(matches!(&error, StoreError::Full { place } if *place == path.display().to_string()), "{error:?}");
-    full(store.put_response(ANN, &running("large", 100_000), u64::MAX).unwrap_err());
-    let said = Item { id: "out".to_owned(), json: Json("x".repeat(100_000)) };
-    let ending = Ending { outcome: Outcome::Completed, at: UnixMillis(1), output: vec![said] };
-    full(store.finish(ANN, "kept", &Json::from("{}"), &ending, u64::MAX).unwrap_err());
-    assert!(matches!(store.get_response(ANN, "large"), Err(StoreError::NotFound { .. })));
-    assert!(store.get_response(ANN, "kept").unwrap().ended_at.is_none());
-    // Small things still fit, and all does once there is room.
-    store.put_response(ANN, &running("small", 10), u64::MAX).unwrap();
-    limit(1 << 20);
-    store.finish(ANN, "kept", &Json::from("{}"), &ending, u64::MAX).unwrap();
+    let metadata = Json::from("{}");
+    let conversation = NewConversation { id: "conv".to_owned(), created_at: UnixMillis(0), metadata, items: Vec::new() };
+    store.create_conversation(ANN, &conversation).unwrap();
+    let in_conversation = || store.all_items(ANN, "conv", u64::MAX).unwrap().len();
+    // Two texts, and the conversation's copies of both.
+    let said = |id: &str| vec![Item { id: id.to_owned(), json: Json("x".repeat(30_000)) }];
+    let ending = |id: &str| Ending { outcome: Outcome::Completed, at: UnixMillis(1), output: said(id) };
+
+    let within = Some("conv".to_owned());
+    store.put_response(ANN, &NewResponse { conversation: within.clone(), ..running("begun", 30_000) }, u64::MAX).unwrap();
+    let finish = || store.finish(ANN, "begun", &Json::from("{\"ended\":true}"), &ending("first"), u64::MAX);
+    let failures = with_ever_more_room(&path, &store, finish, || {
+        let kept = store.get_response(ANN, "begun").unwrap();
+        assert_eq!((kept.status, kept.body), (Status::Running(Running::InProgress), Json::from("{}")));
+        assert_eq!(in_conversation(), 0);
+    });
+    assert!(failures > 15, "{failures}");
+
+    let mut whole = NewResponse { conversation: within, stage: Stage::Ended(ending("second")), ..running("whole", 30_000) };
+    "another".clone_into(&mut whole.input[0].id);
+    let put = || store.put_response(ANN, &whole, u64::MAX);
+    let failures = with_ever_more_room(&path, &store, put, || {
+        assert!(matches!(store.get_response(ANN, "whole"), Err(StoreError::NotFound { .. })));
+        assert_eq!(in_conversation(), 2);
+    });
+    assert!(failures > 20, "{failures}");
+    assert_eq!(in_conversation(), 4);
 }
 
 #[test]

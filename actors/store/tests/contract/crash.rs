@@ -8,9 +8,7 @@ use std::{
     thread,
 };
 
-use outcrop_store::{
-    ChainBound, ConversationStore as _, NewResponse, Outcome, Owner, ResponseStore as _, SqliteStore, Status, StoreError, UnixMillis,
-};
+use outcrop_store::{ChainBound, ConversationStore as _, Outcome, Owner, ResponseStore as _, SqliteStore, Status, StoreError, UnixMillis};
 use rusqlite::Connection;
 
 use crate::samples::{ANN, PLENTY, body, conversation, ending, item, within};
@@ -72,12 +70,17 @@ fn killed_after(database: &Path, round: usize, count: usize) -> Vec<String> {
     told
 }
 
+/// Is the database whole, and is every response that ended in its conversation?
 fn is_sound(database: &Path) {
     let connection = Connection::open(database).unwrap();
     let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
     let orphans: i64 = connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(orphans, 0);
+    let ended = "SELECT count(*) FROM responses WHERE status = 'completed'";
+    let ended: i64 = connection.query_row(ended, [], |row| row.get(0)).unwrap();
+    let said: i64 = connection.query_row("SELECT count(*) FROM conversation_items", [], |row| row.get(0)).unwrap();
+    assert_eq!(said, ended * i64::try_from(1 + ITEMS).unwrap());
 }
 
 #[test]
@@ -118,7 +121,6 @@ fn holds(store: &SqliteStore, told: &[String]) {
         assert!(!told.contains(&key.id));
         let late = store.finish(Owner(&key.owner), &key.id, &body("late"), &ending(&key.id, Outcome::Completed), PLENTY);
         assert!(matches!(late, Err(StoreError::Conflict { status: Status::Ended(Outcome::Failed), .. })));
-        let kept: NewResponse = within(&key.id, "conv");
-        assert_eq!(store.input_items(ANN, &key.id).unwrap(), kept.input, "its input is whole");
+        assert_eq!(store.input_items(ANN, &key.id).unwrap(), within(&key.id, "conv").input, "its input is whole");
     }
 }

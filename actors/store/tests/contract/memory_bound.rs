@@ -98,8 +98,13 @@ fn a_purge_gives_room_back_and_a_recovery_needs_none() {
         store.put_response(ANN, &NewResponse { expires_at, ..response(&format!("r{number}")) }, ROOM).unwrap();
     }
     assert_eq!(room_left(&store), 0);
+    store.create_conversation(BOB, &NewConversation { metadata: text(0), ..conversation("before") }).unwrap();
     let next = store.restarted();
     assert_eq!(next.mark_interrupted(UnixMillis(5), &|_| text(300)).unwrap().failed.len(), 5);
+    // More is there now than may be: what takes nothing is still allowed.
+    next.update_metadata(BOB, "before", &text(0)).unwrap();
+    next.append_items(BOB, "before", &[]).unwrap();
+    is_full(next.update_metadata(BOB, "before", &text(1)));
     is_full(next.create_conversation(ANN, &conversation("conv")));
     assert_eq!(next.purge_expired(UnixMillis(10), 2).unwrap(), 2);
     is_full(next.create_conversation(ANN, &conversation("conv")));
