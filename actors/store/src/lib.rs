@@ -1,43 +1,30 @@
 //! What outlives the process.
 //!
-//! So far one thing: a snapshot, bytes that are replaced as a whole ([`Snapshots`]). All calls block: run them through the
-//! `Blocking` port.
+//! Ports are traits ([`Snapshots`], [`ResponseStore`], [`ConversationStore`]); backends implement them, and one suite of tests
+//! (`tests/contract`) says what every backend promises. All calls block: run them through the `Blocking` port.
+//!
+//! | Port | Backends |
+//! |---|---|
+//! | [`Snapshots`] | [`FileSnapshot`], [`MemorySnapshot`] |
+//! | [`ResponseStore`], [`ConversationStore`] | [`SqliteStore`], [`MemoryStore`] |
+//!
+//! What callers wrote (responses, items, metadata) is kept as the text they gave ([`Json`]) and never looked into.
 
-mod file;
+mod error;
 mod memory;
+mod ports;
+mod snapshot;
+mod sqlite;
 
-use std::{fmt::Debug, path::PathBuf};
-
-pub use file::FileSnapshot;
-pub use memory::MemorySnapshot;
-
-/// Keeps one snapshot.
-pub trait Snapshots: Send + Sync + Debug {
-    /// What was saved last; `None` when nothing was yet.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    fn load(&self) -> Result<Option<Vec<u8>>, StoreError>;
-
-    /// Replaces it: whoever loads meanwhile, or after a crash, finds the old one or the new one, never a part.
-    ///
-    /// # Errors
-    /// When it cannot be written: the old one stands.
-    fn save(&self, snapshot: &[u8]) -> Result<(), StoreError>;
-}
-
-/// Why something could not be kept or found.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The file system says so.
-    #[error("{path}: {error}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
+pub use error::{Kind, StoreError};
+pub use memory::MemoryStore;
+pub use ports::{
+    conversations::{ConversationStore, MAX_ITEMS_AT_ONCE, NewConversation, StoredConversation},
+    page::{Listing, Order, Page, PageLimit},
+    record::{Item, Json, Owner, UnixMillis},
+    responses::{
+        Appended, ChainBound, Ending, Interrupted, NewResponse, Outcome, ResponseKey, ResponseStore, Running, Stage, Status, StoredResponse,
     },
-}
-
-#[cfg(test)]
-mod contract;
+};
+pub use snapshot::{FileSnapshot, MemorySnapshot, Snapshots};
+pub use sqlite::SqliteStore;

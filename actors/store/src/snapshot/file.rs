@@ -7,7 +7,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{Snapshots, StoreError};
+use super::Snapshots;
+use crate::StoreError;
 
 /// A snapshot in a file, which is replaced by renaming: a crash at any moment leaves the old one or the new one.
 #[derive(Debug, Clone)]

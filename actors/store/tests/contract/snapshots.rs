@@ -1,6 +1,6 @@
-//! What every backend promises.
+//! What every keeper of a snapshot promises.
 
-use super::{FileSnapshot, MemorySnapshot, Snapshots, StoreError};
+use outcrop_store::{FileSnapshot, MemorySnapshot, Snapshots, StoreError};
 
 fn keeps_one_snapshot(store: &dyn Snapshots) {
     assert_eq!(store.load().unwrap(), None);
@@ -27,7 +27,7 @@ fn memory_keeps_one_snapshot() {
 fn a_file_that_cannot_be_written_is_told_with_its_path() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileSnapshot::new(directory.path().join("missing/routing.json"));
-    let StoreError::File { path, .. } = store.save(b"x").unwrap_err();
+    let StoreError::File { path, .. } = store.save(b"x").unwrap_err() else { panic!("not of a file") };
     assert!(path.starts_with(directory.path().join("missing")));
     assert!(matches!(FileSnapshot::new(directory.path()).load(), Err(StoreError::File { .. })), "a directory is no snapshot");
 }

@@ -1,0 +1,6 @@
+//! What stored responses and conversations are, and what a store does with them.
+
+pub(crate) mod conversations;
+pub(crate) mod page;
+pub(crate) mod record;
+pub(crate) mod responses;
