@@ -28,6 +28,7 @@ use outcrop_gateway::{
 use tower::Service;
 
 use super::{
+    anthropic,
     body::{RecordedBody, ResponseGuard},
     body_memory::BodyMemory,
     errors::openai_error,
@@ -190,8 +191,12 @@ fn method_name(method: &Method) -> &'static str {
 }
 
 /// The answer of a handler that panicked. What it said is told to nobody: it may quote the request.
-fn panicked(record: &RequestRecord) -> Response {
+fn panicked(record: &Arc<RequestRecord>) -> Response {
     metrics::counter!("outcrop_handler_panics_total").increment(1);
     tracing::error!(request.id = %record.id(), "a handler panicked");
-    openai_error(&GatewayError::Internal { message: "the gateway failed on this request; the fault is not in it".to_owned() })
+    let error = GatewayError::Internal { message: "the gateway failed on this request; the fault is not in it".to_owned() };
+    if record.route().is_some_and(|(pattern, _)| anthropic::answers(pattern)) {
+        return anthropic::failed(record, error);
+    }
+    openai_error(&error)
 }

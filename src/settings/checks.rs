@@ -9,6 +9,7 @@ use super::{
 /// Reports every broken rule.
 pub(super) fn check(settings: &Settings, reader: &Reader) {
     check_ports(settings, reader);
+    check_prefixes(settings, reader);
     check_deadlines(settings, reader);
     check_residency(settings, reader);
     check_profiles(settings, reader);
@@ -22,6 +23,25 @@ fn check_ports(settings: &Settings, reader: &Reader) {
     let overlap = server.bind == admin.bind || server.bind.is_unspecified() || admin.bind.is_unspecified();
     if overlap && server.port == admin.port && server.port != 0 {
         reader.problem_at("admin.port", format!("`server.port` is {} too; give one of them another port", server.port));
+    }
+}
+
+/// Two dialects cannot have the same path.
+fn check_prefixes(settings: &Settings, reader: &Reader) {
+    if !reader.sound(&["server.openai_prefix", "server.anthropic_prefix"]) {
+        return;
+    }
+    let (openai, anthropic) = (settings.server.openai_prefix.as_str(), settings.server.anthropic_prefix.as_str());
+    if anthropic.is_empty() {
+        return;
+    }
+    if openai == format!("{anthropic}/v1") {
+        reader.problem_at("server.openai_prefix", format!("`server.anthropic_prefix` ({anthropic}) has its own routes under {openai}"));
+    }
+    let taken = ["/health".to_owned(), "/v1/messages".to_owned(), openai.to_owned()];
+    let inside = |path: &String| !path.is_empty() && (anthropic == path || anthropic.starts_with(&format!("{path}/")));
+    if let Some(path) = taken.iter().find(|path| inside(path)) {
+        reader.problem_at("server.anthropic_prefix", format!("other routes lie under {path}; choose another prefix"));
     }
 }
 

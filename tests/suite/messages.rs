@@ -1,7 +1,9 @@
 //! The Anthropic dialect over HTTP: messages whole and streamed, tools, thinking, models, errors.
 
+use std::time::Duration;
+
 use http::Method;
-use outcrop_sim::{Action, Rule, ScriptedError};
+use outcrop_sim::{Action, CutManner, Rule, ScriptedError};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, CLAUDE, Client, TestGateway};
@@ -165,7 +167,10 @@ async fn bad_requests_are_told_in_anthropics_envelope_and_reach_no_model() {
         "not_found_error",
     );
     refusal(&gateway.method(Method::GET, MESSAGES).await, 405, "invalid_request_error");
-    refusal(&gateway.post("/anthropic/v1/nothing", &says("x")).await, 404, "not_found_error");
+    for path in ["/anthropic/v1/nothing", "/v1/messages/count_tokens", "/anthropic/v1/messages/batches"] {
+        refusal(&gateway.post(path, &says("x")).await, 404, "not_found_error");
+    }
+    refusal(&gateway.post("/anthropic", &says("x")).await, 405, "invalid_request_error");
     let stranger = Client { key: Some("wrong".to_owned()), ..Client::clone(&gateway) };
     refusal(&stranger.post(MESSAGES, &says("x")).await, 401, "authentication_error");
     let nobody = Client { key: None, ..Client::clone(&gateway) };
@@ -214,5 +219,29 @@ async fn models_are_listed_page_by_page_and_shown_one_by_one() {
     assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!(CLAUDE)));
     refusal(&gateway.get("/anthropic/v1/models/nothing").await, 404, "not_found_error");
     refusal(&gateway.get("/anthropic/v1/models?limit=0").await, 400, "invalid_request_error");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_ends_in_an_error_event_and_a_silent_one_is_kept_alive_by_pings() {
+    let gateway = TestGateway::builder().set("server.keep_alive_interval=1s").start().await;
+    let mut asks = says("say exactly: one two three four five six seven eight nine ten");
+    asks["stream"] = true.into();
+    gateway.simulator.script(Rule::once(Action::CutAfterEvents { events: 4, manner: CutManner::Close }));
+    let broken = events(&gateway.post(MESSAGES, &asks).await);
+    let last = broken.last().unwrap();
+    assert_eq!((&last["type"], &last["error"]["type"]), (&json!("error"), &json!("api_error")), "{broken:?}");
+    assert!(!types(&broken).contains(&"message_stop"), "{broken:?}");
+    gateway.simulator.script(Rule::once(Action::StallAfterEvents { events: 4, pause: Duration::from_millis(2_500) }));
+    let stalled = events(&gateway.post(MESSAGES, &asks).await);
+    assert!(stalled.iter().filter(|event| event["type"] == "ping").count() >= 2, "{stalled:?}");
+    assert_eq!(stalled.last().unwrap()["type"], "message_stop");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_told_so() {
+    let gateway = TestGateway::builder().set("server.body_limit=2KiB").start().await;
+    refusal(&gateway.post(MESSAGES, &says(&"x".repeat(4_096))).await, 413, "request_too_large");
     gateway.end().await;
 }

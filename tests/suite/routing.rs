@@ -459,6 +459,24 @@ async fn what_an_alias_is_configured_with_holds_for_the_models_it_falls_back_to_
     gateway.end().await;
 }
 
+#[tokio::test]
+async fn an_alias_that_stands_in_for_another_brings_what_it_is_configured_with() {
+    let gateway = TestGateway::builder()
+        .set("routing.max_wait=0s")
+        .set(r#"models.aliases.smart={model = "claude-sonnet-4-6", fallback = ["safe"]}"#)
+        .set(r#"models.aliases.safe={model = "nova-lite", guardrail = {identifier = "gr1a2b3c", version = "1"}, extra_params = {inferenceConfig = {topK = 7}}}"#)
+        .start()
+        .await;
+    gateway.simulator.script(Rule::always(throttled()).model(CLAUDE_ID));
+    let mut request = says("say exactly: served");
+    request["model"] = "smart".into();
+    gateway.chat(&request).await.ok();
+    let sent = sent_last(&gateway);
+    assert_eq!(sent["guardrailConfig"]["guardrailIdentifier"], "gr1a2b3c", "{sent}");
+    assert!(sent["additionalModelRequestFields"].to_string().contains('7'), "{sent}");
+    gateway.end().await;
+}
+
 /// The body of the last call upstream.
 fn sent_last(gateway: &TestGateway) -> serde_json::Value {
     serde_json::from_slice(&gateway.calls().last().unwrap().body).unwrap()

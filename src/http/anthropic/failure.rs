@@ -78,6 +78,11 @@ impl IntoResponse for Failure {
     }
 }
 
+/// An error of the request of this record.
+pub(super) fn of(record: &Arc<RequestRecord>, error: GatewayError) -> Response {
+    RequestName(Some(Arc::clone(record))).failed(error).into_response()
+}
+
 /// The principal of an authenticated request, refused in this dialect.
 pub(super) struct MessagesCaller(pub(super) Caller);
 

@@ -4,11 +4,16 @@ mod failure;
 mod messages;
 mod models;
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     http::StatusCode,
+    response::Response,
     routing::{any, get, post},
 };
+use outcrop_domain::error::GatewayError;
+use outcrop_gateway::record::RequestRecord;
 
 use super::{Edge, route::Routed};
 
@@ -16,18 +21,28 @@ use super::{Edge, route::Routed};
 pub(super) fn routes(prefix: &str) -> Router<Edge> {
     let at = |path: &str| format!("{prefix}/v1{path}");
     let messages = || post(messages::create).fallback(failure::wrong_method);
-    let mut router = Router::new().route(&at("/messages"), messages());
+    let mut router = Router::new().route(&at("/messages"), messages()).route("/v1/messages/{*rest}", any(failure::unknown_url));
     if !prefix.is_empty() {
         router = router
             .route("/v1/messages", messages())
             .route(&at("/models"), get(models::list).fallback(failure::wrong_method))
             // Model ids hold slashes and colons: everything after the slash is the id.
             .route(&at("/models/{*id}"), get(models::retrieve).fallback(failure::wrong_method))
-            .route(prefix, any(alive))
-            .route(&format!("{prefix}/"), any(alive))
+            .route(prefix, get(alive).fallback(failure::wrong_method))
+            .route(&format!("{prefix}/"), get(alive).fallback(failure::wrong_method))
             .route(&format!("{prefix}/{{*rest}}"), any(failure::unknown_url));
     }
     router
+}
+
+/// Does this route answer messages, under whatever prefix? By its pattern.
+pub(super) fn answers(pattern: &str) -> bool {
+    pattern.contains("/v1/messages")
+}
+
+/// An error of a request whose handler is gone.
+pub(super) fn failed(record: &Arc<RequestRecord>, error: GatewayError) -> Response {
+    failure::of(record, error)
 }
 
 /// Clients look whether anybody is there (`HEAD /`) before they ask.

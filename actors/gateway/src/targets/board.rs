@@ -80,8 +80,11 @@ impl HealthBoard {
     /// What the next run should know of the targets.
     #[must_use]
     pub fn remember(&self) -> Vec<(ModelId, Region, RememberedTarget)> {
-        let seen = unix_seconds(self.clock.wall());
+        let (now, today) = (self.clock.now(), unix_seconds(self.clock.wall()));
         let remember = |cell: &TargetCell| {
+            // One that was looked at and not called is as the last run knew it.
+            let before = || self.memory.of(&cell.model, &cell.region).map_or(today, |target| target.seen);
+            let seen = cell.last_call().map_or_else(before, |last| today.saturating_sub(now.since(last).as_secs()));
             let quota = cell.book.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
             let (tripped, usual) = (cell.breaker.load().cause(), cell.usual_times());
             (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped, usual, seen })

@@ -68,6 +68,8 @@ pub struct TargetCell {
     pressed: [AtomicU64; RESOURCES],
     pub(super) probe: ProbeFlag,
     pub(super) pace: Pace,
+    /// When a call was last made, in microseconds; 0 = never.
+    last_call: AtomicU64,
     pub(super) in_flight: AtomicU32,
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
@@ -107,6 +109,7 @@ impl TargetCell {
             pressed: Default::default(),
             probe: ProbeFlag::default(),
             pace: Pace::beginning(&usual),
+            last_call: AtomicU64::new(0),
             in_flight: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -142,9 +145,9 @@ impl TargetCell {
         strictest(health, other)
     }
 
-    /// The target as a planner sees it, for a prompt of this size. Who sees health alone is shown no quotas and no times.
+    /// The target as a planner sees it, for a prompt of this size that is answered so. Who sees health alone is shown no quotas and no times.
     #[must_use]
-    pub fn view(&self, sight: Sight, drained: bool, size: PromptSize, now: Moment) -> TargetView {
+    pub fn view(&self, sight: Sight, drained: bool, answering: Answering, size: PromptSize, now: Moment) -> TargetView {
         let (gate, probing) = (self.gate(sight, now), self.probe.is_taken());
         if sight == Sight::Health {
             return TargetView { gate, probing, drained, ..TargetView::unknown(self.id) };
@@ -156,7 +159,7 @@ impl TargetCell {
             gate,
             probing,
             drained,
-            first_byte: self.pace.first_byte(size),
+            first_byte: self.pace.first_byte(answering, size),
             price: 0.0,
         }
     }
@@ -212,6 +215,19 @@ impl TargetCell {
         self.pace.look_again(patience, began)
     }
 
+    /// A call is made now.
+    pub(super) fn called(&self, now: Moment) {
+        self.last_call.fetch_max(micros(now).max(1), Ordering::Relaxed);
+    }
+
+    /// When a call was last made; `None` when none was.
+    pub(super) fn last_call(&self) -> Option<Moment> {
+        match self.last_call.load(Ordering::Relaxed) {
+            0 => None,
+            micros => Some(Moment(Duration::from_micros(micros))),
+        }
+    }
+
     /// How fast it usually answers, for the next process.
     pub(super) fn usual_times(&self) -> UsualTimes {
         self.pace.usual_times()
@@ -219,7 +235,7 @@ impl TargetCell {
 
     /// Its usual time to the first byte of a stream, for a prompt of this size; `None` while it is not known.
     pub(crate) fn usual_first_byte(&self, size: PromptSize) -> Option<Duration> {
-        Duration::try_from_secs_f64(self.pace.first_byte(size)?.seconds).ok()
+        Duration::try_from_secs_f64(self.pace.first_byte(Answering::Streamed, size)?.seconds).ok()
     }
 
     /// Has it been silent for longer than its pace explains?

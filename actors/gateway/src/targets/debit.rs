@@ -21,9 +21,9 @@ pub struct Debit {
     demand: Demand,
     estimate: Estimate,
     sent: Sent,
-    /// The call was made.
     /// Tokens of the prompt that the target has cached, as far as can be told.
     cached: f64,
+    /// The call was made.
     called: bool,
     open: bool,
 }

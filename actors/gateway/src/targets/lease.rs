@@ -88,6 +88,7 @@ impl Lease {
         let mut debit = debit;
         debit.iter_mut().for_each(Debit::called);
         cell.in_flight.fetch_add(1, Ordering::Relaxed);
+        cell.called(began);
         cell.meters.in_flight.increment(1.0);
         Some(Self { cell, owner, clock, began, patience, sight, doubtful: gate != Gate::Closed, probe, debit, waiting: true })
     }

@@ -131,14 +131,11 @@ impl Pace {
         now.since(began.max(self.last_heard().unwrap_or_default()))
     }
 
-    /// The usual time to the first event of a stream, and when one was last measured; of whole answers, where nothing is
-    /// streamed.
-    pub(super) fn first_byte(&self, size: PromptSize) -> Option<FirstByte> {
-        let of = |answering: Answering| {
-            let seconds = self.first_bytes(answering).usual(size)?;
-            Some(FirstByte { seconds, measured: moment(&self.usual(answering).measured).unwrap_or_default() })
-        };
-        of(Answering::Streamed).or_else(|| of(Answering::Whole))
+    /// The usual time to the first event of a stream, or to a whole answer, and when one was last measured. The one says
+    /// nothing of the other.
+    pub(super) fn first_byte(&self, answering: Answering, size: PromptSize) -> Option<FirstByte> {
+        let seconds = self.first_bytes(answering).usual(size)?;
+        Some(FirstByte { seconds, measured: moment(&self.usual(answering).measured).unwrap_or_default() })
     }
 
     /// The usual time of short prompts, for consoles; `None` while it is not known.
@@ -215,7 +212,7 @@ mod tests {
         pace.answered(huge, at(0), at(20));
         assert_eq!(pace.look_again(STREAMED, at(20)), at(23));
         assert_eq!(pace.look_again(huge, at(20)), at(80));
-        assert_eq!(pace.first_byte(PromptSize::Huge), Some(FirstByte { seconds: 20.0, measured: at(20) }));
+        assert_eq!(pace.first_byte(Answering::Streamed, PromptSize::Huge), Some(FirstByte { seconds: 20.0, measured: at(20) }));
     }
 
     #[test]
@@ -239,15 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn without_streams_whole_answers_say_how_fast_a_target_is_and_only_measurements_are_fresh() {
+    fn streams_and_whole_answers_have_times_of_their_own_and_only_measurements_are_fresh() {
         let pace = Pace::default();
         let whole = Patience { answering: Answering::Whole, ..STREAMED };
-        assert_eq!(pace.first_byte(PromptSize::Small), None);
+        let first = |answering| pace.first_byte(answering, PromptSize::Small);
         pace.answered(whole, at(0), at(8));
         pace.heard(at(50));
-        assert_eq!(pace.first_byte(PromptSize::Small), Some(FirstByte { seconds: 8.0, measured: at(8) }));
+        let of_whole = Some(FirstByte { seconds: 8.0, measured: at(8) });
+        assert_eq!((first(Answering::Streamed), first(Answering::Whole)), (None, of_whole));
         pace.answered(STREAMED, at(51), at(52));
-        assert_eq!(pace.first_byte(PromptSize::Small), Some(FirstByte { seconds: 1.0, measured: at(52) }));
+        assert_eq!((first(Answering::Streamed), first(Answering::Whole)), (Some(FirstByte { seconds: 1.0, measured: at(52) }), of_whole));
     }
 
     #[test]

@@ -69,11 +69,13 @@ pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -
             })
         })
         .collect();
+    let half_open = cells.iter().filter(|cell| cell.strictest_gate(now) == Gate::HalfOpen).count();
     let status = if board.shared().is_drained(region) {
         RegionStatus::Drained
     } else if closed.is_empty() {
         RegionStatus::Healthy
-    } else if closed.len() < cells.len() {
+    } else if closed.len() < cells.len() || half_open > 0 {
+        // Half-open may be called, and must be: only a request finds out.
         RegionStatus::Degraded
     } else {
         RegionStatus::Closed

@@ -22,7 +22,7 @@ use outcrop_supervision::{Refusal, Reply, Slot};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 
-use super::{Debit, HealthBoard, ModelPool, QuotaTold, Sight, TargetCell, TargetMsg};
+use super::{Answering, Debit, HealthBoard, ModelPool, QuotaTold, Sight, TargetCell, TargetMsg};
 
 /// What a [`WaitingRoom`] is told.
 #[derive(Debug)]
@@ -259,7 +259,9 @@ impl Line {
         self.let_go();
         let (cells, clock, shared) = (self.pool.cells(), &args.ports.clock, args.board.shared());
         // A line is judged by first bytes of short prompts: no plan for waiters turns on them.
-        let view = |cell: &Arc<TargetCell>| cell.view(Sight::Quotas, shared.is_drained(cell.region()), PromptSize::Small, now);
+        let view = |cell: &Arc<TargetCell>| {
+            cell.view(Sight::Quotas, shared.is_drained(cell.region()), Answering::Streamed, PromptSize::Small, now)
+        };
         let mut views: Vec<TargetView> = cells.iter().take(MAX_TARGETS).map(view).collect();
         let spill = self.pool.may_spill(now);
         let mut sweep = Sweep::new(Strategy::Adaptive, &mut views, now);

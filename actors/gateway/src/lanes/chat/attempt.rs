@@ -17,7 +17,7 @@ use outcrop_domain::{
 use outcrop_upstream::ports::BoxFuture;
 
 use self::{
-    hedge::Ended,
+    hedge::{CopyWon, Ended, FirstCall},
     plan::{BUDGET_PAUSE, Step},
     wait::Waits,
 };
@@ -225,13 +225,19 @@ impl<'a> Attempts<'a> {
         }
         let (answering, failure) = match ended {
             Ended::First(Ok(value)) => (Some((position, value)), None),
-            Ended::Copy(other, copys, Ok(value)) => {
-                // The first call lost: nothing is said of its target, which may have been about to answer.
-                lease.overtaken();
-                lease = *copys;
-                (Some((other, value)), None)
+            Ended::Copy(won) => {
+                let CopyWon { position, lease: copys, value, first } = *won;
+                match first {
+                    // Nothing is said of its target, which may have been about to answer.
+                    FirstCall::Overtaken => lease.overtaken(),
+                    // The copy has answered the request: the failure is for the target alone.
+                    FirstCall::Silent => drop(lease.silent()),
+                    FirstCall::Failed(failure) => lease.failed(&failure),
+                }
+                lease = copys;
+                (Some((position, value)), None)
             }
-            Ended::First(Err(failure)) | Ended::Copy(_, _, Err(failure)) => (None, Some(failure)),
+            Ended::First(Err(failure)) => (None, Some(failure)),
             Ended::Silent => (None, None),
         };
         if let Some((position, value)) = answering {
@@ -257,7 +263,7 @@ impl<'a> Attempts<'a> {
     }
 
     /// Ends when the target of a call has been silent for longer than its pace explains, and another one could be asked.
-    async fn silence(&self, position: usize, watched: Watched) {
+    async fn silence(&self, position: usize, copy: Option<usize>, watched: Watched) {
         let Some(route) = self.routes.get(position) else { return std::future::pending().await };
         let began = watched.began;
         loop {
@@ -269,7 +275,7 @@ impl<'a> Attempts<'a> {
             // The probe finds out what others gave the target up for: it is not one of them.
             let given_up = !watched.probes && route.cell.is_given_up(began, now);
             if given_up || route.cell.is_silent(self.patience, began, now) {
-                if self.another_is_open(position, now) {
+                if self.another_is_open(position, copy, now) {
                     return;
                 }
                 tokio::time::sleep(SILENCE_AGAIN).await;
@@ -294,9 +300,10 @@ impl<'a> Attempts<'a> {
         if !failure.cause.try_elsewhere() {
             return Err(GatewayError::Upstream(failure));
         }
-        if failure.cause == Cause::Credentials && !self.credentials_retried && self.context.board.shared().retry(self.now()) {
-            // The client refreshed them when it saw the refusal: the same target once more. Paid, since what is wrong with them
-            // may last, and closes no target.
+        // The client refreshed them when it saw the refusal: the same target once more. Paid, since what is wrong with them may
+        // last, and closes no target; a later call is paid in any case.
+        let again = failure.cause == Cause::Credentials && !self.credentials_retried;
+        if again && (!self.is_free() || self.context.board.shared().retry(self.now())) {
             self.credentials_retried = true;
             if let Some(route) = self.routes.get_mut(position) {
                 route.tried = false;

@@ -65,10 +65,10 @@ fn shown_id<'t>(target: &'t Target, asked: &str, disclosure: Disclosure) -> &'t 
 }
 
 /// Takes the name off a guardrail that the operator set; one that the caller named stays.
-pub(super) fn hide_guardrail(request: &mut ChatRequest, policy: &ChatPolicy, alias: Option<&AliasOptions>) {
-    let configured = [policy.guardrail.as_ref(), alias.and_then(|alias| alias.guardrail.as_ref())];
+pub(super) fn hide_guardrail<'a>(request: &mut ChatRequest, policy: &'a ChatPolicy, aliases: impl Iterator<Item = &'a AliasOptions>) {
+    let mut configured = policy.guardrail.iter().chain(aliases.filter_map(|alias| alias.guardrail.as_ref()));
     if let Some(guardrail) = &mut request.guardrail
-        && configured.into_iter().flatten().any(|ours| ours.identifier == guardrail.identifier)
+        && configured.any(|ours| ours.identifier == guardrail.identifier)
     {
         CONFIGURED.clone_into(&mut guardrail.identifier);
     }
@@ -88,7 +88,7 @@ mod tests {
 
     fn shown(named: &str, policy: &ChatPolicy, alias: Option<&AliasOptions>) -> String {
         let mut request = ChatRequest { guardrail: guardrail(named), ..ChatRequest::default() };
-        hide_guardrail(&mut request, policy, alias);
+        hide_guardrail(&mut request, policy, alias.into_iter());
         request.guardrail.unwrap().identifier
     }
 

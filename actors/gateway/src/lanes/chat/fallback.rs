@@ -9,6 +9,10 @@ use crate::{ports::ChatJob, settings::LiveSettings};
 
 /// The models of a request in order: the one asked for, then those that its alias falls back to.
 pub(super) fn chain(settings: &LiveSettings, catalogue: &Catalogue, asked: &str) -> Vec<String> {
+    // The usual case, and a name costs something to look up.
+    if settings.chat.aliases.values().all(|alias| alias.fallback.is_empty()) {
+        return Vec::new();
+    }
     let named = catalogue.operator_alias(asked);
     let alias = named.as_ref().and_then(|name| settings.chat.alias(name));
     alias.map(|alias| alias.fallback.clone()).unwrap_or_default()

@@ -89,23 +89,19 @@ pub(super) async fn prepare(
         return Err(forbidden(&asked));
     }
     let media = fetch(context, settings, &job.request, purpose, job.held.as_ref()).await?;
-    // A model that stands in for another keeps what the operator configured with the name that was asked for.
-    let named = match instead_of {
-        Some(name) => context.catalogue.load().operator_alias(name),
-        None => resolution.alias.clone(),
-    };
-    let alias = named.as_ref().and_then(|name| settings.chat.alias(name));
-    let options = read_options(&settings.chat, alias, &job.overrides, context)?;
+    let aliases =
+        Aliases { asked: instead_of.and_then(|name| context.catalogue.load().operator_alias(name)), own: resolution.alias.clone() };
+    let options = read_options(&settings.chat, &aliases, &job.overrides, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
-    let strategy = job.principal.strategy.or_else(|| alias.and_then(|alias| alias.strategy)).unwrap_or(settings.routing.strategy);
+    let named = aliases.options(&settings.chat).find_map(|alias| alias.strategy);
+    let strategy = job.principal.strategy.or(named).unwrap_or(settings.routing.strategy);
     let session = job.overrides.session.take();
     let hints = dialect::hints(&job.request, session);
     // What is left is empty: a job is read once.
     let request = std::mem::replace(&mut job.request, ClientRequest::OpenAiChat(Box::default()));
     // In a box: it is kilobytes, and a future has room for each place that it moves through.
-    let alias = named.map(|name| NamedAlias { name, stands_in: instead_of.is_some() });
-    let work = Box::new(Translation { request, media, options, resolution, alias, settings, asked, purpose, held, strategy, hints });
+    let work = Box::new(Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints });
     heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
 }
 
@@ -115,7 +111,7 @@ struct Translation {
     media: Media,
     options: ReadOptions,
     resolution: Resolution,
-    alias: Option<NamedAlias>,
+    aliases: Aliases,
     settings: Arc<LiveSettings>,
     asked: String,
     purpose: Purpose,
@@ -124,26 +120,30 @@ struct Translation {
     hints: Hints,
 }
 
-/// The operator's alias by which a request named its model.
-struct NamedAlias {
-    name: ModelAlias,
-    /// The model is one that the alias falls back to.
-    stands_in: bool,
+/// The operator's aliases that a request's model goes by: what is configured with them applies, that of the first before that
+/// of the second.
+struct Aliases {
+    /// By which another model was asked for, when this one stands in for it.
+    asked: Option<ModelAlias>,
+    /// By which this model was named.
+    own: Option<ModelAlias>,
+}
+
+impl Aliases {
+    fn options<'p>(&'p self, policy: &'p ChatPolicy) -> impl Iterator<Item = &'p AliasOptions> + 'p {
+        [&self.asked, &self.own].into_iter().flatten().filter_map(|name| policy.alias(name))
+    }
 }
 
 /// The pure part: client's body -> hub -> upstream's body.
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
-    let Translation { request, media, options, resolution, alias: named, settings, asked, purpose, held, strategy, hints } = work;
+    let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
-    let alias = named.as_ref().and_then(|named| policy.alias(&named.name));
     let mut read = dialect::read(request, &media.fetched, options, &resolution.model)?;
-    apply_defaults(&mut read.request, policy, alias);
-    // Parameters of one model may be nonsense to another.
-    let own = alias.filter(|_| named.as_ref().is_none_or(|named| !named.stands_in));
-    apply_extra(&mut read.request, policy, own);
+    apply_defaults(&mut read.request, policy, &aliases);
     apply_notes(&mut read.request, &resolution);
     if purpose == Purpose::Showing(Disclosure::Caller) {
-        explain::hide_guardrail(&mut read.request, policy, alias);
+        explain::hide_guardrail(&mut read.request, policy, aliases.options(policy));
     }
     let client_mode = read.mode;
     let mut body = write(&resolution, &read.request, policy, &asked, client_mode)?;
@@ -203,7 +203,7 @@ async fn fetch(
 /// What the request does not say, the headers, the alias and the settings say, in that order.
 fn read_options(
     policy: &ChatPolicy,
-    alias: Option<&AliasOptions>,
+    aliases: &Aliases,
     overrides: &RequestOverrides,
     context: &ChatContext,
 ) -> Result<ReadOptions, GatewayError> {
@@ -215,7 +215,7 @@ fn read_options(
         }
         (Some(ours), None) if !policy.guardrail_override => GuardrailRule::Fixed(ours.clone()),
         (ours, theirs) => {
-            let alias = alias.and_then(|alias| alias.guardrail.clone());
+            let alias = aliases.options(policy).find_map(|alias| alias.guardrail.clone());
             GuardrailRule::Open(theirs.clone().or(alias).or_else(|| ours.clone()))
         }
     };
@@ -232,18 +232,17 @@ fn read_options(
     })
 }
 
-fn apply_defaults(request: &mut ChatRequest, policy: &ChatPolicy, alias: Option<&AliasOptions>) {
+fn apply_defaults(request: &mut ChatRequest, policy: &ChatPolicy, aliases: &Aliases) {
     request.max_tokens = request.max_tokens.or(policy.default_max_tokens);
-    if let Some(alias) = alias {
+    for alias in aliases.options(policy) {
         request.service_tier = request.service_tier.or(alias.service_tier);
         for (key, value) in &alias.metadata {
             request.metadata.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
-}
-
-fn apply_extra(request: &mut ChatRequest, policy: &ChatPolicy, alias: Option<&AliasOptions>) {
-    for (field, value) in alias.into_iter().flat_map(|alias| &alias.extra) {
+    // The model's own alone: parameters of one model may be nonsense to another.
+    let own = aliases.own.as_ref().and_then(|name| policy.alias(name));
+    for (field, value) in own.into_iter().flat_map(|alias| &alias.extra) {
         request.extra.entry(field.clone()).or_insert_with(|| value.clone());
     }
     request.extra.retain(|field, _| !policy.dropped_fields.iter().any(|dropped| dropped == field));

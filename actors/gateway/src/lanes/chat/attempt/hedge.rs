@@ -17,10 +17,30 @@ use crate::targets::{Answering, Lease, RegionHandle, Sight, Watched};
 pub(super) enum Ended<T> {
     /// The first call.
     First(Result<T, UpstreamFailure>),
-    /// The copy, at the route of this position, with its lease.
-    Copy(usize, Box<Lease>, Result<T, UpstreamFailure>),
+    /// The copy answered.
+    Copy(Box<CopyWon<T>>),
     /// The first target was found silent.
     Silent,
+}
+
+/// An answer of a copy.
+pub(super) struct CopyWon<T> {
+    /// Position of its route.
+    pub(super) position: usize,
+    pub(super) lease: Lease,
+    pub(super) value: T,
+    /// What became of the first call meanwhile.
+    pub(super) first: FirstCall,
+}
+
+/// A first call whose copy answered.
+pub(super) enum FirstCall {
+    /// It was under way.
+    Overtaken,
+    /// Its target was found silent.
+    Silent,
+    /// It had failed.
+    Failed(UpstreamFailure),
 }
 
 /// Never sooner: a copy doubles what the request holds of the quotas, and may be billed twice.
@@ -46,10 +66,10 @@ impl Attempts<'_> {
             biased;
             ended = &mut first => return (Ended::First(ended), None),
             // The call is dropped, and with it its connection.
-            () = self.silence(position, watched) => return (Ended::Silent, None),
+            () = self.silence(position, None, watched) => return (Ended::Silent, None),
             () = self.late(route, watched.began) => {}
         }
-        let copy = self.copy(position).and_then(|(other, lease)| Some((other, Box::new(lease), self.routes.get(other)?)));
+        let copy = self.copy(position).and_then(|(other, lease)| Some((other, lease, self.routes.get(other)?)));
         let Some((other, mut lease, there)) = copy else {
             return (self.first_alone(first, position, watched).await, None);
         };
@@ -57,14 +77,21 @@ impl Attempts<'_> {
         metrics::counter!("outcrop_hedges_total", "model" => self.pool.model().to_string()).increment(1);
         let second = call(&there.target, &there.handle);
         let copys = lease.watched();
-        let (mut first, mut second) = (Box::pin(self.heard(first, position, watched)), Box::pin(self.heard(second, other, copys)));
+        let (mut first, mut second) =
+            (Box::pin(self.heard(first, position, Some(other), watched)), Box::pin(self.heard(second, other, Some(position), copys)));
         let ended = tokio::select! {
             biased;
             ended = &mut first => match ended {
                 Some(Ok(value)) => Ended::First(Ok(value)),
                 // The copy is under way already: it may do better, unless it is not heard of either.
                 failed => match second.await {
-                    Some(Ok(value)) => Ended::Copy(other, lease, Ok(value)),
+                    Some(Ok(value)) => {
+                        let first = match failed {
+                            Some(Err(failure)) => FirstCall::Failed(failure),
+                            _ => FirstCall::Silent,
+                        };
+                        Ended::Copy(Box::new(CopyWon { position: other, lease, value, first }))
+                    }
                     copys => {
                         told(&mut lease, copys);
                         // Told as the first call's failure, which says more.
@@ -73,7 +100,7 @@ impl Attempts<'_> {
                 },
             },
             ended = &mut second => match ended {
-                Some(Ok(value)) => Ended::Copy(other, lease, Ok(value)),
+                Some(Ok(value)) => Ended::Copy(Box::new(CopyWon { position: other, lease, value, first: FirstCall::Overtaken })),
                 failed => {
                     told(&mut lease, failed);
                     drop(lease);
@@ -85,20 +112,22 @@ impl Attempts<'_> {
     }
 
     async fn first_alone<T>(&self, first: BoxFuture<'_, Result<T, UpstreamFailure>>, position: usize, watched: Watched) -> Ended<T> {
-        self.heard(first, position, watched).await.map_or(Ended::Silent, Ended::First)
+        self.heard(first, position, None, watched).await.map_or(Ended::Silent, Ended::First)
     }
 
-    /// How a call ends; `None` when its target was found silent, and the call was dropped.
+    /// How a call ends; `None` when its target was found silent, and the call was dropped. `copy`: where the other call is, when
+    /// there are two.
     async fn heard<T>(
         &self,
         call: BoxFuture<'_, Result<T, UpstreamFailure>>,
         position: usize,
+        copy: Option<usize>,
         watched: Watched,
     ) -> Option<Result<T, UpstreamFailure>> {
         tokio::select! {
             biased;
             ended = call => Some(ended),
-            () = self.silence(position, watched) => None,
+            () = self.silence(position, copy, watched) => None,
         }
     }
 
@@ -124,7 +153,7 @@ impl Attempts<'_> {
         let now = self.now();
         let shared = self.context.board.shared();
         let affords = |route: &Route| {
-            let view = |sight| route.cell.view(sight, shared.is_drained(&route.target.region), self.facts.size, now);
+            let view = |sight| self.view(route, sight, now);
             let (health, room): (TargetView, TargetView) = (view(self.sight), view(Sight::Quotas));
             // Also for those who look at health alone: nobody needs a copy as much as others need the room.
             health.gate == Gate::Closed && health.open() && room.fits(&self.demand) && room.fill(&self.demand) <= HEDGE_FILL

@@ -12,7 +12,7 @@ use outcrop_domain::{
     },
 };
 
-use super::{Attempts, ROUND_PAUSE};
+use super::{Attempts, ROUND_PAUSE, Route};
 use crate::targets::{Debit, QuotaTold, Sight, TargetMsg, not_sent};
 
 /// What to do next.
@@ -81,7 +81,7 @@ impl Attempts<'_> {
     /// The first call and the first move to another target are the request's own: what made it move closes the target or
     /// empties its shadow, so only calls that were under way can do so. Further ones are paid from the budget of the whole
     /// process, or wait until it can pay. So are those of an answer that broke: a brown-out must not be amplified.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.made_before == 0 && self.made <= 1
     }
 
@@ -120,26 +120,35 @@ impl Attempts<'_> {
 
     /// Copies what planners see.
     pub(super) fn look(&mut self, now: Moment) {
-        let shared = self.context.board.shared();
-        self.views.clear();
+        let mut views = std::mem::take(&mut self.views);
+        views.clear();
         let seen = self.routes.iter().take(MAX_TARGETS).map(|route| {
-            let view = route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now);
+            let view = self.view(route, self.sight, now);
             TargetView { price: route.price, ..view }
         });
-        self.views.extend(seen);
+        views.extend(seen);
+        self.views = views;
     }
 
-    /// Another route than this one may be called now, as far as health goes.
-    pub(super) fn another_is_open(&self, position: usize, now: Moment) -> bool {
-        let shared = self.context.board.shared();
-        let others = self.routes.iter().enumerate().filter(|(other, route)| *other != position && !route.tried);
+    /// What planners see of a route.
+    pub(super) fn view(&self, route: &Route, sight: Sight, now: Moment) -> TargetView {
+        let drained = self.context.board.shared().is_drained(&route.target.region);
+        route.cell.view(sight, drained, self.patience.answering, self.facts.size, now)
+    }
+
+    /// Another route may be called now than that of this call and, when there are two out, that of the other.
+    pub(super) fn another_is_open(&self, position: usize, copy: Option<usize>, now: Moment) -> bool {
+        let others = self.routes.iter().enumerate();
+        let mut others = others.filter(|(other, route)| *other != position && Some(*other) != copy && !route.tried);
+        let made = self.made + usize::from(copy.is_some());
         let may_call_again = self.facts.strategy != Strategy::Disabled
-            && self.made < self.settings.routing.max_attempts as usize
-            && (self.made <= 1 || shared.retries_left(now) > 0);
+            && made < self.settings.routing.max_attempts as usize
+            && (made <= 1 || self.context.board.shared().retries_left(now) > 0);
         may_call_again
-            && others
-                .map(|(_, route)| route.cell.view(self.sight, shared.is_drained(&route.target.region), self.facts.size, now))
-                .any(|view| view.open() && (self.sight == Sight::Health || view.fits(&self.demand)))
+            && others.any(|(_, route)| {
+                let view = self.view(route, self.sight, now);
+                view.open() && (self.sight == Sight::Health || view.fits(&self.demand))
+            })
     }
 
     /// Reserves what the call takes of the target's quotas. Nobody keeps quotas while no strategy of the settings sees them.

@@ -58,8 +58,10 @@ impl Attempts<'_> {
     /// As many wait for this model as may.
     pub(super) fn line_full(&mut self, now: Moment) -> GatewayError {
         self.look(now);
-        let eta = self.views.iter().filter(|view| view.open()).map(|view| view.eta(&self.demand)).fold(f64::INFINITY, f64::min);
-        let eta = Duration::try_from_secs_f64(eta).unwrap_or(Duration::MAX);
+        let room = self.views.iter().filter(|view| view.open()).map(|view| view.eta(&self.demand)).fold(f64::INFINITY, f64::min);
+        let room = Duration::try_from_secs_f64(room).ok();
+        let reopens = self.reopens(now);
+        let eta = room.into_iter().chain(reopens).min().unwrap_or(Duration::MAX);
         GatewayError::RateLimited {
             message: format!("the quotas of this model are used up, and {QUEUE_LIMIT} requests wait for them already"),
             retry_after: retry_after(eta, self.context.ports.entropy.unit()),
@@ -68,13 +70,7 @@ impl Attempts<'_> {
 
     /// The error that tells the caller most, with our own view of when to come back.
     pub(super) fn give_up(&self, now: Moment) -> GatewayError {
-        let reopens = self
-            .considered()
-            .filter_map(|route| match route.cell.gate(self.sight, now) {
-                Gate::Open { until } => Some(until.since(now)),
-                Gate::Closed | Gate::HalfOpen => None,
-            })
-            .min();
+        let reopens = self.reopens(now);
         let known = self.last.clone().or_else(|| {
             let failures = self.considered().filter_map(|route| route.cell.last_failure());
             failures.min_by_key(|failure| rank(failure.cause)).map(|failure| failure.as_ref().clone())
@@ -98,6 +94,15 @@ impl Attempts<'_> {
                 GatewayError::Unavailable { message: "no region can be called for this model at the moment".to_owned(), retry_after: ours }
             }
         }
+    }
+
+    /// Until the first of the closed routes may be called again.
+    fn reopens(&self, now: Moment) -> Option<Duration> {
+        let closed = self.considered().filter_map(|route| match route.cell.gate(self.sight, now) {
+            Gate::Open { until } => Some(until.since(now)),
+            Gate::Closed | Gate::HalfOpen => None,
+        });
+        closed.min()
     }
 
     /// The routes that a plan may choose.

@@ -112,3 +112,30 @@ async fn when_neither_call_is_heard_of_a_third_target_is_asked_long_before_the_t
     let took = world.now().since(began);
     assert!((5 * SECOND..6 * SECOND).contains(&took), "three usual seconds after the copy began: {took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_two_targets_neither_call_is_dropped_for_the_other() {
+    let world = World::with(2, RoutingPolicy { hedge_thousandths: 1_000, ..routing(Strategy::Ordered) }).await;
+    for region in 0..2 {
+        world.knows_pace(region, SECOND).await;
+    }
+    let mut attempts = world.attempts();
+    let answered = attempts
+        .run(|target, _| if target.region.as_str() == REGIONS[0] { after(9_000, Ok(())) } else { after(4_000, Err(Cause::Unavailable)) })
+        .await
+        .unwrap();
+    assert_eq!((answered.target.region.as_str(), attempts.made), (REGIONS[0], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_the_first_call_is_told_also_when_its_copy_answers() {
+    let world = world(Strategy::Ordered, 1_000).await;
+    let mut attempts = world.attempts();
+    let answered = attempts
+        .run(|target, _| if target.region.as_str() == REGIONS[0] { after(2_100, Err(Cause::Unavailable)) } else { after(900, Ok(())) })
+        .await
+        .unwrap();
+    assert_eq!(answered.target.region.as_str(), REGIONS[1]);
+    world.learned().await;
+    assert!(matches!(world.gate(0), (Gate::Open { .. }, _)), "{:?}", world.gate(0));
+}

@@ -138,7 +138,7 @@ async fn who_looks_at_health_alone_is_shown_no_quotas() {
     let world = World::with(1, quotas(&[6_000.0])).await;
     let demand = outcrop_domain::routing::view::Demand::of_tokens(6_000.0);
     let _full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
-    let view = |sight| world.cell(0).view(sight, false, world.attempts().facts.size, world.now());
+    let view = |sight| world.cell(0).view(sight, false, Answering::Streamed, world.attempts().facts.size, world.now());
     assert!(view(Sight::Health).fits(&demand) && !view(Sight::Quotas).fits(&demand));
 }
 

@@ -189,7 +189,7 @@ impl World {
 
     /// How the gate of a region stands, and whether its probe is out.
     pub(super) fn gate(&self, region: usize) -> (Gate, bool) {
-        let view = self.cell(region).view(Sight::Health, false, PromptSize::Small, self.now());
+        let view = self.cell(region).view(Sight::Health, false, Answering::Streamed, PromptSize::Small, self.now());
         (view.gate, view.probing)
     }
 
