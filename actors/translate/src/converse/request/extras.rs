@@ -66,17 +66,14 @@ fn object(member: &str, value: Value) -> Value {
 
 /// Flags that the model is known to take; one unknown flag would fail the request.
 fn beta_flags(scope: Scope<'_>, reasoning: &ReasoningPlan, notes: &mut Adjustments) -> Vec<Value> {
-    let mut flags: Vec<&str> = Vec::new();
-    for flag in scope.request.beta_flags.iter().map(|flag| flag.trim()).filter(|flag| !flag.is_empty()) {
-        if !scope.model.beta_flags.iter().any(|taken| taken == flag) {
-            notes.note("anthropic_beta", format!("dropped:{}", token(flag)));
-        } else if !flags.contains(&flag) {
-            flags.push(flag);
-        }
+    let choice = scope.model.betas.converse.choose(scope.request.beta_flags.iter().map(String::as_str), &[]);
+    for flag in &choice.dropped {
+        notes.note("anthropic_beta", format!("dropped:{}", token(flag)));
     }
+    let mut flags = choice.sent;
     for flag in &reasoning.betas {
-        if !flags.contains(flag) {
-            flags.push(flag);
+        if !flags.iter().any(|known| known == flag) {
+            flags.push((*flag).to_owned());
         }
     }
     flags.into_iter().map(Value::from).collect()
