@@ -3,3 +3,4 @@ pub mod converse;
 
 pub mod errors;
 pub mod openai_chat;
+pub mod transparent;
