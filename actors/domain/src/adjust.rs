@@ -49,6 +49,16 @@ impl Adjustments {
     }
 }
 
+/// A client's own word, fit to stand in an adjustment: visible ASCII without the separators, 256 characters of it.
+#[must_use]
+pub fn word(text: &str) -> String {
+    let fit = |character: char| character.is_ascii_graphic() && !matches!(character, '=' | ',');
+    text.chars().take(MAX_WORD_LENGTH).map(|character| if fit(character) { character } else { '_' }).collect()
+}
+
+/// Longest word of a client's that is shown.
+const MAX_WORD_LENGTH: usize = 256;
+
 /// Most changes that are listed. A client has a handful; a body made of a million unknown names must not make a list
 /// that is searched a million times.
 const MAX_LISTED: usize = 256;
@@ -76,6 +86,12 @@ mod tests {
         }
         assert_eq!(adjustments.iter().count(), MAX_LISTED + 1);
         assert!(adjustments.to_string().ends_with("field_255=dropped,more=not_listed"));
+    }
+
+    #[test]
+    fn a_clients_word_separates_nothing() {
+        assert_eq!(word("a=b,c d\u{e9}\n"), "a_b_c_d__");
+        assert_eq!(word(&"x".repeat(300)).len(), 256);
     }
 
     #[test]

@@ -66,32 +66,70 @@ pub fn usage(prompt_tokens: u64, produced_bytes: u64) -> Usage {
     Usage { input: prompt_tokens, output: text_tokens(produced_bytes), ..Usage::default() }
 }
 
-/// Text by its bytes, which are divided once at the end, and everything else in tokens.
-#[derive(Clone, Copy, Default)]
-struct Size {
+/// A growing amount of prompt: text by its bytes, which are divided once at the end, and everything else in tokens.
+///
+/// For whoever counts without the hub's values, so that the same prompt has the same size on every path.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
     bytes: u64,
     tokens: u64,
 }
 
 impl Size {
+    /// Text of so many bytes of UTF-8.
+    #[must_use]
+    pub fn of_bytes(bytes: u64) -> Self {
+        Self { bytes, tokens: 0 }
+    }
+
+    /// One image.
+    #[must_use]
+    pub fn of_image() -> Self {
+        Self::of_tokens(IMAGE_TOKENS)
+    }
+
+    /// A document of so many bytes of base64.
+    #[must_use]
+    pub fn of_document(base64_bytes: u64) -> Self {
+        Self::of_tokens(decoded(base64_bytes).div_ceil(DOCUMENT_BYTES_PER_TOKEN))
+    }
+
+    /// A piece of film or sound of so many bytes of base64.
+    #[must_use]
+    pub fn of_clip(base64_bytes: u64) -> Self {
+        Self::of_tokens(decoded(base64_bytes).div_ceil(CLIP_BYTES_PER_TOKEN))
+    }
+
+    /// Something that only upstream can open.
+    #[must_use]
+    pub fn of_unseen() -> Self {
+        Self::of_tokens(UNSEEN_TOKENS)
+    }
+
+    /// With the frame around a turn or a tool.
+    #[must_use]
+    pub fn framed(self) -> Self {
+        self.and(Self::of_tokens(FRAME_TOKENS))
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { bytes: self.bytes.saturating_add(other.bytes), tokens: self.tokens.saturating_add(other.tokens) }
+    }
+
+    /// In tokens.
+    #[must_use]
+    pub fn tokens(self) -> u64 {
+        self.tokens.saturating_add(text_tokens(self.bytes))
+    }
+
     fn text(text: &str) -> Self {
-        Self { bytes: length(text), tokens: 0 }
+        Self::of_bytes(length(text))
     }
 
     fn of_tokens(tokens: u64) -> Self {
         Self { bytes: 0, tokens }
-    }
-
-    fn framed(self) -> Self {
-        self.and(Self::of_tokens(FRAME_TOKENS))
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { bytes: self.bytes.saturating_add(other.bytes), tokens: self.tokens.saturating_add(other.tokens) }
-    }
-
-    fn tokens(self) -> u64 {
-        self.tokens.saturating_add(text_tokens(self.bytes))
     }
 }
 
@@ -131,16 +169,16 @@ fn size_of_media(media: &Media) -> Size {
     match (&media.source, media.format.kind) {
         (MediaSource::Text(text), _) => Size::text(text),
         (MediaSource::TextBlocks(blocks), _) => blocks.iter().map(|text| Size::text(text)).fold(Size::default(), Size::and),
-        (_, MediaKind::Image) => Size::of_tokens(IMAGE_TOKENS),
-        (MediaSource::S3 { .. }, _) => Size::of_tokens(UNSEEN_TOKENS),
-        (MediaSource::Base64(data), MediaKind::Document) => Size::of_tokens(decoded(data).div_ceil(DOCUMENT_BYTES_PER_TOKEN)),
-        (MediaSource::Base64(data), MediaKind::Video | MediaKind::Audio) => Size::of_tokens(decoded(data).div_ceil(CLIP_BYTES_PER_TOKEN)),
+        (_, MediaKind::Image) => Size::of_image(),
+        (MediaSource::S3 { .. }, _) => Size::of_unseen(),
+        (MediaSource::Base64(data), MediaKind::Document) => Size::of_document(length(data)),
+        (MediaSource::Base64(data), MediaKind::Video | MediaKind::Audio) => Size::of_clip(length(data)),
     }
 }
 
 /// Bytes behind base64 text.
-fn decoded(base64: &str) -> u64 {
-    length(base64) / 4 * 3
+fn decoded(base64_bytes: u64) -> u64 {
+    base64_bytes / 4 * 3
 }
 
 fn length(text: &str) -> u64 {

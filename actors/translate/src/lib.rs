@@ -4,3 +4,4 @@ pub mod converse;
 pub mod dialect;
 pub mod errors;
 pub mod openai_chat;
+pub mod transparent;

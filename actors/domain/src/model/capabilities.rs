@@ -1,10 +1,12 @@
-//! What a chat model takes and refuses on Converse. Rows of `config/models/*.toml`; no code asks for a model's name.
+//! What a chat model takes and refuses. Rows of `config/models/*.toml`; no code asks for a model's name.
 
 use serde::{Deserialize, Serialize};
 
+use super::ModelBetas;
 use crate::chat::{CacheTtl, Effort};
 
-/// Everything the translation to Converse must know of a model. Defaults describe a cautious, unknown model.
+/// Everything that the ways to a model must know of it: on Converse, unless a field says InvokeModel. Defaults describe a
+/// cautious, unknown model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChatCapabilities {
@@ -75,10 +77,13 @@ pub struct ChatCapabilities {
     pub reports_thinking_tokens: bool,
     /// `/stop_sequence` may be asked for through `additionalModelResponseFieldPaths`.
     pub reports_stop_sequence: bool,
-    /// `anthropic_beta` flags taken on Converse; empty = the field is never sent.
-    pub beta_flags: Vec<String>,
-    /// `anthropic_beta` flags taken on InvokeModel; all others are filtered out, because an unknown one is a 400.
-    pub invoke_beta_flags: Vec<String>,
+    /// `anthropic_beta` flags and the fields that go with them. Not a field of these rows: see `betas.toml`.
+    #[serde(skip)]
+    pub betas: ModelBetas,
+    /// InvokeModel takes bodies of the Anthropic Messages API: a client's own body can pass through.
+    pub invoke_messages: bool,
+    /// `system` turns in mid-conversation, on InvokeModel.
+    pub invoke_mid_system: MidSystem,
     /// Reasoning arrives as tags in the text (`think`, `reasoning`, `thinking`): tag names to lift out.
     pub reasoning_tags: Vec<String>,
     /// Metadata and guardrails work on every Converse model; guardrails are refused by a few.
@@ -121,8 +126,9 @@ impl Default for ChatCapabilities {
             cache: None,
             reports_thinking_tokens: false,
             reports_stop_sequence: false,
-            beta_flags: Vec::new(),
-            invoke_beta_flags: Vec::new(),
+            betas: ModelBetas::default(),
+            invoke_messages: false,
+            invoke_mid_system: MidSystem::UserTurn,
             reasoning_tags: Vec::new(),
             guardrails: true,
         }

@@ -2,6 +2,7 @@
 //!
 //! [`ModelBook`] is what the data files say; [`Catalogue`] is what this account can call of it, and where.
 
+mod betas;
 mod book;
 mod capabilities;
 mod catalogue;
@@ -9,6 +10,7 @@ mod offer;
 mod price;
 mod spec;
 
+pub use betas::{BetaChoice, BetaFlag, BetaRules, FieldStanding, FlagStanding, ModelBetas, UnprovenFlags};
 pub use book::{BUILTIN, DataProblem, ModelBook, Replacing, Retired};
 pub use capabilities::{
     CacheSupport, ChatCapabilities, EffortField, ForcedTools, MidSystem, ReasoningDialect, ReasoningReplay, SamplingRule, Structured,

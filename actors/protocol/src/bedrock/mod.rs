@@ -1,3 +1,4 @@
 //! Bedrock Runtime wire structs.
 
 pub mod converse;
+pub mod invoke;

@@ -10,7 +10,7 @@ use outcrop_protocol::bedrock::converse::{
 };
 
 /// An answer that is not what the API promises. The text of a parser's error tells place and kind, never content.
-pub(super) fn malformed(what: &str, error: &serde_json::Error) -> UpstreamFailure {
+pub(crate) fn malformed(what: &str, error: &serde_json::Error) -> UpstreamFailure {
     failure(
         Cause::Malformed,
         "MalformedAnswer",
@@ -19,12 +19,12 @@ pub(super) fn malformed(what: &str, error: &serde_json::Error) -> UpstreamFailur
 }
 
 /// A failure without an HTTP status.
-pub(super) fn failure(cause: Cause, code: &str, message: String) -> UpstreamFailure {
+pub(crate) fn failure(cause: Cause, code: &str, message: String) -> UpstreamFailure {
     UpstreamFailure { cause, status: 0, code: code.to_owned(), message, request_id: None, retry_after: None, region: None }
 }
 
 /// Why an answer ended.
-pub(super) fn stop_reason(word: &str) -> StopReason {
+pub(crate) fn stop_reason(word: &str) -> StopReason {
     match word {
         "end_turn" => StopReason::EndTurn,
         "tool_use" => StopReason::ToolUse,
@@ -50,7 +50,7 @@ pub(super) fn stop_with_calls(reason: StopReason, calls: bool) -> StopReason {
 }
 
 /// Tokens, whichever of the duplicate members carry them.
-pub(super) fn usage(tokens: &TokenUsage, fields: Option<&ResponseFields>) -> Usage {
+pub(crate) fn usage(tokens: &TokenUsage, fields: Option<&ResponseFields>) -> Usage {
     let cache_read = tokens.cache_read_input_tokens.max(tokens.cache_read_input_token_count).unwrap_or(0);
     let written = |ttl: &str| tokens.cache_details.iter().filter(|detail| detail.ttl == ttl).map(|detail| detail.input_tokens).sum::<u64>();
     let (short, long) = (written("5m"), written("1h"));
@@ -72,7 +72,7 @@ pub(super) fn thinking_tokens(fields: &ResponseFields) -> Option<u64> {
 }
 
 /// The tier that served an answer, where it is one we know.
-pub(super) fn service_tier(tier: Option<AnswerTier>) -> Option<ServiceTier> {
+pub(crate) fn service_tier(tier: Option<AnswerTier>) -> Option<ServiceTier> {
     match tier?.kind.as_str() {
         "priority" => Some(ServiceTier::Priority),
         "default" => Some(ServiceTier::Default),

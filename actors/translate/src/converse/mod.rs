@@ -14,7 +14,7 @@ pub mod response;
 pub mod resume;
 pub mod stream;
 
-mod answer;
+pub(crate) mod answer;
 mod context;
 mod tags;
 

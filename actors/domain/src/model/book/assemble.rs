@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     DataProblem, Draft, ModelBook, Replacing, Retired,
+    betas::Betas,
     read::Place,
     rows::{ModelRow, merge, without_refused},
 };
@@ -21,13 +22,18 @@ const MAX_FAMILY_DEPTH: usize = 8;
 impl Draft {
     pub(super) fn assemble(self, problems: &mut Vec<DataProblem>) -> ModelBook {
         let families = resolve_families(&self.families, problems);
+        let mut betas = Betas::new(self.beta_flags, self.betas, &self.families, problems);
         let mut models = BTreeMap::new();
         for (id, (place, row)) in self.models {
             let mut checker = Checker { place: &place, id: &id, problems };
-            if let Some(spec) = checker.spec(row, &families, &self.price_rules) {
+            if let Some(mut spec) = checker.spec(row, &families, &self.price_rules) {
+                if let Some(chat) = &mut spec.chat {
+                    chat.betas = betas.of(&id, spec.family.as_deref());
+                }
                 models.insert(id.clone(), (place, Arc::new(spec)));
             }
         }
+        betas.tell_unused(problems);
         for (id, (place, spec)) in &models {
             if let Some(twin) = &spec.runtime_id
                 && models.get(twin).is_none_or(|(_, twin)| twin.mantle_only())
@@ -94,10 +100,23 @@ fn resolve_families(families: &BTreeMap<String, (Place, toml::Table)>, problems:
 
 /// A family's fields with those of the families it extends below them.
 fn inherited(name: &str, families: &BTreeMap<String, (Place, toml::Table)>) -> Result<toml::Table, String> {
+    let mut whole = toml::Table::new();
+    for (_, table) in lineage(name, families)?.into_iter().rev() {
+        merge(&mut whole, table.clone());
+    }
+    whole.remove("extends");
+    Ok(without_refused(whole))
+}
+
+/// A family and those it extends, itself first, each with its table.
+pub(super) fn lineage<'f>(
+    name: &str,
+    families: &'f BTreeMap<String, (Place, toml::Table)>,
+) -> Result<Vec<(&'f str, &'f toml::Table)>, String> {
     let mut chain = Vec::new();
-    let mut next = Some(name.to_owned());
+    let mut next = Some(name);
     while let Some(current) = next {
-        let Some((_, table)) = families.get(&current) else {
+        let Some((name, (_, table))) = families.get_key_value(current) else {
             return Err(format!("extends `{current}`, which does not exist"));
         };
         if chain.len() == MAX_FAMILY_DEPTH {
@@ -105,17 +124,12 @@ fn inherited(name: &str, families: &BTreeMap<String, (Place, toml::Table)>) -> R
         }
         next = match table.get("extends") {
             None => None,
-            Some(toml::Value::String(parent)) => Some(parent.clone()),
+            Some(toml::Value::String(parent)) => Some(parent.as_str()),
             Some(_) => return Err("`extends` must be the name of a family".to_owned()),
         };
-        chain.push(table);
+        chain.push((name.as_str(), table));
     }
-    let mut whole = toml::Table::new();
-    for table in chain.into_iter().rev() {
-        merge(&mut whole, table.clone());
-    }
-    whole.remove("extends");
-    Ok(without_refused(whole))
+    Ok(chain)
 }
 
 /// What is wrong with `own` on top of a table that holds it already: each field is tried alone, so that all are told.

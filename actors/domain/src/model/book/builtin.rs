@@ -3,6 +3,7 @@
 /// Name and text of every file of `config/models`, in reading order: presets and names before models.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("families.toml", include_str!("../../../../../config/models/families.toml")),
+    ("betas.toml", include_str!("../../../../../config/models/betas.toml")),
     ("geographies.toml", include_str!("../../../../../config/models/geographies.toml")),
     ("aliases.toml", include_str!("../../../../../config/models/aliases.toml")),
     ("retired.toml", include_str!("../../../../../config/models/retired.toml")),

@@ -1,6 +1,7 @@
 //! The book of models: what the data files say, checked as a whole.
 
 mod assemble;
+mod betas;
 mod builtin;
 mod read;
 mod rows;
@@ -13,7 +14,7 @@ use std::{
 
 pub use builtin::BUILTIN;
 use read::{Place, Reader};
-use rows::{GeographyRow, ModelRow, RetiredRow, SpellingRow};
+use rows::{BetaFlagRow, BetaRow, GeographyRow, ModelRow, RetiredRow, SpellingRow};
 use serde::Deserialize;
 use toml::{
     Spanned,
@@ -130,6 +131,8 @@ struct Draft {
     dialects: Vec<String>,
     geographies: BTreeMap<Geography, Vec<String>>,
     retired: Vec<(Place, RetiredRow)>,
+    beta_flags: BTreeMap<String, (Place, BetaFlagRow)>,
+    betas: Vec<(Place, BetaRow)>,
 }
 
 impl Draft {
@@ -149,6 +152,19 @@ impl Draft {
                             }
                             None => drop(self.families.insert(name, (place, table))),
                         }
+                    }
+                }
+                "beta_flag" => {
+                    for (name, place, row) in entries::<BetaFlagRow>(&mut reader, value) {
+                        let (known_place, known) = self.beta_flags.entry(name).or_insert_with(|| (place.clone(), BetaFlagRow::default()));
+                        *known_place = place;
+                        known.overlay(row);
+                    }
+                }
+                "beta" => {
+                    for value in elements(&mut reader, value) {
+                        let place = reader.place(value);
+                        self.betas.extend(reader.row::<BetaRow>(value).map(|row| (place, row)));
                     }
                 }
                 "price_rule" => {
@@ -171,7 +187,7 @@ impl Draft {
                 }
                 unknown => {
                     let message = format!(
-                        "unknown section `{unknown}`, expected one of `model`, `retired`, `family`, `price_rule`, `geography`, `alias`, `provider`, `spelling`"
+                        "unknown section `{unknown}`, expected one of `model`, `retired`, `family`, `beta`, `beta_flag`, `price_rule`, `geography`, `alias`, `provider`, `spelling`"
                     );
                     reader.note(Some(key.span().start), message);
                 }

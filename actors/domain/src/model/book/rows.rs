@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     ids::{Geography, ModelId},
-    model::{BareId, Date, ImageTask, Lifecycle, Modality, ModelKind, PriceList, PriceRule, PriceUnit, Surface},
+    model::{BareId, Date, ImageTask, Lifecycle, Modality, ModelKind, PriceList, PriceRule, PriceUnit, Surface, UnprovenFlags},
     money::{DecimalError, PicoUsd, PicoUsdPerToken},
 };
 
@@ -141,6 +141,34 @@ pub(super) struct RetiredRow {
     pub(super) since: Option<Date>,
     pub(super) words: Option<String>,
     pub(super) automatic: Option<bool>,
+}
+
+/// `[beta_flag.X]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BetaFlagRow {
+    pub(super) means: Option<Vec<String>>,
+    pub(super) fields: Option<Vec<String>>,
+}
+
+impl BetaFlagRow {
+    pub(super) fn overlay(&mut self, later: Self) {
+        overlay!(self, later; means, fields);
+    }
+}
+
+/// `[[beta]]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct BetaRow {
+    pub(super) family: Option<String>,
+    pub(super) models: Option<String>,
+    pub(super) surface: Option<Surface>,
+    pub(super) accepted: Vec<String>,
+    pub(super) refused: Vec<String>,
+    pub(super) unproven: Option<UnprovenFlags>,
+    pub(super) free_fields: Vec<String>,
+    pub(super) dropped_fields: Vec<String>,
 }
 
 /// `[geography.X]`.

@@ -4,9 +4,9 @@ use super::{listed_ids::LISTED_IDS, *};
 use crate::{
     chat::{CacheTtl, Effort, ServiceTier},
     model::{
-        BareId, ChatCapabilities, EffortField, ForcedTools, ImageTask, Lifecycle, MidSystem, Modality, ModelKind, PriceUnit, ProfileClass,
-        ReasoningDialect, ReasoningReplay, SamplingRule, Structured, Surface, SystemSupport, ToolIds, ToolResultImages, ToolSupport,
-        TopKField, cost, unit_cost,
+        BareId, ChatCapabilities, EffortField, FieldStanding, FlagStanding, ForcedTools, ImageTask, Lifecycle, MidSystem, Modality,
+        ModelKind, PriceUnit, ProfileClass, ReasoningDialect, ReasoningReplay, SamplingRule, Structured, Surface, SystemSupport, ToolIds,
+        ToolResultImages, ToolSupport, TopKField, UnprovenFlags, cost, unit_cost,
     },
     money::MicroUsd,
     usage::Usage,
@@ -60,9 +60,12 @@ fn every_row_hangs_together() {
                 assert!(price.cache_read.is_some(), "{id} caches but has no price for it");
                 assert_eq!(cache.ttls.contains(&CacheTtl::OneHour), price.cache_write_1h.is_some(), "{id}: one-hour cache and its price");
             }
-            for flag in chat.beta_flags.iter().filter(|flag| flag.as_str() != "structured-outputs-2025-11-13") {
-                assert!(chat.invoke_beta_flags.contains(flag), "{id}: {flag} is taken on Converse but not on InvokeModel");
+            let taken = chat.betas.converse.flags.iter().filter(|(_, standing)| **standing == FlagStanding::Accepted);
+            for (flag, _) in taken.filter(|(flag, _)| flag.as_str() != "structured-outputs-2025-11-13") {
+                assert!(chat.betas.invoke.accepts(flag), "{id}: {flag} is taken on Converse but not on InvokeModel");
             }
+            assert_eq!(chat.invoke_messages, spec.id_prefix() == "anthropic", "{id}");
+            assert_eq!(chat.betas.invoke.unproven == UnprovenFlags::Pass, chat.invoke_messages, "{id}");
         }
         if spec.mantle_only() {
             assert_eq!(spec.bare_id, BareId::Mantle, "{id}");
@@ -70,7 +73,7 @@ fn every_row_hangs_together() {
         }
         if let Some(flag) = &spec.long_context_beta {
             let chat = spec.chat.as_ref().unwrap();
-            assert!(chat.beta_flags.contains(flag) && chat.invoke_beta_flags.contains(flag), "{id}");
+            assert!(chat.betas.converse.accepts(flag) && chat.betas.invoke.accepts(flag), "{id}");
         }
     }
     let counted = |kind| book.models().filter(|spec| spec.kind == kind).count();
@@ -256,11 +259,134 @@ fn claude_generations_differ_as_their_documents_say() {
     assert_eq!(of("fable-5").reasoning, adaptive(false, false, true, true));
     assert_eq!(of("opus-5").reasoning_replay, ReasoningReplay::Signed);
     assert_eq!(of("opus-5").forced_tools, ForcedTools::NotWithReasoning);
-    assert!(of("opus-4-5-20251101-v1:0").beta_flags.contains(&"effort-2025-11-24".to_owned()));
-    assert!(of("sonnet-4-5-20250929-v1:0").beta_flags.contains(&"context-1m-2025-08-07".to_owned()));
-    assert!(!of("sonnet-4-6").beta_flags.contains(&"context-1m-2025-08-07".to_owned()));
-    assert!(of("opus-5").invoke_beta_flags.contains(&"tool-search-tool-2025-10-19".to_owned()));
-    assert!(!of("opus-5").beta_flags.contains(&"tool-search-tool-2025-10-19".to_owned()));
+    for (name, native) in [("opus-5", true), ("opus-4-8", true), ("sonnet-5-5", true), ("opus-4-7", false), ("sonnet-4-6", false)] {
+        assert_eq!(of(name).invoke_mid_system == MidSystem::Native, native, "{name}");
+    }
+}
+
+#[test]
+fn beta_flags_differ_by_model_and_surface() {
+    let book = book();
+    let accepts = |name: &str, flag: &str| {
+        let betas = chat(&book, &format!("anthropic.claude-{name}")).betas;
+        (betas.converse.accepts(flag), betas.invoke.accepts(flag))
+    };
+    for (name, flag, taken) in [
+        ("opus-4-5-20251101-v1:0", "effort-2025-11-24", (true, true)),
+        ("sonnet-4-5-20250929-v1:0", "effort-2025-11-24", (false, false)),
+        ("sonnet-4-5-20250929-v1:0", "context-1m-2025-08-07", (true, true)),
+        ("sonnet-4-6", "context-1m-2025-08-07", (false, false)),
+        ("opus-5", "tool-search-tool-2025-10-19", (false, true)),
+        ("opus-4-7", "tool-search-tool-2025-10-19", (false, false)),
+        ("opus-4-7", "compact-2026-01-12", (false, true)),
+        ("opus-4-1-20250805-v1:0", "interleaved-thinking-2025-05-14", (false, true)),
+        ("opus-4-6-v1", "interleaved-thinking-2025-05-14", (false, false)),
+        ("3-7-sonnet-20250219-v1:0", "token-efficient-tools-2025-02-19", (false, true)),
+        ("opus-5", "structured-outputs-2025-11-13", (false, false)),
+        ("sonnet-5-5", "structured-outputs-2025-11-13", (true, false)),
+        ("opus-4-5-20251101-v1:0", "computer-use-2025-01-24", (false, true)),
+    ] {
+        assert_eq!(accepts(name, flag), taken, "{name} {flag}");
+    }
+    let invoke = |name: &str| chat(&book, &format!("anthropic.claude-{name}")).betas.invoke;
+    for refused in ["oauth-2025-04-20", "prompt-caching-scope-2026-01-05", "files-api-2025-04-14", "claude-code-20250219"] {
+        assert_eq!(invoke("opus-5").standing(refused), FlagStanding::Refused, "{refused}");
+    }
+    assert_eq!(invoke("opus-5").standing("structured-outputs-2025-11-13"), FlagStanding::Unproven);
+    let effort = |name: &str| invoke(name).fields.get("output_config.effort").copied();
+    assert_eq!(
+        ["haiku-4-5-20251001-v1:0", "opus-4-6-v1", "opus-5"].map(effort),
+        [FieldStanding::Dropped, FieldStanding::Free, FieldStanding::Free].map(Some)
+    );
+    let nova = chat(&book, "amazon.nova-pro-v1:0").betas;
+    assert!(nova.invoke.flags.is_empty() && nova.invoke.unproven == UnprovenFlags::Drop);
+}
+
+#[test]
+fn a_row_about_flags_needs_only_what_differs() {
+    let book = load(
+        r#"
+        [beta_flag."compact-2026-01-12"]
+        fields = ["squeezing"]
+
+        [[beta]]
+        models = "anthropic.claude-opus-4-7"
+        surface = "invoke"
+        accepted = ["tool-search-tool-2025-10-19", "brand-new-*"]
+        free_fields = ["diagnostics"]
+        unproven = "drop"
+        "#,
+    )
+    .unwrap();
+    let rules = chat(&book, "anthropic.claude-opus-4-7").betas.invoke;
+    assert!(rules.accepts("tool-search-tool-2025-10-19") && rules.accepts("brand-new-2027") && rules.accepts("compact-2026-01-12"));
+    assert_eq!((rules.unproven, rules.fields.get("diagnostics")), (UnprovenFlags::Drop, Some(&FieldStanding::Free)));
+    assert_eq!(rules.glossary.get("compact-2026-01-12").unwrap().fields, ["squeezing"]);
+    let other = chat(&book, "anthropic.claude-opus-4-8").betas.invoke;
+    assert!(!other.accepts("brand-new-2027") && other.unproven == UnprovenFlags::Pass);
+}
+
+#[test]
+fn every_problem_of_a_row_about_flags_is_told() {
+    let text = r#"
+[[beta]]
+surface = "invoke"
+
+[[beta]]
+family = "claude"
+models = "anthropic.claude-opus-5"
+surface = "invoke"
+
+[[beta]]
+family = "klaude"
+surface = "mantle_messages"
+accepted = ["a"]
+refused = ["a"]
+
+[[beta]]
+models = "anthropic.*-5"
+surface = "converse"
+
+[[beta]]
+models = "anthropic.claude-opus-55*"
+surface = "converse"
+free_fields = ["a.b.c", "tools[].x", "all[].x", ""]
+
+[[beta]]
+family = "claude"
+surface = "invoke"
+unproven = "perhaps"
+acepted = []
+
+[beta_flag."self"]
+means = ["self"]
+fields = ["x y"]
+
+[[model]]
+id = "amazon.nova-pro-v1:0"
+chat = { beta_flags = [] }
+"#;
+    let problems = load(text).unwrap_err();
+    for (place, words) in [
+        ("mine.toml:2:", "either a `family` or `models`"),
+        ("mine.toml:5:", "either a `family` or `models`"),
+        ("mine.toml:10:", "family `klaude` does not exist"),
+        ("mine.toml:10:", "`surface` is `converse` or `invoke`"),
+        ("mine.toml:10:", "both accepted and refused"),
+        ("mine.toml:16:", "not its end"),
+        ("mine.toml:20:", "no chat model of the book"),
+        ("mine.toml:20:", "`a.b.c` is no field"),
+        ("mine.toml:20:", "`all[].x` is no field"),
+        ("mine.toml:20:", "`` is no field"),
+        ("mine.toml:28:", "unknown variant `perhaps`"),
+        ("mine.toml:29:", "unknown field `acepted`"),
+        ("mine.toml:31:", "means itself"),
+        ("mine.toml:31:", "`x y` is no field"),
+        ("mine.toml:35:", "`beta_flags`: unknown field"),
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(place) && problem.contains(words)), "{place} {words}\n{problems:#?}");
+    }
+    assert!(!problems.iter().any(|problem| problem.contains("tools[].x")));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use outcrop_domain::{
-    adjust::Adjustments,
+    adjust::{Adjustments, word},
     chat::{ChatRequest, GuardrailStreamMode, GuardrailTrace, Latency, ParallelToolCalls, ServiceTier as Tier},
     error::GatewayError,
     json::JsonObject,
@@ -44,7 +44,7 @@ fn optional_parameters(scope: Scope<'_>, notes: &mut Adjustments) -> JsonObject 
         if scope.model.passed_parameters.contains(name) {
             fields.insert(name.clone(), value.clone());
         } else {
-            notes.note(token(name), "ignored");
+            notes.note(word(name), "ignored");
         }
     }
     fields
@@ -66,17 +66,14 @@ fn object(member: &str, value: Value) -> Value {
 
 /// Flags that the model is known to take; one unknown flag would fail the request.
 fn beta_flags(scope: Scope<'_>, reasoning: &ReasoningPlan, notes: &mut Adjustments) -> Vec<Value> {
-    let mut flags: Vec<&str> = Vec::new();
-    for flag in scope.request.beta_flags.iter().map(|flag| flag.trim()).filter(|flag| !flag.is_empty()) {
-        if !scope.model.beta_flags.iter().any(|taken| taken == flag) {
-            notes.note("anthropic_beta", format!("dropped:{}", token(flag)));
-        } else if !flags.contains(&flag) {
-            flags.push(flag);
-        }
+    let choice = scope.model.betas.converse.choose(scope.request.beta_flags.iter().map(String::as_str), &[]);
+    for flag in &choice.dropped {
+        notes.note("anthropic_beta", format!("dropped:{}", word(flag)));
     }
+    let mut flags = choice.sent;
     for flag in &reasoning.betas {
-        if !flags.contains(flag) {
-            flags.push(flag);
+        if !flags.iter().any(|known| known == flag) {
+            flags.push((*flag).to_owned());
         }
     }
     flags.into_iter().map(Value::from).collect()
@@ -92,14 +89,6 @@ fn merge(base: &mut JsonObject, over: &JsonObject) {
             }
         }
     }
-}
-
-/// `text` as a word of an adjustment: visible ASCII without the separators.
-fn token(text: &str) -> String {
-    text.chars()
-        .take(MAX_LABEL_LENGTH)
-        .map(|character| if character.is_ascii_graphic() && !matches!(character, '=' | ',') { character } else { '_' })
-        .collect()
 }
 
 /// What to report of the model's own answer.

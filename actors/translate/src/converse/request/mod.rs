@@ -14,6 +14,7 @@ use outcrop_domain::{
 use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, Role, ToolConfig};
 use serde::Serialize;
 
+pub(crate) use self::turns::MID_SYSTEM_NOTE;
 use self::turns::Turn;
 use super::context::ReplyContext;
 

@@ -117,7 +117,7 @@ impl Planner<'_, '_> {
         if let (Some(max), Some(effort)) = (max_effort, self.wish().effort) {
             let effort = self.clamp(effort, Effort::Low, max);
             self.output_effort(effort);
-            if self.scope.model.beta_flags.iter().any(|flag| flag == EFFORT_BETA) {
+            if self.scope.model.betas.converse.accepts(EFFORT_BETA) {
                 self.plan.betas.push(EFFORT_BETA);
             }
         }

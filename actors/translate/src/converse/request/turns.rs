@@ -28,7 +28,7 @@ use super::{
 
 /// Stands before instructions of mid-conversation in models that know no such turn. Fixed, so that prefixes stay
 /// the same from turn to turn.
-pub(super) const MID_SYSTEM_NOTE: &str = "[Instruction from the system, not from the user]\n";
+pub(crate) const MID_SYSTEM_NOTE: &str = "[Instruction from the system, not from the user]\n";
 /// `type` of calls of tools that Bedrock runs.
 pub(super) const SERVER_TOOL: &str = "server_tool_use";
 /// Stands where a tool answered nothing.

@@ -3,8 +3,8 @@
 use outcrop_domain::{
     chat::{CacheTtl, Effort},
     model::{
-        CacheSupport, ChatCapabilities, EffortField, ForcedTools, MidSystem, ReasoningDialect, ReasoningReplay, SamplingRule, Structured,
-        SystemSupport, ToolIds, ToolResultImages, ToolSupport, TopKField,
+        BetaRules, CacheSupport, ChatCapabilities, EffortField, ForcedTools, MidSystem, ModelBetas, ReasoningDialect, ReasoningReplay,
+        SamplingRule, Structured, SystemSupport, ToolIds, ToolResultImages, ToolSupport, TopKField,
     },
 };
 
@@ -51,7 +51,10 @@ pub(super) fn claude_budget() -> ChatCapabilities {
         cache: cache(true, &[CacheTtl::FiveMinutes, CacheTtl::OneHour]),
         reports_thinking_tokens: true,
         reports_stop_sequence: true,
-        beta_flags: vec!["context-1m-2025-08-07".to_owned(), "effort-2025-11-24".to_owned()],
+        betas: ModelBetas {
+            converse: BetaRules::accepting(["context-1m-2025-08-07", "effort-2025-11-24"]).into(),
+            invoke: BetaRules::default().into(),
+        },
         ..ChatCapabilities::default()
     }
 }
