@@ -17,11 +17,14 @@ use outcrop_gateway::record::RequestRecord;
 
 use super::{Edge, route::Routed};
 
+/// Nothing that is there yet: told in this dialect, since no other has these paths.
+const BELOW_MESSAGES: &str = "/v1/messages/{*rest}";
+
 /// The routes under `prefix`; messages also where OpenAI's own prefix has no such path, for clients that know no prefix.
 pub(super) fn routes(prefix: &str) -> Router<Edge> {
     let at = |path: &str| format!("{prefix}/v1{path}");
     let messages = || post(messages::create).fallback(failure::wrong_method);
-    let mut router = Router::new().route(&at("/messages"), messages()).route("/v1/messages/{*rest}", any(failure::unknown_url));
+    let mut router = Router::new().route(&at("/messages"), messages()).route(BELOW_MESSAGES, any(failure::unknown_url));
     if !prefix.is_empty() {
         router = router
             .route("/v1/messages", messages())

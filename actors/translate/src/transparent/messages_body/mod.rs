@@ -102,7 +102,8 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     }
 
     /// The number of its conversation, which is the same in every turn and replica. `scope` keeps tenants and models apart,
-    /// `session` is the client's session header. Without session and user id, tools, system prompt and first user turn tell.
+    /// `session` is the client's session header. Without a session, tools, system prompt and first user turn tell, together
+    /// with the user id.
     #[must_use]
     pub fn affinity(&self, scope: &[&str], session: Option<&str>) -> u64 {
         let hints = ConversationHints { session, prompt_cache_key: None, user: self.user_id() };

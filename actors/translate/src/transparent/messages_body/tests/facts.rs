@@ -95,12 +95,14 @@ fn a_conversation_is_the_same_in_every_turn() {
 }
 
 #[test]
-fn a_user_id_names_the_conversation() {
+fn a_user_id_keeps_apart_what_begins_alike() {
     let named = |id: &str, words: &str| {
         conversation(&format!(r#"{{"max_tokens":1,"metadata":{{"user_id":"{id}"}},"messages":[{{"role":"user","content":"{words}"}}]}}"#))
     };
-    assert_eq!(named("u", "a"), named("u", "b"));
+    assert_eq!(named("u", "a"), named("u", "a"));
     assert_ne!(named("u", "a"), named("v", "a"));
+    // An application may send one id for all of its conversations.
+    assert_ne!(named("u", "a"), named("u", "b"));
 }
 
 /// Cached tokens and lifetime of a body for a model with a small minimum.
