@@ -3,3 +3,5 @@ pub mod converse;
 
 pub mod errors;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;

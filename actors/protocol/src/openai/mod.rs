@@ -2,5 +2,7 @@
 
 pub mod body;
 pub mod chat;
+pub mod completions;
 pub mod error;
 pub mod loose;
+pub mod responses;

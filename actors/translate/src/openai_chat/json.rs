@@ -4,7 +4,7 @@
 ///
 /// U+0085, U+2028 and U+2029 are escaped too: JSON allows them bare, but client libraries that split a stream
 /// into lines by Unicode's rules would cut the event in two there.
-pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut done = 0;
@@ -24,7 +24,7 @@ pub(super) fn push_string(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Appends a number.
-pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
+pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0_u8; 20];
     let mut rest = number;
     let mut length = 0;
@@ -40,7 +40,7 @@ pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
 }
 
 /// Appends `"name":`.
-pub(super) fn push_name(out: &mut Vec<u8>, name: &str) {
+pub(crate) fn push_name(out: &mut Vec<u8>, name: &str) {
     push_string(out, name);
     out.push(b':');
 }

@@ -1,10 +1,10 @@
 //! OpenAI chat completions <-> the chat hub.
 
-mod json;
+pub(crate) mod json;
 pub mod request;
 pub mod response;
-mod shape;
+pub(crate) mod shape;
 pub mod stream;
-mod usage;
+pub(crate) mod usage;
 
 pub use shape::{AnswerShape, CallShape, RenderMeta};

@@ -81,7 +81,7 @@ const CONTROL_PREFIXES: &[&str] = &["aws_", "litellm_", "vertex_"];
 
 /// Parameters for the model itself: unknown top-level fields, then `extra_body`, then
 /// `additional_model_request_fields`, the later winning. Control fields are taken out of the first two.
-pub(super) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> JsonObject {
+pub(crate) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> JsonObject {
     let mut parameters = JsonObject::new();
     let loose = std::mem::take(&mut wire.extra).into_iter().chain(wire.extra_body.take().into_iter().flatten());
     for (name, value) in loose {
@@ -99,7 +99,7 @@ pub(super) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Not
 }
 
 /// Beta flags of header and body: split at commas, trimmed, each once.
-pub(super) fn beta_flags(wire: &mut ChatCompletionRequest, headers: &[String]) -> Vec<String> {
+pub(crate) fn beta_flags(wire: &mut ChatCompletionRequest, headers: &[String]) -> Vec<String> {
     let body = match wire.anthropic_beta.take() {
         None => Vec::new(),
         Some(TextOrList::Text(text)) => vec![text],
@@ -115,7 +115,7 @@ pub(super) fn beta_flags(wire: &mut ChatCompletionRequest, headers: &[String]) -
 }
 
 /// The guardrail, under the operator's rule.
-pub(super) fn guardrail(wire: &mut ChatCompletionRequest, rule: &GuardrailRule) -> Result<Option<Guardrail>, GatewayError> {
+pub(crate) fn guardrail(wire: &mut ChatCompletionRequest, rule: &GuardrailRule) -> Result<Option<Guardrail>, GatewayError> {
     let (config, place) = match (wire.guardrail.take(), wire.guardrail_config.take()) {
         (Some(_), Some(_)) => return Err(invalid_value("guardrailConfig", "`guardrailConfig` repeats `guardrail`: send one of them")),
         (Some(config), None) => (config, "guardrail"),

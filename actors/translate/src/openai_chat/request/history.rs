@@ -13,6 +13,9 @@ use serde_json::value::RawValue;
 
 use super::notes::{Notes, missing};
 
+/// The field that reports of repaired arguments name.
+const ARGUMENTS: &str = "messages.tool_calls.arguments";
+
 /// The reasoning that a message carries beside its content. Signed forms win over the readable one, which
 /// repeats them.
 pub(super) fn reasoning(message: &mut ChatMessage, notes: &mut Notes) -> Vec<Reasoning> {
@@ -34,10 +37,12 @@ pub(super) fn tool_call(call: ToolCallIn, place: &str, notes: &mut Notes) -> Res
     let id = call.id.filter(|id| !id.is_empty()).ok_or_else(|| missing(format!("{place}.id")))?;
     let custom = call.kind.as_deref() == Some("custom");
     let (name, input) = match (call.function, call.custom) {
-        (None, Some(CustomCallIn { name, input })) => (named(name, || format!("{place}.custom.name"))?, custom_arguments(&input)?),
+        (None, Some(CustomCallIn { name, input })) => {
+            (named(name, || format!("{place}.custom.name"))?, custom_arguments(input.as_deref().unwrap_or_default())?)
+        }
         (Some(FunctionCallIn { name, arguments }), _) => {
             let name = named(name, || format!("{place}.function.name"))?;
-            (name, arguments_object(arguments.map(|text| text.0).unwrap_or_default(), notes)?)
+            (name, arguments_object(arguments.map(|text| text.0).unwrap_or_default(), ARGUMENTS, notes)?)
         }
         (None, None) => return Err(missing(format!("{place}.{}", if custom { "custom" } else { "function" }))),
     };
@@ -56,7 +61,7 @@ impl LegacyCalls {
     /// A call in an assistant message.
     pub(super) fn call(&mut self, wire: FunctionCallIn, place: &str, notes: &mut Notes) -> Result<Content, GatewayError> {
         let name = named(wire.name, || format!("{place}.name"))?;
-        let input = arguments_object(wire.arguments.map(|text| text.0).unwrap_or_default(), notes)?;
+        let input = arguments_object(wire.arguments.map(|text| text.0).unwrap_or_default(), ARGUMENTS, notes)?;
         let id = self.new_id(&name);
         self.open.entry(name.clone()).or_default().push_back(id.clone());
         Ok(Content::ToolUse { id, name, input, origin: ToolOrigin::Client })
@@ -82,7 +87,7 @@ impl LegacyCalls {
 
 /// Arguments as an object: nothing becomes `{}`; what is no object is wrapped, so that a model's slip does not
 /// end the session for good.
-fn arguments_object(text: String, notes: &mut Notes) -> Result<JsonText, GatewayError> {
+pub(crate) fn arguments_object(text: String, field: &'static str, notes: &mut Notes) -> Result<JsonText, GatewayError> {
     #[derive(Serialize)]
     struct Malformed<'a> {
         _malformed_arguments: &'a str,
@@ -93,18 +98,18 @@ fn arguments_object(text: String, notes: &mut Notes) -> Result<JsonText, Gateway
     match serde_json::from_str::<&RawValue>(&text) {
         Ok(raw) if raw.get().starts_with('{') => Ok(JsonText::from(raw.to_owned())),
         Ok(_) | Err(_) => {
-            notes.harmless("messages.tool_calls.arguments", "wrapped");
+            notes.harmless(field, "wrapped");
             JsonText::of(&Malformed { _malformed_arguments: &text }).map_err(|error| unwritable(&error))
         }
     }
 }
 
-fn custom_arguments(input: &Option<String>) -> Result<JsonText, GatewayError> {
+pub(crate) fn custom_arguments(input: &str) -> Result<JsonText, GatewayError> {
     #[derive(Serialize)]
     struct CustomArguments<'a> {
         input: &'a str,
     }
-    JsonText::of(&CustomArguments { input: input.as_deref().unwrap_or_default() }).map_err(|error| unwritable(&error))
+    JsonText::of(&CustomArguments { input }).map_err(|error| unwritable(&error))
 }
 
 fn unwritable(error: &serde_json::Error) -> GatewayError {
@@ -117,7 +122,7 @@ fn named(name: Option<String>, place: impl FnOnce() -> String) -> Result<String,
 
 /// Entries in OpenRouter's form. A client that collected a stream may hold a block in pieces: those share their
 /// `index`, and the signature comes with the last.
-fn details(entries: Vec<ReasoningDetailIn>, notes: &mut Notes) -> Vec<Reasoning> {
+pub(crate) fn details(entries: Vec<ReasoningDetailIn>, notes: &mut Notes) -> Vec<Reasoning> {
     let mut blocks: Vec<(Option<i64>, Reasoning)> = Vec::new();
     for entry in entries {
         let block = match entry.kind.as_deref() {

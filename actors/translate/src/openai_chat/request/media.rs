@@ -16,7 +16,8 @@ use outcrop_protocol::openai::{
     loose::TextOr,
 };
 
-use super::{Sniff, notes::invalid_value, parts::Place};
+use super::{Sniff, is_responses_body, notes::invalid_value, parts::Place};
+use crate::openai_responses::cursor;
 
 /// A web address that must be fetched before [`super::read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,9 @@ impl FetchedMedia {
 /// The web addresses of a request, each once, in order.
 #[must_use]
 pub fn media_urls(request: &ChatCompletionRequest) -> Vec<MediaUrl> {
+    if is_responses_body(request) {
+        return cursor::media_urls(request);
+    }
     let mut seen = HashSet::new();
     let mut urls = Vec::new();
     for (message, content) in
@@ -96,7 +100,7 @@ fn borrowed_url(reference: &MediaReference) -> Option<&str> {
 }
 
 /// Address, detail and bucket owner of a reference.
-pub(super) fn url_of(reference: MediaReference) -> (Option<String>, Option<String>, Option<String>) {
+pub(crate) fn url_of(reference: MediaReference) -> (Option<String>, Option<String>, Option<String>) {
     match reference {
         TextOr::Text(url) => (Some(url), None, None),
         TextOr::Object(MediaObject { url, detail, bucket_owner }) => (url, detail, bucket_owner),
@@ -105,7 +109,7 @@ pub(super) fn url_of(reference: MediaReference) -> (Option<String>, Option<Strin
 
 /// Kind of medium that a part may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     /// An image. Other media pass where the client does not call them an image: many clients have no other part
     /// for videos and PDFs.
     Image,
@@ -115,26 +119,26 @@ pub(super) enum Expected {
 }
 
 /// What the part says of its medium.
-pub(super) struct Wanted {
-    pub(super) expected: Expected,
-    pub(super) content_type: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) bucket_owner: Option<String>,
+pub(crate) struct Wanted {
+    pub(crate) expected: Expected,
+    pub(crate) content_type: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) bucket_owner: Option<String>,
 }
 
 /// Turns references into media blocks.
-pub(super) struct MediaReader<'a> {
+pub(crate) struct MediaReader<'a> {
     fetched: &'a FetchedMedia,
     sniff: Sniff,
 }
 
 impl<'a> MediaReader<'a> {
-    pub(super) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
+    pub(crate) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
         Self { fetched, sniff }
     }
 
     /// Reads one reference: a URL, or (files, audio) plain base64.
-    pub(super) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
+    pub(crate) fn read(&self, reference: String, wanted: Wanted, param: &str) -> Result<Content, GatewayError> {
         let named_by_address = name_in_address(&reference);
         let (format, source) = if is_web(&reference) {
             self.fetched(&reference, wanted.expected, param)?
@@ -232,7 +236,7 @@ fn name_in_address(reference: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn is_web(text: &str) -> bool {
+pub(crate) fn is_web(text: &str) -> bool {
     starts_with_ignoring_case(text, "https://") || starts_with_ignoring_case(text, "http://")
 }
 

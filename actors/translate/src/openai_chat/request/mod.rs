@@ -3,17 +3,17 @@
 //! Every published property is carried over, or changed and reported, or refused by name; so are the spellings
 //! of other providers that clients send. The rest goes to the model.
 
-mod caching;
+pub(crate) mod caching;
 mod conversation;
-mod extras;
-mod format;
-mod history;
-mod media;
-mod notes;
-mod parameters;
+pub(crate) mod extras;
+pub(crate) mod format;
+pub(crate) mod history;
+pub(crate) mod media;
+pub(crate) mod notes;
+pub(crate) mod parameters;
 mod parts;
-mod reasoning;
-mod tools;
+pub(crate) mod reasoning;
+pub(crate) mod tools;
 
 use outcrop_domain::{
     adjust::Adjustments,
@@ -23,6 +23,7 @@ use outcrop_domain::{
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
 
 use super::{AnswerShape, stream::UsageChunk};
+use crate::openai_responses::cursor;
 pub use media::{Fetched, FetchedMedia, MediaUrl, media_urls};
 use notes::{Notes, invalid_value, missing, unsupported};
 
@@ -135,6 +136,9 @@ pub fn is_responses_body(wire: &ChatCompletionRequest) -> bool {
 /// `InvalidRequest` that names the field; `FetchFailed` for an address that `fetched` lacks.
 pub fn read(mut wire: ChatCompletionRequest, fetched: &FetchedMedia, options: &ReadOptions) -> Result<ReadChat, GatewayError> {
     let mut notes = Notes::new(options.strictness);
+    if is_responses_body(&wire) {
+        cursor::adopt(&mut wire, &mut notes)?;
+    }
     let model = wire.model.take().filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
     refuse_what_cannot_be(&wire)?;
     let choices = parameters::choices(&wire, options.max_choices)?;
@@ -223,4 +227,4 @@ fn delivery(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Delivery,
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

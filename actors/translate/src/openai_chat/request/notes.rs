@@ -10,18 +10,18 @@ use super::Strictness;
 const LONGEST_LABEL: usize = 64;
 
 /// Collects what is changed; in strict mode refuses what would change the meaning.
-pub(super) struct Notes {
+pub(crate) struct Notes {
     strictness: Strictness,
     adjustments: Adjustments,
 }
 
 impl Notes {
-    pub(super) fn new(strictness: Strictness) -> Self {
+    pub(crate) fn new(strictness: Strictness) -> Self {
         Self { strictness, adjustments: Adjustments::default() }
     }
 
     /// Reports a repair, or a hint that was not taken.
-    pub(super) fn harmless(&mut self, field: impl Into<Cow<'static, str>>, action: &'static str) {
+    pub(crate) fn harmless(&mut self, field: impl Into<Cow<'static, str>>, action: &'static str) {
         self.adjustments.note(field, action);
     }
 
@@ -29,7 +29,7 @@ impl Notes {
     ///
     /// # Errors
     /// In strict mode.
-    pub(super) fn meaning(&mut self, field: &'static str, action: &'static str) -> Result<(), GatewayError> {
+    pub(crate) fn meaning(&mut self, field: &'static str, action: &'static str) -> Result<(), GatewayError> {
         if self.strictness == Strictness::Strict {
             return Err(unsupported(field, format!("`{field}` cannot be honoured (it would be {action}), and strict mode is on")));
         }
@@ -37,32 +37,32 @@ impl Notes {
         Ok(())
     }
 
-    pub(super) fn into_adjustments(self) -> Adjustments {
+    pub(crate) fn into_adjustments(self) -> Adjustments {
         self.adjustments
     }
 }
 
 /// A caller's own field name, made fit for a header: anything odd in it becomes `_`.
-pub(super) fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     let fit = |character: char| if character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.') { character } else { '_' };
     name.chars().take(LONGEST_LABEL).map(fit).collect()
 }
 
-pub(super) fn missing(param: impl Into<String>) -> GatewayError {
+pub(crate) fn missing(param: impl Into<String>) -> GatewayError {
     let param = param.into();
     let message = format!("missing required parameter: `{param}`");
     GatewayError::invalid_with_code(param, message, "missing_required_parameter")
 }
 
-pub(super) fn invalid_value(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn invalid_value(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "invalid_value")
 }
 
-pub(super) fn invalid_type(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn invalid_type(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "invalid_type")
 }
 
-pub(super) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "unsupported_parameter")
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::notes::{Notes, invalid_value};
 
 /// `n`.
-pub(super) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, GatewayError> {
+pub(crate) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, GatewayError> {
     let Some(Whole(n)) = wire.n else { return Ok(1) };
     match u32::try_from(n) {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
@@ -25,7 +25,7 @@ pub(super) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, Ga
 }
 
 /// `max_completion_tokens`, else `max_tokens`. Nothing is invented: large defaults reserve quota.
-pub(super) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Option<u32>, GatewayError> {
+pub(crate) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Option<u32>, GatewayError> {
     let newer = positive(wire.max_completion_tokens, "max_completion_tokens")?;
     let older = positive(wire.max_tokens, "max_tokens")?;
     if newer.is_some() && older.is_some() && newer != older {
@@ -35,7 +35,7 @@ pub(super) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Res
 }
 
 /// Sampling parameters, ranges checked.
-pub(super) fn sampling(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> Result<Sampling, GatewayError> {
+pub(crate) fn sampling(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> Result<Sampling, GatewayError> {
     Ok(Sampling {
         temperature: within(wire.temperature, "temperature", 0.0, 2.0)?,
         top_p: within(wire.top_p, "top_p", 0.0, 1.0)?,
@@ -46,7 +46,7 @@ pub(super) fn sampling(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> R
 }
 
 /// `service_tier`; `header` wins.
-pub(super) fn service_tier(
+pub(crate) fn service_tier(
     wire: &ChatCompletionRequest,
     header: Option<ServiceTier>,
     notes: &mut Notes,
@@ -77,7 +77,7 @@ pub(super) fn service_tier(
 }
 
 /// `performanceConfig.latency`; `header` wins.
-pub(super) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> Result<Option<Latency>, GatewayError> {
+pub(crate) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> Result<Option<Latency>, GatewayError> {
     let body = match wire.performance_config.as_ref().and_then(|config| config.latency.as_deref()) {
         None => None,
         Some("standard") => Some(Latency::Standard),
@@ -90,7 +90,7 @@ pub(super) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> 
 }
 
 /// `metadata`, `requestMetadata`, `user` and `safety_identifier`, as labels.
-pub(super) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> BTreeMap<String, String> {
+pub(crate) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let given = wire.metadata.take().into_iter().chain(wire.request_metadata.take()).flatten();
     for (key, value) in given {

@@ -1,8 +1,8 @@
 //! A hub request as JSON, defaults left out: what the snapshots show. The hub's own `Debug` hides content.
 
 use outcrop_domain::chat::{
-    CacheMark, Content, GuardQualifier, Media, MediaSource, Message, ParallelToolCalls, Reasoning, ReasoningRequest, ResponseFormat,
-    Sampling, SystemBlock, Tool, ToolChoice, ToolResultPart, ToolResultStatus,
+    CacheMark, ChatRequest, Content, GuardQualifier, Media, MediaSource, Message, ParallelToolCalls, Reasoning, ReasoningRequest,
+    ResponseFormat, Sampling, SystemBlock, Tool, ToolChoice, ToolResultPart, ToolResultStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -12,12 +12,32 @@ use crate::openai_chat::{
 };
 
 pub(super) fn chat(chat: &ReadChat) -> Value {
-    let request = &chat.request;
+    let mut shown = request(&chat.model, &chat.request);
+    let mut put = |name: &str, value: Value| {
+        shown.insert(name.to_owned(), value);
+    };
+    if !chat.adjustments.is_empty() {
+        put("adjusted", json!(chat.adjustments.to_string()));
+    }
+    if chat.choices != 1 {
+        put("choices", json!(chat.choices));
+    }
+    if chat.delivery != Delivery::Whole {
+        put("delivery", json!(format!("{:?}", chat.delivery)));
+    }
+    if chat.shape != AnswerShape::default() {
+        put("shape", json!(format!("{:?}", chat.shape)));
+    }
+    Value::Object(shown)
+}
+
+/// Model and request.
+pub(crate) fn request(model: &str, request: &ChatRequest) -> Map<String, Value> {
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| {
         shown.insert(name.to_owned(), value);
     };
-    put("model", json!(chat.model));
+    put("model", json!(model));
     if !request.system.is_empty() {
         put("system", request.system.iter().map(system).collect());
     }
@@ -64,19 +84,7 @@ pub(super) fn chat(chat: &ReadChat) -> Value {
     if !request.beta_flags.is_empty() {
         put("beta_flags", json!(request.beta_flags));
     }
-    if !chat.adjustments.is_empty() {
-        put("adjusted", json!(chat.adjustments.to_string()));
-    }
-    if chat.choices != 1 {
-        put("choices", json!(chat.choices));
-    }
-    if chat.delivery != Delivery::Whole {
-        put("delivery", json!(format!("{:?}", chat.delivery)));
-    }
-    if chat.shape != AnswerShape::default() {
-        put("shape", json!(format!("{:?}", chat.shape)));
-    }
-    Value::Object(shown)
+    shown
 }
 
 fn system(block: &SystemBlock) -> Value {

@@ -2,7 +2,7 @@
 
 use outcrop_domain::chat::{MediaFormat, MediaKind};
 
-pub(super) fn sniff(head: &[u8], content_type: Option<&str>, name: Option<&str>) -> Option<MediaFormat> {
+pub(crate) fn sniff(head: &[u8], content_type: Option<&str>, name: Option<&str>) -> Option<MediaFormat> {
     let by_bytes: [(&[u8], MediaKind, &'static str); 4] = [
         (b"\x89PNG", MediaKind::Image, "png"),
         (b"%PDF", MediaKind::Document, "pdf"),
