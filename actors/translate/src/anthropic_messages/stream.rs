@@ -9,7 +9,7 @@ mod bytes;
 
 use outcrop_domain::{
     chat::{BlockKind, ChatEvent, ServiceTier, StopReason, ToolOrigin},
-    error::{Cause, GatewayError, UpstreamFailure},
+    error::GatewayError,
     json::JsonObject,
     usage::Usage,
 };
@@ -115,7 +115,7 @@ impl MessageWriter {
         match &self.stop {
             _ if self.ended => {}
             Some(_) => self.complete(None, out),
-            None => self.fail(&incomplete(), out),
+            None => self.fail(&errors::incomplete_stream(), out),
         }
     }
 
@@ -142,18 +142,6 @@ impl MessageWriter {
         bytes::push_message_end(out, (reason, stop.sequence.as_deref(), stop::details(stop.reason)), &usage, trace);
         self.ended = true;
     }
-}
-
-fn incomplete() -> GatewayError {
-    GatewayError::Upstream(UpstreamFailure {
-        cause: Cause::BrokenStream,
-        status: 0,
-        code: "IncompleteStream".to_owned(),
-        message: "the model's answer ended before it was complete".to_owned(),
-        request_id: None,
-        retry_after: None,
-        region: None,
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@ mod from_converse;
 
 use std::path::PathBuf;
 
-use outcrop_domain::chat::{Citation, CitationPlace};
+use outcrop_domain::{
+    chat::{Citation, CitationPlace},
+    error::{Cause, UpstreamFailure},
+};
 use outcrop_protocol::anthropic::messages::StreamEvent;
 use proptest::prelude::*;
 use serde_json::{Value, json};

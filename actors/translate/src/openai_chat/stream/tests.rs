@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 
-use outcrop_domain::chat::{Citation, CitationPlace, StopReason, ToolOrigin};
+use outcrop_domain::{
+    chat::{Citation, CitationPlace, StopReason, ToolOrigin},
+    error::{Cause, UpstreamFailure},
+};
 use outcrop_protocol::openai::chat::{ChatCompletionChunk, FunctionDelta, ToolCallDelta};
 use proptest::prelude::*;
 
