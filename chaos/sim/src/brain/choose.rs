@@ -142,18 +142,25 @@ fn candidates<'a>(request: &Request<'a>) -> Vec<Candidate<'a>> {
         Tool::Spec { name, description, schema, .. } => {
             Some(Candidate { name, description: description.unwrap_or_default(), schema: Cow::Borrowed(*schema) })
         }
+        Tool::Defined { kind, name } => Some(Candidate { name, description: "", schema: Cow::Owned(defined(kind)?) }),
         _ => None,
     });
     let native = request.additional.and_then(|fields| fields.get("tools")?.as_array()).into_iter().flatten().filter_map(|tool| {
         let text = |key: &str| tool.get(key).and_then(Value::as_str);
         let kind = text("type").unwrap_or("custom");
-        let schema = match DEFINED.iter().find(|(prefix, _)| kind.starts_with(prefix)) {
-            Some((_, schema)) => Cow::Owned(serde_json::from_str(schema).ok()?),
+        let schema = match defined(kind) {
+            Some(schema) => Cow::Owned(schema),
             None => Cow::Borrowed(tool.get("input_schema")?),
         };
         Some(Candidate { name: text("name")?, description: text("description").unwrap_or_default(), schema })
     });
     declared.chain(native).collect()
+}
+
+/// The argument schema of an Anthropic-defined tool.
+fn defined(kind: &str) -> Option<Value> {
+    let (_, schema) = DEFINED.iter().find(|(prefix, _)| kind.starts_with(prefix))?;
+    serde_json::from_str(schema).ok()
 }
 
 /// Tools that fit, best first: the best one, and others whose whole name is spoken of.
