@@ -3,7 +3,8 @@
 //! It calls tools that fit, fills their arguments validly for the tool's schema, answers from tool results, obeys response
 //! schemas, reasons with valid signatures, honours limits and stop sequences, caches prompts and counts tokens. The same seed and
 //! the same calls give the same answers. Phrases with meaning: `say exactly: ...`, `count to N`, `write N words`, `BLOCKME`
-//! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude).
+//! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude), and lines `call exactly: TOOL {...}`
+//! (one call each, see `orders.rs`). What an agent adds between `<system-reminder>` tags is read as said by nobody.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -23,6 +24,7 @@ mod grounding;
 mod guard;
 mod hints;
 mod memory;
+mod orders;
 mod scene;
 mod search;
 mod speech;

@@ -11,6 +11,7 @@ use crate::models::ModelBook;
 use crate::validate;
 
 mod accounting;
+mod orders;
 mod properties;
 mod reasoning;
 mod talking;
