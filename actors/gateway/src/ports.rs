@@ -26,7 +26,7 @@ use crate::{
 /// Where work on large content is done, on either side of this page.
 pub use crate::{
     lanes::by_size,
-    targets::{ClosedModel, RegionHealth, RegionStatus},
+    targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
 
@@ -207,6 +207,8 @@ pub struct AnswerFacts {
     pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
+    /// What is left of the model's quotas; `None` where nobody keeps quotas.
+    pub limits: Option<ModelLimits>,
 }
 
 /// What the writer of an answer must know of its request.

@@ -239,7 +239,9 @@ impl LaneObserver for LaneMetrics {
 
 impl Prepared {
     /// What the edge tells about the answer.
-    fn facts(&self, region: Region, attempts: u32) -> AnswerFacts {
+    fn facts(&self, context: &ChatContext, settings: &LiveSettings, region: Region, attempts: u32) -> AnswerFacts {
+        let clock = &context.ports.clock;
+        let limits = || context.board.pool(&self.resolution.model.id).limits(clock.now(), clock.wall());
         AnswerFacts {
             model: self.resolution.model.id.clone(),
             region,
@@ -248,6 +250,7 @@ impl Prepared {
             replaced: self.replaced_words(),
             dialect: self.dialect.clone(),
             resumes: false,
+            limits: settings.routing.keeps_quotas().then(limits),
         }
     }
 

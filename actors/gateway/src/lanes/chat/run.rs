@@ -182,7 +182,7 @@ async fn whole(
     choices.sort_by_key(|(choice, _)| *choice);
     let choices = choices.into_iter().map(|(_, response)| response).collect();
     match (failed, region) {
-        (None, Some(region)) => Ok((choices, prepared.facts(region, tally.attempts()))),
+        (None, Some(region)) => Ok((choices, prepared.facts(context, settings, region, tally.attempts()))),
         (Some(error), _) => Err(error),
         (None, None) => Err(GatewayError::Internal { message: "a request without choices was answered".to_owned() }),
     }

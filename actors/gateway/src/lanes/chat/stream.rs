@@ -134,7 +134,7 @@ pub(super) async fn open(
     };
     tally.first_event();
     let resumes = choices.iter().any(|choice| choice.resumption.is_some());
-    let about = AnswerFacts { resumes, ..prepared.facts(region, tally.attempts()) };
+    let about = AnswerFacts { resumes, ..prepared.facts(context, settings, region, tally.attempts()) };
     Ok(Opened { choices, about })
 }
 
