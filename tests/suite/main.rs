@@ -18,6 +18,7 @@ mod messages;
 mod operations;
 mod pains;
 mod program;
+mod rate_headers;
 mod resilience;
 mod resumed;
 mod routing;
