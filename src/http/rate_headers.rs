@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use outcrop_gateway::ports::{AnswerDialect, Limit, ModelLimits};
+use outcrop_gateway::ports::{AnswerDialect, AnswerFacts, Limit, ModelLimits};
 use time::OffsetDateTime;
 
 /// The three headers of one quota.
@@ -38,14 +38,37 @@ static ANTHROPIC_TOKENS: Names = Names {
 };
 
 /// Tells what is left, as far as it is known. OpenAI's clients read a length of time, Anthropic's a moment.
-pub(super) fn tell(headers: &mut HeaderMap, limits: &ModelLimits, dialect: &AnswerDialect) {
-    let is_anthropic = matches!(dialect, AnswerDialect::Messages);
-    let (requests, tokens) = if is_anthropic { (&ANTHROPIC_REQUESTS, &ANTHROPIC_TOKENS) } else { (&OPENAI_REQUESTS, &OPENAI_TOKENS) };
+/// AWS has no such headers, so its own clients are told nothing.
+pub(super) fn tell(headers: &mut HeaderMap, limits: &ModelLimits, about: &AnswerFacts) {
+    match about.dialect {
+        AnswerDialect::Passed if about.passed.is_some() => {}
+        AnswerDialect::Messages | AnswerDialect::Passed => write_all(headers, limits, Family::Anthropic),
+        AnswerDialect::OpenAiChat { .. } | AnswerDialect::Responses { .. } | AnswerDialect::Completions { .. } => {
+            write_all(headers, limits, Family::OpenAi);
+        }
+    }
+}
+
+fn write_all(headers: &mut HeaderMap, limits: &ModelLimits, family: Family) {
+    let (requests, tokens) = match family {
+        Family::OpenAi => (&OPENAI_REQUESTS, &OPENAI_TOKENS),
+        Family::Anthropic => (&ANTHROPIC_REQUESTS, &ANTHROPIC_TOKENS),
+    };
     for (names, limit) in [(requests, limits.requests), (tokens, limits.tokens)] {
         let Some(limit) = limit else { continue };
-        let reset = if is_anthropic { moment(limits.at, limit.resets_in) } else { length(limit.resets_in) };
+        let reset = match family {
+            Family::OpenAi => length(limit.resets_in),
+            Family::Anthropic => moment(limits.at, limit.resets_in),
+        };
         write(headers, names, &limit, &reset);
     }
+}
+
+/// Whose headers.
+#[derive(Debug, Clone, Copy)]
+enum Family {
+    OpenAi,
+    Anthropic,
 }
 
 fn write(headers: &mut HeaderMap, names: &Names, limit: &Limit, reset: &dyn Display) {
@@ -88,7 +111,7 @@ mod tests {
     #[test]
     fn anthropics_clients_are_told_a_moment_and_nothing_of_what_is_not_known() {
         let mut headers = HeaderMap::new();
-        tell(&mut headers, &limits(), &AnswerDialect::Messages);
+        write_all(&mut headers, &limits(), Family::Anthropic);
         assert_eq!(headers["anthropic-ratelimit-tokens-limit"], "7500000");
         assert_eq!(headers["anthropic-ratelimit-tokens-remaining"], "7000000");
         assert_eq!(headers["anthropic-ratelimit-tokens-reset"], "1970-01-01T00:01:02Z");

@@ -1,8 +1,11 @@
-//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
+//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP, but for the headers of calls that pass
+//! through as they are.
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
@@ -30,9 +33,14 @@ use crate::{
     tree::{GatewayReport, TreeHandle},
 };
 
-/// Where work on large content is done, on either side of this page.
+/// Encodes the exception that ends a native stream.
+pub use outcrop_upstream::eventstream::encode_frame;
+/// The operations of the Bedrock runtime.
+pub use outcrop_upstream::ports::RuntimeOperation;
+
+/// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
-    lanes::by_size,
+    lanes::{MessagesInput, NativeInput, RawRequest, by_size},
     targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
@@ -81,6 +89,8 @@ pub enum ClientRequest {
     Responses(Box<ResponsesAsk>),
     /// OpenAI's legacy completions.
     Completions(Box<CompletionRequest>),
+    /// As the client wrote it: which way it goes is for its model to say.
+    Raw(RawRequest),
 }
 
 /// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
@@ -101,6 +111,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.model.as_deref(),
             Self::Responses(ask) => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
+            Self::Raw(raw) => raw.model(),
         }
     }
 
@@ -113,6 +124,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
             Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
+            Self::Raw(raw) => raw.set_model(model),
         }
         request
     }
@@ -125,6 +137,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.stream,
             Self::Responses(ask) => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
+            Self::Raw(raw) => Some(raw.streams()),
         };
         stream == Some(true)
     }
@@ -183,6 +196,20 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+    /// At once, as upstream wrote it.
+    Raw {
+        /// The body.
+        body: Bytes,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+    /// The tokens of the request, which were all that was asked.
+    Counted {
+        /// Input tokens.
+        tokens: u64,
+        /// About the answer.
+        about: AnswerFacts,
+    },
     /// As it is written. The channel ends with [`StreamItem::Done`] or [`StreamItem::Failed`]; if it closes without
     /// either, the worker died.
     Stream {
@@ -191,6 +218,16 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+}
+
+impl ChatAnswer {
+    /// About the answer.
+    #[must_use]
+    pub fn about(&self) -> &AnswerFacts {
+        match self {
+            Self::Whole { about, .. } | Self::Raw { about, .. } | Self::Counted { about, .. } | Self::Stream { about, .. } => about,
+        }
+    }
 }
 
 /// A piece of a streamed answer.
@@ -203,6 +240,8 @@ pub enum StreamItem {
         /// In order.
         events: Vec<ChatEvent>,
     },
+    /// Bytes for the client, whole events each.
+    Bytes(Bytes),
     /// The answer broke, and goes on from another region.
     Resumed {
         /// Which choice.
@@ -235,6 +274,8 @@ pub struct AnswerFacts {
     pub resumes: bool,
     /// What is left of the model's quotas; `None` where nobody keeps quotas.
     pub limits: Option<ModelLimits>,
+    /// Headers of upstream's answer that native clients read; `None` in every other dialect.
+    pub passed: Option<Box<HeaderMap>>,
 }
 
 /// What the writer of an answer must know of its request.
@@ -265,6 +306,8 @@ pub enum AnswerDialect {
         /// Answers asked for, to all prompts together.
         choices: u32,
     },
+    /// The client's own, already: it is passed on.
+    Passed,
 }
 
 /// How much of the operator's own an explanation shows.
