@@ -12,7 +12,7 @@ const baseURL = process.env.OUTCROP_URL;
 const apiKey = process.env.OUTCROP_KEY;
 const root = baseURL.replace(/\/v1$/, "");
 const openai = createOpenAI({ baseURL, apiKey });
-const compatible = createOpenAICompatible({ baseURL, apiKey, name: "outcrop", supportsStructuredOutputs: true });
+const compatible = createOpenAICompatible({ baseURL, apiKey, name: "outcrop", includeUsage: true, supportsStructuredOutputs: true });
 const anthropic = createAnthropic({ baseURL: `${root}/anthropic/v1`, apiKey });
 const bedrock = createAmazonBedrock({ baseURL: root, apiKey, region: "us-east-1" });
 
