@@ -70,8 +70,13 @@ pub(super) fn overrides(headers: &HeaderMap) -> Result<RequestOverrides, Gateway
         service_tier: word::<ServiceTier>(headers, &SERVICE_TIER)?,
         latency: word::<Latency>(headers, &LATENCY)?,
         beta_flags: beta_flags(headers),
-        session: SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned),
+        session: session(headers),
     })
+}
+
+/// The session that a request belongs to, in the client's words.
+pub(super) fn session(headers: &HeaderMap) -> Option<String> {
+    SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned)
 }
 
 /// `anthropic-beta`: comma lists, repeated headers, or both.

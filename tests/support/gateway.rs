@@ -243,7 +243,7 @@ impl Builder {
         let listener = TcpListener::bind(settings.server.address()).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::default();
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions {
             header_read_timeout: self.head_timeout.unwrap_or(settings.server.header_read_timeout),

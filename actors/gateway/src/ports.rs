@@ -1,8 +1,11 @@
-//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
+//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP, but for the headers of calls that pass
+//! through as they are.
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
@@ -23,9 +26,14 @@ use crate::{
     tree::{GatewayReport, TreeHandle},
 };
 
-/// Where work on large content is done, on either side of this page.
+/// Encodes the exception that ends a native stream.
+pub use outcrop_upstream::eventstream::encode_frame;
+/// The operations of the Bedrock runtime.
+pub use outcrop_upstream::ports::RuntimeOperation;
+
+/// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
-    lanes::by_size,
+    lanes::{MessagesInput, NativeInput, RawRequest, by_size},
     targets::{ClosedModel, RegionHealth, RegionStatus},
     tree::Deed,
 };
@@ -70,6 +78,8 @@ pub enum ClientRequest {
     OpenAiChat(Box<ChatCompletionRequest>),
     /// Anthropic messages.
     Messages(Box<MessagesRequest>),
+    /// As the client wrote it: which way it goes is for its model to say.
+    Raw(RawRequest),
 }
 
 impl ClientRequest {
@@ -79,6 +89,7 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
+            Self::Raw(raw) => raw.model(),
         }
     }
 
@@ -89,6 +100,7 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
+            Self::Raw(raw) => raw.set_model(model),
         }
         request
     }
@@ -99,6 +111,7 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
+            Self::Raw(raw) => Some(raw.streams()),
         };
         stream == Some(true)
     }
@@ -157,6 +170,20 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+    /// At once, as upstream wrote it.
+    Raw {
+        /// The body.
+        body: Bytes,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+    /// The tokens of the request, which were all that was asked.
+    Counted {
+        /// Input tokens.
+        tokens: u64,
+        /// About the answer.
+        about: AnswerFacts,
+    },
     /// As it is written. The channel ends with [`StreamItem::Done`] or [`StreamItem::Failed`]; if it closes without
     /// either, the worker died.
     Stream {
@@ -165,6 +192,16 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+}
+
+impl ChatAnswer {
+    /// About the answer.
+    #[must_use]
+    pub fn about(&self) -> &AnswerFacts {
+        match self {
+            Self::Whole { about, .. } | Self::Raw { about, .. } | Self::Counted { about, .. } | Self::Stream { about, .. } => about,
+        }
+    }
 }
 
 /// A piece of a streamed answer.
@@ -177,6 +214,8 @@ pub enum StreamItem {
         /// In order.
         events: Vec<ChatEvent>,
     },
+    /// Bytes for the client, whole events each.
+    Bytes(Bytes),
     /// The answer broke, and goes on from another region.
     Resumed {
         /// Which choice.
@@ -207,6 +246,8 @@ pub struct AnswerFacts {
     pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
+    /// Headers of upstream's answer that native clients read; `None` in every other dialect.
+    pub passed: Option<Box<HeaderMap>>,
 }
 
 /// What the writer of an answer must know of its request.
@@ -223,6 +264,8 @@ pub enum AnswerDialect {
     },
     /// Anthropic messages.
     Messages,
+    /// The client's own, already: it is passed on.
+    Passed,
 }
 
 /// How much of the operator's own an explanation shows.

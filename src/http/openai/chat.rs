@@ -75,7 +75,7 @@ impl Meta {
 fn facts(about: &AnswerFacts) -> (AnswerShape, UsageChunk, u32) {
     match &about.dialect {
         AnswerDialect::OpenAiChat { shape, usage_chunk, choices } => (shape.clone(), *usage_chunk, *choices),
-        AnswerDialect::Messages => (AnswerShape::default(), UsageChunk::Omitted, 1),
+        AnswerDialect::Messages | AnswerDialect::Passed => (AnswerShape::default(), UsageChunk::Omitted, 1),
     }
 }
 

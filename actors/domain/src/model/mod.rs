@@ -17,7 +17,7 @@ pub use capabilities::{
     SystemSupport, ToolIds, ToolResultImages, ToolSupport, TopKField,
 };
 pub use catalogue::{
-    AliasTarget, Catalogue, CataloguePolicy, ConfiguredProfile, FilterError, LegacyModels, ListedModel, ModelFilter, PrefixedNames,
+    AliasTarget, Catalogue, CataloguePolicy, ConfiguredProfile, FilterError, LegacyModels, ListedModel, ListedProfile, ModelFilter, PrefixedNames,
     ProfileClass, ProfilePreference, ProfileUse, Replaced, Resolution, ResolveError, Route, Standing, Target, Uncallable,
 };
 pub use offer::{OfferPart, OfferProblem, OfferedModel, OfferedProfile, ProfileKind, RegionOffer};

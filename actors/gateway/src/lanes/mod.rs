@@ -3,4 +3,4 @@
 mod chat;
 
 pub(crate) use chat::LaneMetrics;
-pub use chat::{ChatContext, ChatPort, ChatWork, Sniff, by_size};
+pub use chat::{ChatContext, ChatPort, ChatWork, MessagesInput, NativeInput, RawRequest, Sniff, by_size};

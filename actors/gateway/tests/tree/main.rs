@@ -8,6 +8,7 @@ mod explain;
 mod keepers;
 mod kit;
 mod metering;
+mod passing;
 mod profiles;
 mod resume;
 mod silence;

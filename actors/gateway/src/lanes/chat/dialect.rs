@@ -31,6 +31,7 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
     match request {
         ClientRequest::OpenAiChat(wire) => openai_chat::media_urls(wire),
         ClientRequest::Messages(wire) => messages::media_urls(wire),
+        ClientRequest::Raw(_) => Vec::new(),
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
             let user = wire.metadata.as_ref().and_then(|metadata| metadata.get("user_id")).and_then(|user| user.as_str());
             Hints { session, prompt_cache_key: None, user: user.map(str::to_owned) }
         }
+        ClientRequest::Raw(_) => Hints { session, ..Hints::default() },
     }
 }
 
@@ -68,10 +70,12 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
             };
             Ok(Read { request: read.request, adjustments: read.adjustments, choices: 1, mode, dialect: AnswerDialect::Messages })
         }
+        ClientRequest::Raw(_) => Err(GatewayError::Internal { message: "a request was to be translated before it was decoded".to_owned() }),
     }
 }
 
-fn for_messages(options: ReadOptions, model: &ModelSpec) -> messages::ReadOptions {
+/// The options for what speaks Anthropic's dialect.
+pub(super) fn for_messages(options: ReadOptions, model: &ModelSpec) -> messages::ReadOptions {
     let ReadOptions { strictness, sniff, max_choices: _, max_tools, guardrail, service_tier, latency, beta_flags, cache } = options;
     let system_tools = model.chat.as_ref().map(|chat| chat.system_tools.clone()).unwrap_or_default();
     messages::ReadOptions { strictness, sniff, max_tools, system_tools, guardrail, service_tier, latency, beta_flags, cache }
