@@ -9,6 +9,12 @@ shows = functools.partial(pytest.mark.shows, "openai (Python): completions")
 CLAUDE = "claude-sonnet-4-6"
 
 
+@pytest.fixture(scope="module")
+def lenient(base_url: str, api_key: str) -> openai.OpenAI:
+    """The client as it is by default. The chunks of OpenAI itself say `"finish_reason": null`, which the client's type does not know."""
+    return openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=0, timeout=60)
+
+
 @shows("text")
 def test_text(client, model):
     answer = client.completions.create(model=model, prompt="Say exactly: the quick brown fox", max_tokens=300)
@@ -19,9 +25,9 @@ def test_text(client, model):
 
 
 @shows("stream")
-def test_stream(client, model):
+def test_stream(lenient, model):
     chunks = list(
-        client.completions.create(
+        lenient.completions.create(
             model=model, prompt="Say exactly: one two three four five six", max_tokens=300, stream=True, stream_options={"include_usage": True}
         )
     )
@@ -39,9 +45,9 @@ def test_several_prompts_and_several_choices(client):
 
 
 @shows("stream")
-def test_several_prompts_in_one_stream(client):
+def test_several_prompts_in_one_stream(lenient):
     texts: dict[int, str] = {}
-    for chunk in client.completions.create(model=CLAUDE, prompt=["Say exactly: left", "Say exactly: right"], max_tokens=50, stream=True):
+    for chunk in lenient.completions.create(model=CLAUDE, prompt=["Say exactly: left", "Say exactly: right"], max_tokens=50, stream=True):
         for choice in chunk.choices:
             texts[choice.index] = texts.get(choice.index, "") + choice.text
     assert {index: text.strip() for index, text in texts.items()} == {0: "left", 1: "right"}
