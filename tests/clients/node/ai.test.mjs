@@ -26,15 +26,16 @@ const providers = {
   "AI SDK: openai, responses": { named: openai.responses, thinking: thinking.responses },
   "AI SDK: openai-compatible, chat": { named: compatible.chatModel },
   "AI SDK: anthropic, messages": { named: anthropic, thinking: thinking.anthropic },
-  "AI SDK: amazon-bedrock": { named: bedrock, thinking: thinking.bedrock },
+  // This one tells by the id what a model can do.
+  "AI SDK: amazon-bedrock": { named: bedrock, id: "us.anthropic.claude-sonnet-4-6", thinking: thinking.bedrock },
 };
 
 const weather = (answer) =>
   tool({ description: "Tells the weather of a city", inputSchema: z.object({ city: z.string() }), execute: async () => answer() });
 
-for (const [name, { named, thinking }] of Object.entries(providers)) {
+for (const [name, { named, id = "claude-sonnet-4-6", thinking }] of Object.entries(providers)) {
   const shows = of(name);
-  const model = named("claude-sonnet-4-6");
+  const model = named(id);
 
   shows("text")(`${name}: text`, async () => {
     const { text, finishReason, usage } = await generateText({ model, prompt: "Say exactly: hello sdk" });

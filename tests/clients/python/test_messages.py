@@ -101,7 +101,7 @@ def test_errors(claude, base_url):
 
 
 @shows("counting")
-@pytest.mark.parametrize("model", ["claude-sonnet-4-6", "us.anthropic.claude-sonnet-4-6", "amazon.nova-lite-v1:0"])
+@pytest.mark.parametrize("model", ["claude-sonnet-4-6", "us.anthropic.claude-sonnet-4-6", "claude-haiku-4-5"])
 def test_tokens_are_counted_as_they_are_billed(claude, model):
     request = {"model": model, "messages": user("Say exactly: counted " * 50), "tools": [WEATHER], "system": "Be brief."}
     counted = claude.messages.count_tokens(**request)
@@ -110,8 +110,9 @@ def test_tokens_are_counted_as_they_are_billed(claude, model):
 
 @shows("counting", "errors")
 def test_where_no_exact_count_can_be_had_there_is_none(claude):
-    with pytest.raises(anthropic.NotFoundError):
-        claude.messages.count_tokens(model="meta.llama3-1-8b-instruct-v1:0", messages=user("Hello"))
+    for model in ["amazon.nova-lite-v1:0", "meta.llama3-1-8b-instruct-v1:0", "no-such-model"]:
+        with pytest.raises(anthropic.NotFoundError):
+            claude.messages.count_tokens(model=model, messages=user("Hello"))
 
 
 @shows("tools")
@@ -127,7 +128,9 @@ def test_parallel_tools_and_one_that_fails(claude, model):
 
 
 @shows("tools")
-def test_tool_runner_helper(claude):
+@pytest.mark.parametrize("thread", [{}, {"thread": False}], ids=["threaded", "unthreaded"])
+def test_tool_runner_helper(claude, thread):
+    """By itself it asks for a conversation that the server keeps; told that there is none, it goes on without."""
     asked = []
 
     @anthropic.beta_tool
@@ -137,7 +140,7 @@ def test_tool_runner_helper(claude):
         return "18 degrees"
 
     runner = claude.beta.messages.tool_runner(
-        model="claude-sonnet-4-6", max_tokens=500, tools=[get_weather], messages=user("What is the weather in Rome? Use get_weather.")
+        model="claude-sonnet-4-6", max_tokens=500, tools=[get_weather], messages=user("What is the weather in Rome? Use get_weather."), **thread
     )
     assert "18 degrees" in words(runner.until_done()) and len(asked) == 1
 
@@ -218,3 +221,23 @@ def test_a_stream_that_breaks_ends_with_an_error_event(claude, weather, model):
         with claude.messages.stream(model=model, max_tokens=2000, messages=user("Write a long story about the sea.")) as stream:
             stream.until_done()
     assert "The model stumbled." in str(broken.value)
+
+
+@shows("compaction")
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_long_conversation_is_compacted_by_the_model_itself(claude, stream):
+    edit = {"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 50_000}}
+    wishes = {"model": "claude-opus-4-8", "max_tokens": 2000, "betas": ["compact-2026-01-12"], "context_management": {"edits": [edit]}}
+
+    def ask(messages):
+        if not stream:
+            return claude.beta.messages.create(messages=messages, **wishes)
+        with claude.beta.messages.stream(messages=messages, **wishes) as answering:
+            return answering.get_final_message()
+
+    history = [*user("bees and their hives " * 20_000), {"role": "assistant", "content": "I see."}, *user("Say exactly: on we go")]
+    first = ask(history)
+    assert first.content[0].type == "compaction" and "bees" in first.content[0].content
+    history += [{"role": "assistant", "content": first.content}, *user("Say exactly: and on")]
+    second = ask(history)
+    assert words(second) == "and on" and second.usage.input_tokens < 500

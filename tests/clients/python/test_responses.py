@@ -225,10 +225,9 @@ def test_a_cached_prompt_shows_in_usage(client):
 
 
 @shows("counting")
-@pytest.mark.parametrize("model", [CLAUDE, NOVA])
-def test_input_tokens(client, model):
-    few = client.responses.input_tokens.count(model=model, input="Hello")
-    many = client.responses.input_tokens.count(model=model, input="Hello " * 500, tools=[WEATHER], instructions="Be kind.")
+def test_input_tokens(client):
+    few = client.responses.input_tokens.count(model=CLAUDE, input="Hello")
+    many = client.responses.input_tokens.count(model=CLAUDE, input="Hello " * 500, tools=[WEATHER], instructions="Be kind.")
     assert few.object == "response.input_tokens" and 0 < few.input_tokens < many.input_tokens
 
 
