@@ -39,7 +39,11 @@ pub fn edge_limits(settings: &Settings) -> EdgeLimits {
         body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
         open_stream_after: settings.chat.open_stream_after,
-        told: ToldHeaders { adjustments: settings.chat.report_adjustments, routing: settings.routing.report },
+        told: ToldHeaders {
+            adjustments: settings.chat.report_adjustments,
+            routing: settings.routing.report,
+            limits: settings.routing.report_limits,
+        },
     }
 }
 

@@ -61,6 +61,8 @@ pub struct ToldHeaders {
     pub adjustments: bool,
     /// `x-outcrop-region` and `x-outcrop-attempts`.
     pub routing: bool,
+    /// What is left of a model's quotas, in the headers of the dialect.
+    pub limits: bool,
 }
 
 /// What every handler holds.

@@ -11,6 +11,7 @@ use outcrop_gateway::{
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
+use super::rate_headers;
 use crate::http::ToldHeaders;
 
 /// The changes made to the request: `field=action,...`.
@@ -116,6 +117,9 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, told: ToldH
     set(headers, MODEL, about.model.as_str());
     if told.adjustments && !about.adjustments.is_empty() {
         set(headers, ADJUSTED, &about.adjustments.to_string());
+    }
+    if let Some(limits) = about.limits.as_ref().filter(|_| told.limits) {
+        rate_headers::tell(headers, limits, about);
     }
     if let Some(words) = &about.replaced {
         set(headers, REPLACED, words);

@@ -14,6 +14,7 @@ mod headers;
 mod job;
 mod openai;
 mod ops;
+mod rate_headers;
 mod route;
 mod server;
 mod sse;

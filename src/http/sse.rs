@@ -17,6 +17,7 @@ use outcrop_translate::{
     anthropic_messages::stream::{MessageWriter, PING},
     errors::aws,
     openai_chat::stream::ChunkWriter,
+    openai_completions::stream::TextWriter,
 };
 use tokio::{
     sync::mpsc,
@@ -34,6 +35,8 @@ pub(super) enum Writer {
     Chat(ChunkWriter),
     /// Anthropic message events. In a box: thousands of chats may be open.
     Messages(Box<MessageWriter>),
+    /// OpenAI's legacy completions, which few send.
+    Completions(Box<TextWriter>),
     /// Frames of an event stream, which come as they are; the exception that ends them when they break is ours.
     Frames,
 }
@@ -43,6 +46,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.write(choice, event, out),
             Self::Messages(writer) => writer.write(event, out),
+            Self::Completions(writer) => writer.write(choice, event, out),
             Self::Frames => {}
         }
     }
@@ -58,6 +62,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
+            Self::Completions(writer) => writer.finish(out),
             Self::Frames => {}
         }
     }
@@ -66,6 +71,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.fail(error, out),
             Self::Messages(writer) => writer.fail(error, out),
+            Self::Completions(writer) => writer.fail(error, out),
             Self::Frames => out.extend_from_slice(&exception(error)),
         }
     }
@@ -73,7 +79,7 @@ impl Writer {
     /// What is sent in silence.
     fn sign_of_life(&self) -> &'static [u8] {
         match self {
-            Self::Chat(_) => KEEP_ALIVE,
+            Self::Chat(_) | Self::Completions(_) => KEEP_ALIVE,
             Self::Messages(_) => PING,
             // The format knows none: SDKs would take it for an event.
             Self::Frames => &[],

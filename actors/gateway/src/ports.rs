@@ -13,8 +13,15 @@ use outcrop_domain::{
     ids::{ModelId, Region},
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
-use outcrop_protocol::{anthropic::messages::MessagesRequest, openai::chat::ChatCompletionRequest};
-use outcrop_translate::openai_chat::{AnswerShape, stream::UsageChunk};
+use outcrop_protocol::{
+    anthropic::messages::MessagesRequest,
+    openai::{chat::ChatCompletionRequest, completions::CompletionRequest, responses::ResponsesRequest},
+};
+use outcrop_translate::{
+    openai_chat::{AnswerShape, stream::UsageChunk},
+    openai_completions::CompletionShape,
+    openai_responses::{ResponseShape, request::Earlier},
+};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -34,7 +41,7 @@ pub use outcrop_upstream::ports::RuntimeOperation;
 /// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
     lanes::{MessagesInput, NativeInput, RawRequest, by_size},
-    targets::{ClosedModel, RegionHealth, RegionStatus},
+    targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
 
@@ -78,8 +85,21 @@ pub enum ClientRequest {
     OpenAiChat(Box<ChatCompletionRequest>),
     /// Anthropic messages.
     Messages(Box<MessagesRequest>),
+    /// OpenAI responses.
+    Responses(Box<ResponsesAsk>),
+    /// OpenAI's legacy completions.
+    Completions(Box<CompletionRequest>),
     /// As the client wrote it: which way it goes is for its model to say.
     Raw(RawRequest),
+}
+
+/// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
+#[derive(Debug, Clone, Default)]
+pub struct ResponsesAsk {
+    /// The decoded body.
+    pub wire: ResponsesRequest,
+    /// The items that it goes on from and those that its input names, as the store knew them.
+    pub earlier: Arc<Earlier>,
 }
 
 impl ClientRequest {
@@ -89,6 +109,8 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
+            Self::Responses(ask) => ask.wire.model.as_deref(),
+            Self::Completions(wire) => wire.model.as_deref(),
             Self::Raw(raw) => raw.model(),
         }
     }
@@ -100,6 +122,8 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
+            Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Completions(wire) => wire.model = Some(model.to_owned()),
             Self::Raw(raw) => raw.set_model(model),
         }
         request
@@ -111,6 +135,8 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
+            Self::Responses(ask) => ask.wire.stream,
+            Self::Completions(wire) => wire.stream,
             Self::Raw(raw) => Some(raw.streams()),
         };
         stream == Some(true)
@@ -246,6 +272,8 @@ pub struct AnswerFacts {
     pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
+    /// What is left of the model's quotas; `None` where nobody keeps quotas.
+    pub limits: Option<ModelLimits>,
     /// Headers of upstream's answer that native clients read; `None` in every other dialect.
     pub passed: Option<Box<HeaderMap>>,
 }
@@ -264,6 +292,20 @@ pub enum AnswerDialect {
     },
     /// Anthropic messages.
     Messages,
+    /// OpenAI responses.
+    Responses {
+        /// What the answer must remember of its request.
+        shape: ResponseShape,
+    },
+    /// OpenAI's legacy completions.
+    Completions {
+        /// What the client can read.
+        shape: CompletionShape,
+        /// Whether usage is streamed.
+        usage_chunk: UsageChunk,
+        /// Answers asked for, to all prompts together.
+        choices: u32,
+    },
     /// The client's own, already: it is passed on.
     Passed,
 }

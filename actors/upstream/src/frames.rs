@@ -321,11 +321,9 @@ fn read_frame(frame: &RawFrame) -> Result<Frame, UpstreamFailure> {
     }
     let name = name.unwrap_or_default();
     match message_type {
-        Some(b"event") => Ok(Frame {
-            event_type: EventType::from_wire(name, &frame.headers),
-            payload: frame.payload.clone(),
-            whole: frame.whole.clone(),
-        }),
+        Some(b"event") => {
+            Ok(Frame { event_type: EventType::from_wire(name, &frame.headers), payload: frame.payload.clone(), whole: frame.whole.clone() })
+        }
         Some(b"exception") => Err(told_exception(name, &frame.payload)),
         Some(b"error") => Err(told_error(name, error_message.unwrap_or_default())),
         _ => Err(own_failure(Cause::Malformed, "MessageTypeMissing", "a frame says neither event, exception nor error")),

@@ -4,8 +4,8 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use outcrop_domain::{chat::ChatResponse, clock::random_id, error::GatewayError};
 use bytes::Bytes;
+use outcrop_domain::{chat::ChatResponse, clock::random_id, error::GatewayError};
 use outcrop_gateway::ports::{AnswerFacts, ClientRequest, MessagesInput, RawRequest};
 use outcrop_translate::anthropic_messages::{RenderMeta, response::render, stream::MessageWriter};
 

@@ -16,7 +16,9 @@ use outcrop_gateway::{
 };
 use tokio::sync::mpsc;
 
-use super::kit::{LIMITS, MODEL, Step, TestTree, drain, end_events, event, exception, hello, offer, settings, start_event, text_event, whole_answer};
+use super::kit::{
+    LIMITS, MODEL, Step, TestTree, drain, end_events, event, exception, hello, offer, settings, start_event, text_event, whole_answer,
+};
 
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
 const CLAUDE: &str = "anthropic.claude-sonnet-4-6";
@@ -47,7 +49,9 @@ fn body(members: &str) -> String {
 
 /// The same as it reaches the model.
 fn sent(members: &str) -> String {
-    format!(r#"{{ "anthropic_version":"bedrock-2023-05-31","max_tokens":90,"x_new":[1.50,"é"]{members}, "messages":[{{"role":"user","content":"hi"}}]}}"#)
+    format!(
+        r#"{{ "anthropic_version":"bedrock-2023-05-31","max_tokens":90,"x_new":[1.50,"é"]{members}, "messages":[{{"role":"user","content":"hi"}}]}}"#
+    )
 }
 
 fn message(tree: &TestTree, body: &str) -> ChatJob {
@@ -91,7 +95,8 @@ fn chunk(json: &str) -> Bytes {
 }
 
 const START: &str = r#"{"type":"message_start","message":{"id":"msg_1","content":[],"usage":{"input_tokens":40,"output_tokens":1}}}"#;
-const DELTA: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"forty characters are ten tokens, or so.."}}"#;
+const DELTA: &str =
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"forty characters are ten tokens, or so.."}}"#;
 const END: &str = r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":12}}"#;
 const STOP: &str = r#"{"type":"message_stop"}"#;
 
@@ -149,7 +154,9 @@ async fn what_fails_before_its_first_event_is_answered_elsewhere() {
 
 #[tokio::test(start_paused = true)]
 async fn pain_21_a_stream_that_breaks_ends_in_a_failure_and_its_input_is_booked_as_told() {
-    for last in [exception("throttlingException", "slow down"), chunk(r#"{"type":"error","error":{"type":"api_error","message":"slow down"}}"#)] {
+    for last in
+        [exception("throttlingException", "slow down"), chunk(r#"{"type":"error","error":{"type":"api_error","message":"slow down"}}"#)]
+    {
         let tree = tree().await;
         tree.regions[0].then(Step::Chunks(vec![chunk(START), chunk(DELTA), last]));
         let mut events = stream(&tree, message(&tree, &body(r#","stream":true"#))).await;
@@ -213,7 +220,8 @@ async fn a_model_of_another_family_and_a_picture_behind_an_address_go_through_th
     let answer = submit(&tree, message(&tree, &plain)).await.unwrap();
     assert!(matches!(&answer, ChatAnswer::Whole { choices, .. } if choices.len() == 1), "{answer:?}");
     assert_eq!(tree.regions[0].last_call().operation, RuntimeOperation::Converse);
-    let linked = body("").replace(r#""content":"hi""#, r#""content":[{"type":"image","source":{"type":"url","url":"http://127.0.0.1/x.png"}}]"#);
+    let linked =
+        body("").replace(r#""content":"hi""#, r#""content":[{"type":"image","source":{"type":"url","url":"http://127.0.0.1/x.png"}}]"#);
     let error = submit(&tree, message(&tree, &linked)).await.unwrap_err();
     assert_eq!(error.class(), "fetch_failed", "the hub fetches, and this address is none to fetch: {error}");
 }
@@ -250,7 +258,10 @@ async fn pain_18_tokens_are_counted_by_the_base_model_and_a_count_that_fails_clo
     let json: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
     let inner = STANDARD.decode(json["input"]["invokeModel"]["body"].as_str().unwrap()).unwrap();
     let inner: serde_json::Value = serde_json::from_slice(&inner).unwrap();
-    assert_eq!((inner["anthropic_version"].as_str(), inner["max_tokens"].as_u64(), inner["system"].as_str()), (Some("bedrock-2023-05-31"), Some(1), Some("s")));
+    assert_eq!(
+        (inner["anthropic_version"].as_str(), inner["max_tokens"].as_u64(), inner["system"].as_str()),
+        (Some("bedrock-2023-05-31"), Some(1), Some("s"))
+    );
     assert_eq!(tree.last_report().usage, None, "nothing is billed");
     tree.regions[0].then(Step::Raw(ANSWER.to_owned()));
     let (_, about) = raw(&tree, message(&tree, &body(""))).await;
@@ -315,7 +326,10 @@ async fn the_operators_guardrail_is_on_native_calls_too() {
     tree.regions[0].then(Step::Text("x"));
     raw(&tree, converse(r#"{"messages":[]}"#)).await;
     let sent = tree.regions[0].last_call().body;
-    assert_eq!(std::str::from_utf8(&sent).unwrap(), r#"{"guardrailConfig":{"guardrailIdentifier":"ours","guardrailVersion":"2"},"messages":[]}"#);
+    assert_eq!(
+        std::str::from_utf8(&sent).unwrap(),
+        r#"{"guardrailConfig":{"guardrailIdentifier":"ours","guardrailVersion":"2"},"messages":[]}"#
+    );
     let named = r#"{"messages":[],"guardrailConfig":{"guardrailIdentifier":"theirs"}}"#;
     assert_eq!(submit(&tree, converse(named)).await.unwrap_err().class(), "forbidden");
     tree.regions[0].then(Step::Raw("{}".to_owned()));

@@ -170,7 +170,9 @@ mod tests {
         ] {
             assert_eq!(without_count(failed(cause, words)), GatewayError::NotFound { message: words.to_owned() });
         }
-        for error in [failed(Cause::BadRequest, "messages.0: no role"), failed(Cause::Throttled, "count too often"), GatewayError::WorkerLost] {
+        for error in
+            [failed(Cause::BadRequest, "messages.0: no role"), failed(Cause::Throttled, "count too often"), GatewayError::WorkerLost]
+        {
             assert_eq!(without_count(error.clone()), error);
         }
     }

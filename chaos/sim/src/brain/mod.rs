@@ -17,6 +17,7 @@ use crate::validate::{Refusal, counted, shape, thinking};
 
 mod caching;
 mod choose;
+mod compaction;
 mod fields;
 mod fill;
 mod finish;
@@ -166,8 +167,13 @@ pub(crate) fn answer_in(
 
     let thinking = thinking::resolve(traits, request.additional);
     let thought = think::think(traits, thinking, &scene, call);
-    let mut blocks = thought.blocks;
-    blocks.extend(reply(model, request, &scene, call));
+    let compacted = compaction::of(request, &scene, total);
+    let paused = compacted.as_ref().is_some_and(|compacted| compacted.pause);
+    let mut blocks: Vec<Block> = compacted.into_iter().map(|compacted| compacted.block).collect();
+    if !paused {
+        blocks.extend(thought.blocks);
+        blocks.extend(reply(model, request, &scene, call));
+    }
     let limits = finish::Limits {
         max_tokens: request.inference.max_tokens.unwrap_or(traits.max_output),
         room: traits.context.saturating_sub(total),
@@ -186,7 +192,7 @@ pub(crate) fn answer_in(
     let additional_response_fields = fields::select(model, traits, request, &done, &usage, call);
     let mut turn = Turn {
         blocks: done.blocks,
-        stop_reason: done.stop_reason,
+        stop_reason: if paused { "compaction" } else { done.stop_reason },
         stop_sequence: done.stop_sequence,
         usage,
         guardrail_trace: trace,
@@ -238,6 +244,11 @@ fn reply(model: &SimModel, request: &shape::Request<'_>, scene: &scene::Scene<'_
     if let Some(schema) = schema.as_ref().or(native) {
         let hints = hints::Hints::of(&scene.everything());
         return vec![Block::Text(fill::value(schema, &hints).to_string())];
+    }
+    if scene.outcomes.is_empty()
+        && let Some(blocks) = grounding::quoted(request)
+    {
+        return blocks;
     }
     vec![Block::Text(speech::prose(&model.name, scene))]
 }

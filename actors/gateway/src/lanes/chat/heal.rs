@@ -14,7 +14,7 @@ use super::{
     ChatContext,
     attempt::{Answered, Attempts},
     heavy,
-    prepare::Prepared,
+    prepare::{Ask, Prepared},
     tally::CallLog,
     wire::Reading,
 };
@@ -30,6 +30,7 @@ use crate::{
 pub(super) async fn run<T, F>(
     context: &ChatContext,
     prepared: &Prepared,
+    ask: &Ask,
     log: &CallLog,
     attempts: &mut Attempts<'_>,
     mut call: F,
@@ -37,7 +38,7 @@ pub(super) async fn run<T, F>(
 where
     F: FnMut(&Bytes, &Target, &RegionHandle) -> BoxFuture<'static, Result<T, UpstreamFailure>>,
 {
-    let mut body = prepared.bytes.clone();
+    let mut body = ask.bytes.clone();
     let mut tried: Vec<Remedy> = Vec::new();
     let mut refused: Vec<String> = Vec::new();
     loop {
@@ -52,7 +53,7 @@ where
             }
         };
         // In a box: few bodies are refused, and all would make room for it.
-        let healed = Box::pin(healed(context, prepared, &body, &failure)).await;
+        let healed = Box::pin(healed(context, prepared, ask, &body, &failure)).await;
         let Some(healed) = healed.filter(|healed| !tried.contains(&healed.remedy)) else { return answered };
         if !attempts.once_more() {
             return answered;
@@ -67,8 +68,8 @@ where
     }
 }
 
-async fn healed(context: &ChatContext, prepared: &Prepared, body: &Bytes, failure: &UpstreamFailure) -> Option<Healed> {
-    let Reading::Messages(rules) = &prepared.wire.reading else { return None };
+async fn healed(context: &ChatContext, prepared: &Prepared, ask: &Ask, body: &Bytes, failure: &UpstreamFailure) -> Option<Healed> {
+    let Reading::Messages(rules) = &ask.wire.reading else { return None };
     let (rules, body, words): (Arc<BetaRules>, Bytes, String) = (Arc::clone(rules), body.clone(), failure.message.clone());
     let held = prepared.held.clone();
     heavy::by_size(context.ports.blocking.as_ref(), body.len(), move || {

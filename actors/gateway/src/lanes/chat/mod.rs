@@ -41,7 +41,7 @@ use crate::{
     catalogue::{FlagKeeperMsg, ProfileFinderMsg, RefusedFlags},
     foundation::UsageInbox,
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
-    settings::SettingsCell,
+    settings::{LiveSettings, SettingsCell},
     targets::{HealthBoard, RegionTargets, WaitingRoomMsg},
 };
 
@@ -247,7 +247,9 @@ impl LaneObserver for LaneMetrics {
 
 impl Prepared {
     /// What the edge tells about the answer.
-    fn facts(&self, region: Region, attempts: u32) -> AnswerFacts {
+    fn facts(&self, context: &ChatContext, settings: &LiveSettings, region: Region, attempts: u32) -> AnswerFacts {
+        let clock = &context.ports.clock;
+        let limits = || context.board.pool(&self.resolution.model.id).limits(clock.now(), clock.wall());
         AnswerFacts {
             model: self.resolution.model.id.clone(),
             region,
@@ -256,6 +258,7 @@ impl Prepared {
             replaced: self.replaced_words(),
             dialect: self.dialect.clone(),
             resumes: false,
+            limits: settings.routing.keeps_quotas().then(limits),
             passed: None,
         }
     }

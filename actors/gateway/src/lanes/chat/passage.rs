@@ -17,7 +17,7 @@ use outcrop_domain::{
 use outcrop_translate::{
     anthropic_messages::count_tokens,
     converse::{self, Mode},
-    openai_chat::request::GuardrailRule,
+    dialect::guardrail::GuardrailRule,
     transparent::{
         count,
         messages_body::{CachedPrefix, InvokeBody, InvokeOptions, WishOptions, Wishes},
@@ -28,12 +28,11 @@ use outcrop_upstream::ports::RuntimeOperation;
 
 use super::{
     ChatContext,
-    dialect::for_messages,
     facts::{self, Passing, RouteFacts},
     heavy,
     input::{MessagesInput, NativeInput, RawRequest},
     prepare::{
-        Aliases, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, write_options,
+        Aliases, Ask, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, write_options,
     },
     wire::{Reading, Wire},
 };
@@ -139,8 +138,7 @@ async fn counted_in_hub(context: &ChatContext, ground: Ground, input: MessagesIn
     let wire = heavy::by_size(blocking, bytes, move || input.decode_count()).await??;
     let urls = count_tokens::media_urls(&wire);
     let media = fetch(context, &ground.settings, urls, ground.purpose, ground.held.as_ref()).await?;
-    let options = read_options(&ground.settings.chat, &ground.aliases, &ground.overrides, context)?;
-    let options = for_messages(options, &ground.resolution.model);
+    let options = read_options(&ground.settings.chat, &ground.aliases, &ground.overrides, &ground.resolution.model, context)?;
     let work = move || {
         let model = capabilities(&ground.resolution, &ground.asked)?;
         let read = count_tokens::read(*wire, &media.fetched, &options)?;
@@ -198,7 +196,8 @@ fn guard(
         return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
     }
     let by_body = matches!(operation, RuntimeOperation::Converse | RuntimeOperation::ConverseStream);
-    let named = if by_body { native::names_guardrail(&body) } else { headers.contains_key(&GUARDRAIL) || headers.contains_key(&GUARDRAIL_VERSION) };
+    let named =
+        if by_body { native::names_guardrail(&body) } else { headers.contains_key(&GUARDRAIL) || headers.contains_key(&GUARDRAIL_VERSION) };
     match (named, fixed) {
         (true, true) => Err(another_guardrail()),
         (true, false) => Ok(body),
@@ -254,14 +253,12 @@ impl Ground {
         adjustments.extend(changed);
         Prepared {
             client_mode: wire.mode(),
-            wire: Arc::new(wire),
-            bytes,
-            continuable: false,
+            ask: Ask { bytes, wire: Arc::new(wire), continuable: false, prompt_tokens: route.reservation.input_estimate, route },
+            beside: Vec::new(),
             choices: 1,
+            choices_each: 1,
             dialect: AnswerDialect::Passed,
-            prompt_tokens: route.reservation.input_estimate,
             tier,
-            route,
             adjustments,
             held: self.held,
             resolution: self.resolution,

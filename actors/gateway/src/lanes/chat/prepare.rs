@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatRequest, Guardrail, ServiceTier},
     error::GatewayError,
     ids::ModelAlias,
-    model::{ChatCapabilities, Resolution, ResolveError, Surface},
+    model::{ChatCapabilities, ModelSpec, Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
-use http::HeaderMap;
 use outcrop_translate::{
     converse::{self, ConverseBody, EffortBudgets, Mode, WriteOptions},
-    openai_chat::request::{GuardrailRule, MediaUrl, ReadOptions, Strictness},
+    dialect::{ReadOptions, guardrail::GuardrailRule, media::MediaUrl, notes::Strictness},
 };
 use outcrop_upstream::ports::RuntimeOperation;
 
@@ -39,27 +39,45 @@ use crate::{
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
     pub(super) resolution: Resolution,
-    /// The exact upstream body.
-    pub(super) bytes: Bytes,
-    /// How it is sent, and how its answer is read.
-    pub(super) wire: Arc<Wire>,
-    /// An answer that breaks can go on in another call.
-    pub(super) continuable: bool,
-    /// Answers asked for.
+    /// What is asked.
+    pub(super) ask: Ask,
+    /// What is asked beside it: the other prompts of a legacy completion.
+    pub(super) beside: Vec<Ask>,
+    /// Answers asked for, to all of them together; those to the first come first.
     pub(super) choices: u32,
+    /// Answers asked for to each.
+    pub(super) choices_each: u32,
     /// How the answer is written.
     pub(super) dialect: AnswerDialect,
-    /// Estimated input, for calls that upstream tells no tokens of.
-    pub(super) prompt_tokens: u64,
     /// The tier asked for.
     pub(super) tier: Option<ServiceTier>,
-    /// What routing must know.
-    pub(super) route: RouteFacts,
     pub(super) adjustments: Adjustments,
     /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
     pub(super) held: Option<Arc<dyn HeldMemory>>,
     /// What the client wants, whatever the upstream operation is.
     pub(super) client_mode: Mode,
+}
+
+/// One upstream body, and what must be known of it.
+pub(super) struct Ask {
+    /// The exact bytes. Shared by all attempts without a copy.
+    pub(super) bytes: Bytes,
+    /// How it is sent, and how its answer is read.
+    pub(super) wire: Arc<Wire>,
+    /// An answer that breaks can go on in another call.
+    pub(super) continuable: bool,
+    /// Estimated input, for calls that upstream tells no tokens of.
+    pub(super) prompt_tokens: u64,
+    /// What routing must know.
+    pub(super) route: RouteFacts,
+}
+
+impl Prepared {
+    /// What choice `choice` is an answer to.
+    pub(super) fn ask_of(&self, choice: u32) -> &Ask {
+        let place = choice.checked_div(self.choices_each).and_then(|prompt| usize::try_from(prompt).ok()).unwrap_or_default();
+        place.checked_sub(1).and_then(|beside| self.beside.get(beside)).unwrap_or(&self.ask)
+    }
 }
 
 /// What a request is prepared for.
@@ -110,7 +128,7 @@ pub(super) async fn prepare(
         request = passage::decoded(context, raw, job.body_bytes, job.held.as_ref()).await?;
     }
     let media = fetch(context, settings, dialect::media_urls(&request), purpose, job.held.as_ref()).await?;
-    let options = read_options(&settings.chat, &aliases, &job.overrides, context)?;
+    let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
     let hints = dialect::hints(&request, job.overrides.session.take());
@@ -153,30 +171,33 @@ impl Aliases {
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
-    let mut read = dialect::read(request, &media.fetched, options, &resolution.model)?;
-    apply_defaults(&mut read.request, policy, &aliases);
-    apply_notes(&mut read.request, &resolution);
-    if purpose == Purpose::Showing(Disclosure::Caller) {
-        explain::hide_guardrail(&mut read.request, policy, aliases.options(policy));
-    }
-    let client_mode = read.mode;
-    let mut body = write(&resolution, &read.request, policy, &asked, client_mode)?;
-    let mut adjustments = read.adjustments;
+    let Read { request, beside, mut adjustments, choices_each, mode: client_mode, dialect } =
+        dialect::read(request, &media.fetched, options, &resolution.model)?;
     adjustments.extend(resolution.notes.clone());
-    adjustments.extend(body.adjustments.clone());
-    let tier = read.request.service_tier;
-    let route = facts::facts(&read.request, &body, &resolution.model, &hints, strategy);
-    let prompt_tokens = route.reservation.input_estimate;
-    // Shared by all attempts without a copy.
-    let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    let Read { choices, dialect, .. } = read;
-    let ConverseBody { mode, reply, continuable, .. } = body;
-    let operation = match mode {
-        Mode::Stream => RuntimeOperation::ConverseStream,
-        Mode::Whole => RuntimeOperation::Converse,
+    let mut tier = None;
+    let mut ask_for = |mut request: ChatRequest| {
+        apply_defaults(&mut request, policy, &aliases);
+        apply_notes(&mut request, &resolution);
+        if purpose == Purpose::Showing(Disclosure::Caller) {
+            explain::hide_guardrail(&mut request, policy, aliases.options(policy));
+        }
+        tier = request.service_tier;
+        let mut body = write(&resolution, &request, policy, &asked, client_mode)?;
+        adjustments.extend(body.adjustments.clone());
+        let route = facts::facts(&request, &body, &resolution.model, &hints, strategy);
+        let bytes = Bytes::from(std::mem::take(&mut body.bytes));
+        let ConverseBody { mode, reply, continuable, .. } = body;
+        let operation = match mode {
+            Mode::Stream => RuntimeOperation::ConverseStream,
+            Mode::Whole => RuntimeOperation::Converse,
+        };
+        let wire = Arc::new(Wire { operation, headers: HeaderMap::new(), reading: Reading::Hub(reply) });
+        Ok::<_, GatewayError>(Ask { bytes, wire, continuable, prompt_tokens: route.reservation.input_estimate, route })
     };
-    let wire = Arc::new(Wire { operation, headers: HeaderMap::new(), reading: Reading::Hub(reply) });
-    Ok(Prepared { resolution, bytes, wire, continuable, choices, dialect, prompt_tokens, tier, route, adjustments, held, client_mode })
+    let ask = ask_for(request)?;
+    let beside = beside.into_iter().map(ask_for).collect::<Result<Vec<_>, _>>()?;
+    let choices = dialect::in_all(choices_each, beside.len());
+    Ok(Prepared { resolution, ask, beside, choices, choices_each, dialect, tier, adjustments, held, client_mode })
 }
 
 /// Finds the model; an inference profile nobody has listed is looked up at its region.
@@ -245,6 +266,7 @@ pub(super) fn read_options(
     policy: &ChatPolicy,
     aliases: &Aliases,
     overrides: &RequestOverrides,
+    model: &ModelSpec,
     context: &ChatContext,
 ) -> Result<ReadOptions, GatewayError> {
     let guardrail = guardrail_rule(policy, aliases, overrides.guardrail.as_ref())?;
@@ -253,6 +275,7 @@ pub(super) fn read_options(
         sniff: context.sniff,
         max_choices: policy.max_choices,
         max_tools: policy.max_tools,
+        system_tools: model.chat.as_ref().map(|chat| chat.system_tools.clone()).unwrap_or_default(),
         guardrail,
         service_tier: overrides.service_tier,
         latency: overrides.latency,
@@ -312,12 +335,7 @@ pub(super) fn capabilities<'r>(resolution: &'r Resolution, asked: &str) -> Resul
 
 /// How a Converse body is written.
 pub(super) fn write_options(resolution: &Resolution, policy: &ChatPolicy, asked: &str, mode: Mode) -> WriteOptions {
-    WriteOptions {
-        model: asked.to_owned(),
-        mode,
-        max_output_tokens: resolution.model.max_output_tokens,
-        budgets: budgets(policy),
-    }
+    WriteOptions { model: asked.to_owned(), mode, max_output_tokens: resolution.model.max_output_tokens, budgets: budgets(policy) }
 }
 
 /// Thinking budgets per effort.

@@ -7,12 +7,7 @@ use futures_util::{
     future::Either,
     stream::{self as streams, FuturesUnordered, Stream},
 };
-use outcrop_domain::{
-    chat::ChatResponse,
-    clock::Moment,
-    error::GatewayError,
-    model::Target,
-};
+use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError, model::Target};
 use outcrop_supervision::{Delivery, Reply};
 use outcrop_translate::converse::Mode;
 
@@ -137,8 +132,8 @@ async fn answer_as(
         prepared.adjustments.note("model", format!("fallback:{}", prepared.resolution.model.id));
     }
     tally.adjusted(&prepared.adjustments);
-    tally.prepared(prepared.prompt_tokens, prepared.tier);
-    match (prepared.client_mode, prepared.wire.mode()) {
+    tally.prepared(prepared.tier);
+    match (prepared.client_mode, prepared.ask.wire.mode()) {
         (Mode::Stream, Mode::Stream) => {
             stream::open(context, settings, &prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
         }
@@ -199,7 +194,8 @@ async fn whole(
             Ok(answered) => {
                 tally.identified(answered.request_id);
                 tally.first_event();
-                tally.answered(&prepared.resolution.model, &answered.target, &answered.answer);
+                let prompt_tokens = prepared.ask_of(choice).prompt_tokens;
+                tally.answered(&prepared.resolution.model, &answered.target, &answered.answer, prompt_tokens);
                 region.get_or_insert(answered.target.region);
                 choices.push((choice, answered.answer));
             }
@@ -213,7 +209,7 @@ async fn whole(
     let answers = choices.into_iter().map(|(_, answer)| answer).collect();
     match (failed, region) {
         (None, Some(region)) => {
-            let mut about = prepared.facts(region, tally.attempts());
+            let mut about = prepared.facts(context, settings, region, tally.attempts());
             about.adjustments.extend(tally.healed());
             Ok((answers, about))
         }
@@ -244,21 +240,22 @@ async fn one_whole(
     choice: u32,
     deadline: Moment,
 ) -> (u32, Result<WholeAnswer, GatewayError>) {
+    let asked = prepared.ask_of(choice);
     let mut attempts = Attempts::new(AttemptScope {
         context,
         settings,
         resolution: &prepared.resolution,
-        facts: prepared.route,
+        facts: asked.route,
         answering: Answering::Whole,
         log: Arc::clone(&log),
         deadline,
         made_before: 0,
-        aside: prepared.wire.is_aside(),
+        aside: asked.wire.is_aside(),
     });
-    let result = heal::run(context, prepared, &log, &mut attempts, |body, target, handle| {
+    let result = heal::run(context, prepared, asked, &log, &mut attempts, |body, target, handle| {
         let left = deadline.since(context.ports.clock.now());
-        let call = prepared.wire.call(target, &prepared.resolution.model.id, body, settings, left);
-        let (client, wire) = (Arc::clone(&handle.client), Arc::clone(&prepared.wire));
+        let call = asked.wire.call(target, &prepared.resolution.model.id, body, settings, left);
+        let (client, wire) = (Arc::clone(&handle.client), Arc::clone(&asked.wire));
         // Read inside the call: an answer that makes no sense is a failed call, and another target may do better.
         let asking = async move {
             let told = client.call(call).await?;
@@ -271,7 +268,7 @@ async fn one_whole(
     let result = result.map(|answered| {
         let (answer, request_id) = answered.value;
         let mut lease = answered.lease;
-        if let Some((usage, metering, _)) = answer.used(prepared.prompt_tokens) {
+        if let Some((usage, metering, _)) = answer.used(asked.prompt_tokens) {
             lease.used(&usage, metering, prepared.resolution.model.burndown);
         }
         WholeAnswer { answer, target: answered.target, request_id }

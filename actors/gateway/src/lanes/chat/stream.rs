@@ -112,9 +112,10 @@ pub(super) async fn open(
                 Ok(mut choice) => {
                     tally.identified(choice.request_id.take());
                     let (spec, target) = (&prepared.resolution.model, &choice.target);
-                    choice.heard = log.opened(Opening { choice: choice.number, spec, target, goes_on_from: None });
+                    let prompt_tokens = choice.prompt_tokens;
+                    choice.heard = log.opened(Opening { choice: choice.number, spec, target, prompt_tokens, goes_on: false });
                     choice.heard.produced(choice.reader.produced_bytes());
-                    choice.resumption = Resumption::of(settings, prepared, &log, deadline);
+                    choice.resumption = Resumption::of(settings, prepared, choice.number, &log, deadline);
                     choices.push(choice);
                 }
                 Err(error) => {
@@ -133,7 +134,7 @@ pub(super) async fn open(
     };
     tally.first_event();
     let resumes = choices.iter().any(|choice| choice.resumption.is_some());
-    let mut about = AnswerFacts { resumes, ..prepared.facts(region, tally.attempts()) };
+    let mut about = AnswerFacts { resumes, ..prepared.facts(context, settings, region, tally.attempts()) };
     about.adjustments.extend(tally.healed());
     about.passed = choices.first_mut().and_then(|only| only.passed.take());
     Ok(Opened { choices, about })
@@ -147,22 +148,23 @@ async fn open_one(
     number: u32,
     deadline: Moment,
 ) -> Result<Choice, GatewayError> {
+    let asked = prepared.ask_of(number);
     let mut attempts = Attempts::new(AttemptScope {
         context,
         settings,
         resolution: &prepared.resolution,
-        facts: prepared.route,
+        facts: asked.route,
         answering: Answering::Streamed,
         log: Arc::clone(&log),
         deadline,
         made_before: 0,
         aside: false,
     });
-    let opened = heal::run(context, prepared, &log, &mut attempts, |body, target, handle| {
+    let opened = heal::run(context, prepared, asked, &log, &mut attempts, |body, target, handle| {
         let left = deadline.since(context.ports.clock.now());
-        let call = prepared.wire.call(target, &prepared.resolution.model.id, body, settings, left);
+        let call = asked.wire.call(target, &prepared.resolution.model.id, body, settings, left);
         let first_byte = call.first_byte;
-        let (client, reader) = (Arc::clone(&handle.client), prepared.wire.reader());
+        let (client, reader) = (Arc::clone(&handle.client), asked.wire.reader());
         Box::pin(async move { first_event(client.open_stream(call).await?, reader, first_byte).await })
     })
     .await;
@@ -170,7 +172,7 @@ async fn open_one(
     opened.map(|answered| {
         let (mut frames, reader, ready) = answered.value;
         let request_id = frames.request_id().map(str::to_owned);
-        let passed = matches!(prepared.wire.reading, Reading::Native).then(|| {
+        let passed = matches!(asked.wire.reading, Reading::Native).then(|| {
             let told = frames.take_told().unwrap_or_default();
             Box::new(passed_headers(&told, request_id.as_deref()))
         });
@@ -185,7 +187,7 @@ async fn open_one(
             request_id,
             passed,
             broke: false,
-            prompt_tokens: prepared.prompt_tokens,
+            prompt_tokens: asked.prompt_tokens,
             burn: prepared.resolution.model.burndown,
             resumption: None,
             earlier_bytes: 0,

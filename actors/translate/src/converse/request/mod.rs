@@ -14,8 +14,8 @@ use outcrop_domain::{
 use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, Role, ToolConfig};
 use serde::Serialize;
 
-pub(crate) use self::{extras::clean_labels, turns::MID_SYSTEM_NOTE};
 use self::turns::Turn;
+pub(crate) use self::{extras::clean_labels, turns::MID_SYSTEM_NOTE};
 use super::context::ReplyContext;
 
 mod cache;

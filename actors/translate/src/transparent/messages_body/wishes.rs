@@ -300,9 +300,6 @@ mod tests {
         let members = r#","litellm_metadata":{"a":1},"api_key":"s","diagnose":1,"additionalModelRequestFields":{"min_p":0.1,"model":"x"}"#;
         let (sent, adjusted) = sent(members, &extra, &dropped);
         assert_eq!(sent, format!(r#"{{"anthropic_version":"bedrock-2023-05-31","min_p":0.1,"top_k":5,{PLAIN}}}"#));
-        assert_eq!(
-            adjusted,
-            "litellm_metadata=dropped,api_key=dropped,diagnose=dropped,additionalModelRequestFields=dropped"
-        );
+        assert_eq!(adjusted, "litellm_metadata=dropped,api_key=dropped,diagnose=dropped,additionalModelRequestFields=dropped");
     }
 }

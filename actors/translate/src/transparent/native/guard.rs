@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn a_body_gets_the_guardrail_and_keeps_every_other_byte() {
         let body = r#" { "messages" : [] , "x":1.0}"#;
-        assert_eq!(with(body, false), r#" { "guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"},"messages" : [] , "x":1.0}"#);
+        assert_eq!(
+            with(body, false),
+            r#" { "guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"},"messages" : [] , "x":1.0}"#
+        );
         assert!(with(body, true).contains(r#""streamProcessingMode":"async""#));
         assert_eq!(with(r#"{"guardrailConfig":null}"#, false), r#"{"guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"}}"#);
         for body in [&b"{}"[..], b"[]", br#"{"guardrailConfig":null,"guardrailConfig":null}"#] {

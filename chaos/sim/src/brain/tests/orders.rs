@@ -2,8 +2,7 @@
 
 use super::*;
 
-const SCRIPT: &str =
-    "Please go on.\ncall exactly: Read {\"file_path\": \"/a b.txt\"}\n  Call exactly: Edit {\"file_path\": \"/a b.txt\", \"new_string\": \"x {\\\"y\\\"}\"}";
+const SCRIPT: &str = "Please go on.\ncall exactly: Read {\"file_path\": \"/a b.txt\"}\n  Call exactly: Edit {\"file_path\": \"/a b.txt\", \"new_string\": \"x {\\\"y\\\"}\"}";
 
 fn tools(names: &[&str]) -> Value {
     let tools: Vec<Value> = names

@@ -1,7 +1,7 @@
 //! The events of a streamed Message, each in a chunk of its own.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json as value};
 
 use super::super::{Answer, Guarded, Last};
 use super::shapes::{Block, Citation, Citations, Known, Usage, content};
@@ -60,6 +60,8 @@ enum Delta<'a> {
     InputJson { partial_json: &'a str },
     #[serde(rename = "citations_delta")]
     Citations { citation: &'a Citation<'a> },
+    #[serde(rename = "compaction_delta")]
+    Compaction { content: &'a str },
 }
 
 #[derive(Serialize)]
@@ -105,6 +107,12 @@ pub(crate) fn chunks(answer: &Answer<'_>, events: Events<'_>) -> Result<Vec<Even
     Ok(teller.events.finish())
 }
 
+/// The text of a block that sums up what came before.
+fn summary(block: &Value) -> Option<&str> {
+    let is_summary = block.get("type").and_then(Value::as_str) == Some("compaction");
+    block.get("content").and_then(Value::as_str).filter(|_| is_summary)
+}
+
 struct Teller<'a> {
     events: Events<'a>,
 }
@@ -117,6 +125,11 @@ impl Teller<'_> {
             brain::Block::Cited { .. } => Known::Text { text: "", citations: Some(&[]) },
             brain::Block::Reasoning { .. } => Known::Thinking { thinking: "", signature: "" },
             brain::Block::ToolUse { id, name, .. } => Known::ToolUse { id, name, input: &empty },
+            brain::Block::Native(value) if summary(value).is_some() => {
+                let begun = value!({"type": "compaction", "content": null});
+                self.say(&Told::ContentBlockStart { index, content_block: Block::Native(&begun) }, Part::Content)?;
+                return self.deltas(index, block);
+            }
             // These have no deltas: they come whole, and are paid for with their beginning.
             brain::Block::Redacted(_) | brain::Block::Native(_) => {
                 let uncited = Citations(Vec::new());
@@ -153,7 +166,13 @@ impl Teller<'_> {
                 self.delta(index, Delta::Signature { signature }, 0)?;
             }
             brain::Block::ToolUse { input, .. } => self.arguments(index, input)?,
-            brain::Block::Redacted(_) | brain::Block::Native(_) => {}
+            // A summary comes whole, in one delta.
+            brain::Block::Native(value) => {
+                if let Some(content) = summary(value) {
+                    self.delta(index, Delta::Compaction { content }, 0)?;
+                }
+            }
+            brain::Block::Redacted(_) => {}
         }
         Ok(())
     }

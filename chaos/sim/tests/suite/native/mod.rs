@@ -1,6 +1,7 @@
 //! InvokeModel and its stream: as the SDK's typed client sees them, and as the models' own clients do.
 
 mod accounts;
+mod compaction;
 mod families;
 mod messages;
 mod session;

@@ -57,7 +57,8 @@ pub(super) fn block<'a>(reader: &Reader<'_>, raw: &'a Value, path: Path<'_>, rol
         "tool_result" => tool_result(reader, &fields),
         "thinking" | "redacted_thinking" => thinking(&fields, kind).map(|block| (block, None)),
         "compaction" => {
-            let fields = fields.only(&["type", "content", "cache_control"])?;
+            // Clients send back every member that the block came with.
+            let fields = fields.only(&["type", "content", "encrypted_content", "cache_control"])?;
             Ok((Block::Text(fields.need_text("content")?), reader.markers.read(&fields)?))
         }
         _ => searched(reader, &fields, kind),

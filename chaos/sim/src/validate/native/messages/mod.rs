@@ -133,7 +133,9 @@ fn members(body: &Map<String, Value>, gate: &Gate) -> Result<(), Refusal> {
 impl Parts {
     /// The request in the terms of the mock model.
     pub(super) fn request(&self) -> Result<Request<'_>, Refusal> {
-        self.read(&Markers::default())
+        let mut request = self.read(&Markers::default())?;
+        turns::forget(&mut request.messages);
+        Ok(request)
     }
 
     fn read<'a>(&'a self, markers: &Markers) -> Result<Request<'a>, Refusal> {

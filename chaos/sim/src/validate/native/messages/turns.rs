@@ -90,6 +90,18 @@ fn in_a_row(role: &str) -> Refusal {
     ))
 }
 
+/// Forgets everything before the last summary: it stands for that.
+pub(super) fn forget(turns: &mut Vec<Message<'_>>) {
+    let is_summary = |placed: &Placed<'_>| placed.raw.get("type").and_then(Value::as_str) == Some("compaction");
+    let Some(turn) = turns.iter().rposition(|turn| turn.content.iter().any(is_summary)) else { return };
+    turns.drain(..turn);
+    if let Some(first) = turns.first_mut()
+        && let Some(summary) = first.content.iter().rposition(is_summary)
+    {
+        first.content.drain(..summary);
+    }
+}
+
 /// Judges the merged turns.
 pub(super) fn judge(case: &Case<'_, '_>) -> Result<(), Refusal> {
     let turns = &case.request.messages;
