@@ -147,6 +147,7 @@ fn describe_metrics() {
     );
     describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows beyond those that may wait for a ledger that does not run");
     describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
+    describe_counter!("outcrop_healed_total", "Refused bodies that were sent once more without what was refused, by model and remedy");
     describe_counter!("outcrop_streams_resumed_total", "Streams that broke and went on in another region, by model");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
     describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
