@@ -78,7 +78,8 @@ fn media_count_by_their_kind_and_not_by_their_base64() {
 
 #[test]
 fn addresses_are_seen_wherever_they_stand() {
-    let of = |content: &str| read(format!(r#"{{"max_tokens":1,"messages":[{{"role":"user","content":{content}}}]}}"#), Purpose::Answer).unwrap();
+    let of =
+        |content: &str| read(format!(r#"{{"max_tokens":1,"messages":[{{"role":"user","content":{content}}}]}}"#), Purpose::Answer).unwrap();
     let link = r#"{"type":"image","source":{"url":"https://example.com/a.png","type":"url"}}"#;
     for content in [
         format!("[{link}]"),
