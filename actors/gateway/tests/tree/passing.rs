@@ -8,6 +8,7 @@ use outcrop_domain::{
     error::{Cause, GatewayError},
     ids::ModelId,
     model::{OfferedModel, RegionOffer},
+    routing::strategy::Strategy,
 };
 use outcrop_gateway::{
     ports::{ChatAnswer, ChatJob, ClientRequest, MessagesInput, NativeInput, RawRequest, RequestOverrides, RuntimeOperation, StreamItem},
@@ -362,6 +363,35 @@ async fn pain_25_a_reader_that_leaves_closes_the_stream_of_a_native_call_too() {
     feed.closed().await;
     tree.until(|| !tree.reports.0.lock().unwrap().is_empty()).await;
     assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_stays_where_its_prompt_cache_is_whichever_way_it_comes() {
+    let mut settings = settings();
+    settings.routing.strategy = Strategy::Adaptive;
+    let tree = with(settings).await;
+    let turn = |model: &str, conversation: u32, turn: u32| {
+        let system = format!("Conversation {conversation}. {}", "You are patient. ".repeat(1_200));
+        format!(
+            r#"{{{model}"anthropic_version":"bedrock-2023-05-31","max_tokens":90,"system":[{{"type":"text","text":"{system}","cache_control":{{"type":"ephemeral"}}}}],"messages":[{{"role":"user","content":"hello"}},{{"role":"assistant","content":"x"}},{{"role":"user","content":"turn {turn}"}}]}}"#
+        )
+    };
+    let answers = || tree.regions.iter().for_each(|region| region.then(Step::Raw(ANSWER.to_owned())));
+    let mut homes = Vec::new();
+    for conversation in 0..8 {
+        for number in 0..4 {
+            answers();
+            let job = if number % 2 == 0 {
+                message(&tree, &turn(&format!(r#""model":"{CLAUDE}","#), conversation, number))
+            } else {
+                native(&tree, RuntimeOperation::InvokeModel, CLAUDE, &turn("", conversation, number), HeaderMap::new())
+            };
+            homes.push((conversation, raw(&tree, job).await.1.region));
+        }
+    }
+    let moved = homes.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1).count();
+    assert_eq!(moved, 0, "{homes:?}");
+    assert!(tree.regions.iter().all(|region| region.calls() >= 4), "conversations are spread: {homes:?}");
 }
 
 #[tokio::test(start_paused = true)]
