@@ -110,6 +110,13 @@ impl ResponseStore for MemoryStore {
         self.one(owner, id, |response| Ok(response.input.clone()))
     }
 
+    fn response_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<Item, StoreError> {
+        self.one(owner, id, |response| {
+            let found = response.output.iter().chain(&response.input).find(|one| one.id == item);
+            found.cloned().ok_or_else(|| StoreError::no(Kind::Item, item))
+        })
+    }
+
     fn mark_interrupted(&self, now: UnixMillis, fail: &dyn Fn(&StoredResponse) -> Json) -> Result<Interrupted, StoreError> {
         let mut shelves = self.shelves();
         let Shelves { owners, room } = &mut *shelves;
@@ -177,10 +184,12 @@ impl Shelf {
         }
         let unfollowed = self.responses.iter().filter(|(id, _)| !followers.contains_key(*id));
         let over = unfollowed.filter(|(_, response)| is_over(&response.stored));
-        let mut over: Vec<String> = over.map(|(id, _)| id.clone()).collect();
+        // What has been over for longest goes first: it is at the end of the list.
+        let mut over: Vec<(Option<UnixMillis>, String)> = over.map(|(id, response)| (response.stored.expires_at, id.clone())).collect();
+        over.sort_by(|one, other| other.cmp(one));
         let mut purged = 0;
         while purged < limit
-            && let Some(id) = over.pop()
+            && let Some((_, id)) = over.pop()
             && let Some(gone) = self.responses.remove(&id)
         {
             room.give_back(gone.bytes());
@@ -189,7 +198,7 @@ impl Shelf {
             let Some(left) = followers.get_mut(&previous) else { continue };
             *left = left.saturating_sub(1);
             if *left == 0 && self.responses.get(&previous).is_some_and(|response| is_over(&response.stored)) {
-                over.push(previous);
+                over.push((None, previous));
             }
         }
         purged
