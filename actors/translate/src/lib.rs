@@ -4,4 +4,6 @@ pub mod converse;
 pub mod dialect;
 pub mod errors;
 pub mod openai_chat;
+pub mod openai_completions;
+pub mod openai_responses;
 pub mod transparent;

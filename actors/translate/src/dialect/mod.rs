@@ -8,6 +8,8 @@ pub(crate) mod json;
 pub(crate) mod labels;
 pub mod media;
 pub mod notes;
+pub(crate) mod numbers;
+mod options;
 pub(crate) mod performance;
 #[cfg(test)]
 pub(crate) mod show;
@@ -15,6 +17,8 @@ pub(crate) mod show;
 pub(crate) mod sniffer;
 
 use outcrop_domain::chat::MediaFormat;
+
+pub use options::ReadOptions;
 
 /// Tells what a file is from its first bytes, its content type and its name; `None` when no model takes it.
 pub type Sniff = fn(&[u8], Option<&str>, Option<&str>) -> Option<MediaFormat>;

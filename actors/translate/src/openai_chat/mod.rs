@@ -2,8 +2,8 @@
 
 pub mod request;
 pub mod response;
-mod shape;
+pub(crate) mod shape;
 pub mod stream;
-mod usage;
+pub(crate) mod usage;
 
 pub use shape::{AnswerShape, CallShape, RenderMeta};

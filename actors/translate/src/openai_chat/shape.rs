@@ -41,7 +41,7 @@ pub(crate) const CUSTOM_INPUT: &str = "input";
 
 /// OpenAI's word for the end of an answer. `calls` counts the tool calls that the client can see: `tool_calls`
 /// without one, or `stop` beside one, would leave an agent hanging.
-pub(super) fn finish_reason(stop: StopReason, calls: u32, shape: CallShape) -> &'static str {
+pub(crate) fn finish_reason(stop: StopReason, calls: u32, shape: CallShape) -> &'static str {
     match stop {
         StopReason::MaxTokens | StopReason::ModelContextWindowExceeded => "length",
         StopReason::GuardrailIntervened | StopReason::ContentFiltered => "content_filter",
@@ -54,7 +54,7 @@ pub(super) fn finish_reason(stop: StopReason, calls: u32, shape: CallShape) -> &
 }
 
 /// Title and address of a citation, when it points to the web: the only kind this API can show.
-pub(super) fn web_source(citation: &Citation) -> Option<(&str, &str)> {
+pub(crate) fn web_source(citation: &Citation) -> Option<(&str, &str)> {
     let url = match &citation.place {
         Some(CitationPlace::Web { url, .. }) => url.as_str(),
         _ => citation.source.as_deref().filter(|source| source.starts_with("https://") || source.starts_with("http://"))?,
@@ -64,7 +64,7 @@ pub(super) fn web_source(citation: &Citation) -> Option<(&str, &str)> {
 
 /// The text of a custom tool's call: the `input` member of `arguments`, or all of it when the model wrote
 /// something else.
-pub(super) fn custom_input(arguments: &str) -> String {
+pub(crate) fn custom_input(arguments: &str) -> String {
     #[derive(serde::Deserialize)]
     struct CustomArguments {
         input: String,

@@ -4,7 +4,7 @@ use outcrop_domain::usage::Usage;
 use outcrop_protocol::openai::chat::{CompletionDetails, CompletionUsage, PromptDetails};
 
 /// `prompt_tokens` is all input: uncached, cache reads and cache writes.
-pub(super) fn completion_usage(usage: &Usage) -> CompletionUsage {
+pub(crate) fn completion_usage(usage: &Usage) -> CompletionUsage {
     CompletionUsage {
         prompt_tokens: usage.prompt(),
         completion_tokens: usage.output,

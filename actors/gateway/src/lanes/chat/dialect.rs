@@ -1,11 +1,15 @@
 //! What differs between the dialects of chat clients: how a request is read into the hub, and what the edge must know to
 //! write its answer. Everything between the two is the same for all.
 
-use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError, model::ModelSpec};
+use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError};
 use outcrop_translate::{
     anthropic_messages::request as messages,
     converse::Mode,
-    openai_chat::request::{self as openai_chat, FetchedMedia, MediaUrl, ReadOptions},
+    dialect::{
+        ReadOptions,
+        media::{FetchedMedia, MediaUrl},
+    },
+    openai_chat::request as openai_chat,
     openai_chat::stream::UsageChunk,
 };
 
@@ -49,7 +53,7 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
 ///
 /// # Errors
 /// What is wrong with it, in the words of its dialect.
-pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: ReadOptions, model: &ModelSpec) -> Result<Read, GatewayError> {
+pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: ReadOptions) -> Result<Read, GatewayError> {
     match request {
         ClientRequest::OpenAiChat(wire) => {
             let read = openai_chat::read(*wire, fetched, &options)?;
@@ -61,7 +65,7 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
             Ok(Read { request: read.request, adjustments: read.adjustments, choices: read.choices, mode, dialect })
         }
         ClientRequest::Messages(wire) => {
-            let read = messages::read(*wire, fetched, &for_messages(options, model))?;
+            let read = messages::read(*wire, fetched, &options)?;
             let mode = match read.delivery {
                 messages::Delivery::Whole => Mode::Whole,
                 messages::Delivery::Stream => Mode::Stream,
@@ -69,10 +73,4 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
             Ok(Read { request: read.request, adjustments: read.adjustments, choices: 1, mode, dialect: AnswerDialect::Messages })
         }
     }
-}
-
-fn for_messages(options: ReadOptions, model: &ModelSpec) -> messages::ReadOptions {
-    let ReadOptions { strictness, sniff, max_choices: _, max_tools, guardrail, service_tier, latency, beta_flags, cache } = options;
-    let system_tools = model.chat.as_ref().map(|chat| chat.system_tools.clone()).unwrap_or_default();
-    messages::ReadOptions { strictness, sniff, max_tools, system_tools, guardrail, service_tier, latency, beta_flags, cache }
 }

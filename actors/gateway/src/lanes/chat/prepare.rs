@@ -8,12 +8,12 @@ use outcrop_domain::{
     chat::{ChatRequest, ServiceTier},
     error::GatewayError,
     ids::ModelAlias,
-    model::{Resolution, ResolveError, Surface},
+    model::{ModelSpec, Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
 use outcrop_translate::{
     converse::{self, ConverseBody, EffortBudgets, Mode, WriteOptions},
-    openai_chat::request::{GuardrailRule, ReadOptions, Strictness},
+    dialect::{ReadOptions, guardrail::GuardrailRule, notes::Strictness},
 };
 
 use super::{
@@ -91,7 +91,7 @@ pub(super) async fn prepare(
     let media = fetch(context, settings, &job.request, purpose, job.held.as_ref()).await?;
     let aliases =
         Aliases { asked: instead_of.and_then(|name| context.catalogue.load().operator_alias(name)), own: resolution.alias.clone() };
-    let options = read_options(&settings.chat, &aliases, &job.overrides, context)?;
+    let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
     let named = aliases.options(&settings.chat).find_map(|alias| alias.strategy);
@@ -139,7 +139,7 @@ impl Aliases {
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
-    let mut read = dialect::read(request, &media.fetched, options, &resolution.model)?;
+    let mut read = dialect::read(request, &media.fetched, options)?;
     apply_defaults(&mut read.request, policy, &aliases);
     apply_notes(&mut read.request, &resolution);
     if purpose == Purpose::Showing(Disclosure::Caller) {
@@ -205,6 +205,7 @@ fn read_options(
     policy: &ChatPolicy,
     aliases: &Aliases,
     overrides: &RequestOverrides,
+    model: &ModelSpec,
     context: &ChatContext,
 ) -> Result<ReadOptions, GatewayError> {
     let guardrail = match (&policy.guardrail, &overrides.guardrail) {
@@ -224,6 +225,7 @@ fn read_options(
         sniff: context.sniff,
         max_choices: policy.max_choices,
         max_tools: policy.max_tools,
+        system_tools: model.chat.as_ref().map(|chat| chat.system_tools.clone()).unwrap_or_default(),
         guardrail,
         service_tier: overrides.service_tier,
         latency: overrides.latency,

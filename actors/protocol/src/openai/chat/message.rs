@@ -107,6 +107,9 @@ pub struct ContentPart {
     /// See `file_data`.
     #[serde(default)]
     pub filename: Option<String>,
+    /// How closely to look at an image or a file: Responses clients write it beside the file's members.
+    #[serde(default)]
+    pub detail: Option<String>,
     /// Reasoning kept among the parts (`thinking`).
     #[serde(default)]
     pub thinking: Option<String>,

@@ -17,15 +17,11 @@ mod system;
 mod tools;
 mod unread;
 
-use outcrop_domain::{
-    adjust::Adjustments,
-    chat::{CachePolicy, ChatRequest, Latency, ServiceTier},
-    error::GatewayError,
-};
+use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError};
 use outcrop_protocol::anthropic::messages::MessagesRequest;
 
 pub use crate::dialect::{
-    Sniff,
+    ReadOptions, Sniff,
     guardrail::GuardrailRule,
     media::{Fetched, FetchedMedia, MediaUrl},
     notes::Strictness,
@@ -33,50 +29,6 @@ pub use crate::dialect::{
 use crate::dialect::{beta_flags, guardrail, media::MediaReader, notes::Notes, performance};
 use faults::missing;
 pub(super) use media::urls;
-
-/// What the gateway's settings, the model's data and the request's headers say beside the body.
-#[derive(Debug, Clone)]
-pub struct ReadOptions {
-    /// Whether changes of meaning are made and reported, or refused.
-    pub strictness: Strictness,
-    /// Tells file types.
-    pub sniff: Sniff,
-    /// Most tools on offer. Neither Anthropic nor Bedrock names a number.
-    pub max_tools: usize,
-    /// The model's data: Converse's names of the tools that its provider runs. A request for another one is refused.
-    pub system_tools: Vec<String>,
-    /// Guardrail of the operator or of the request's headers.
-    pub guardrail: GuardrailRule,
-    /// Tier from the request's headers; wins over the body's.
-    pub service_tier: Option<ServiceTier>,
-    /// Latency from the request's headers; wins over the body's.
-    pub latency: Option<Latency>,
-    /// `anthropic-beta` headers, unsplit.
-    pub beta_flags: Vec<String>,
-    /// Prompt caching where the body says nothing.
-    pub cache: CachePolicy,
-}
-
-impl ReadOptions {
-    /// Most tools unless set otherwise: beyond any agent seen, and small enough not to be a way to hurt us.
-    pub const DEFAULT_MAX_TOOLS: usize = 1024;
-
-    /// The options of a gateway without settings, for a model without tools of its own.
-    #[must_use]
-    pub fn new(sniff: Sniff) -> Self {
-        Self {
-            strictness: Strictness::Lenient,
-            sniff,
-            max_tools: Self::DEFAULT_MAX_TOOLS,
-            system_tools: Vec::new(),
-            guardrail: GuardrailRule::Open(None),
-            service_tier: None,
-            latency: None,
-            beta_flags: Vec::new(),
-            cache: CachePolicy::default(),
-        }
-    }
-}
 
 /// A request, read.
 #[derive(Debug, Clone, PartialEq)]

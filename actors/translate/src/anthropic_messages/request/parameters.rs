@@ -7,38 +7,30 @@ use outcrop_domain::{
     error::GatewayError,
     json::JsonObject,
 };
-use outcrop_protocol::{
-    anthropic::messages::MessagesRequest,
-    loose::{TextOrList, Whole},
-};
+use outcrop_protocol::anthropic::messages::MessagesRequest;
 
 use super::faults::{fault, missing, not_one_of};
-use crate::dialect::{labels, notes::Notes};
+use crate::dialect::{
+    labels,
+    notes::Notes,
+    numbers::{self, Beyond},
+};
 
 /// `max_tokens`, which this API requires.
 pub(super) fn max_tokens(wire: &MessagesRequest) -> Result<u32, GatewayError> {
-    match wire.max_tokens {
-        None => Err(missing("max_tokens")),
-        Some(Whole(tokens)) if tokens < 1 => Err(fault("max_tokens", "Input should be greater than or equal to 1")),
-        // Beyond any model's limit anyway; surfaces cap it to the model's.
-        Some(Whole(tokens)) => Ok(u32::try_from(tokens).unwrap_or(u32::MAX)),
-    }
+    numbers::count(wire.max_tokens, 1, |_| fault("max_tokens", "Input should be greater than or equal to 1"))?
+        .ok_or_else(|| missing("max_tokens"))
 }
 
 /// Sampling parameters, ranges checked.
 pub(super) fn sampling(wire: &mut MessagesRequest, notes: &mut Notes) -> Result<Sampling, GatewayError> {
-    let top_k = match wire.top_k {
-        None => None,
-        Some(Whole(count)) if count < 0 => return Err(fault("top_k", "Input should be greater than or equal to 0")),
-        // "Of none" means no limit.
-        Some(Whole(0)) => None,
-        Some(Whole(count)) => Some(u32::try_from(count).unwrap_or(u32::MAX)),
-    };
+    let top_k = numbers::count(wire.top_k, 0, |_| fault("top_k", "Input should be greater than or equal to 0"))?;
     Ok(Sampling {
         temperature: unit_range(wire.temperature, "temperature")?,
         top_p: unit_range(wire.top_p, "top_p")?,
-        top_k,
-        stop: stop_sequences(wire.stop_sequences.take(), notes),
+        // "Of none" means no limit.
+        top_k: top_k.filter(|count| *count > 0),
+        stop: numbers::stop_texts(wire.stop_sequences.take(), "stop_sequences", notes),
         optional: JsonObject::new(),
     })
 }
@@ -62,23 +54,8 @@ pub(super) fn metadata(wire: &mut MessagesRequest, notes: &mut Notes) -> BTreeMa
 }
 
 fn unit_range(value: Option<f64>, field: &'static str) -> Result<Option<f64>, GatewayError> {
-    match value {
-        Some(number) if number < 0.0 => Err(fault(field, "Input should be greater than or equal to 0")),
-        Some(number) if number > 1.0 => Err(fault(field, "Input should be less than or equal to 1")),
-        other => Ok(other),
-    }
-}
-
-fn stop_sequences(wire: Option<TextOrList<String>>, notes: &mut Notes) -> Vec<String> {
-    let mut texts = match wire {
-        None => Vec::new(),
-        Some(TextOrList::Text(text)) => vec![text],
-        Some(TextOrList::List(texts)) => texts,
-    };
-    let given = texts.len();
-    texts.retain(|text| !text.is_empty());
-    if texts.len() < given {
-        notes.harmless("stop_sequences", "empty_dropped");
-    }
-    texts
+    numbers::within(value, 0.0..=1.0, |_, beyond| match beyond {
+        Beyond::Least => fault(field, "Input should be greater than or equal to 0"),
+        Beyond::Most => fault(field, "Input should be less than or equal to 1"),
+    })
 }

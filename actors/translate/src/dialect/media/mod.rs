@@ -51,15 +51,16 @@ impl FetchedMedia {
 
 /// Collects the web addresses of a request, each once, in order.
 #[derive(Default)]
-pub(crate) struct UrlList<'a> {
-    seen: HashSet<&'a str>,
+pub(crate) struct UrlList {
+    seen: HashSet<String>,
     urls: Vec<MediaUrl>,
 }
 
-impl<'a> UrlList<'a> {
+impl UrlList {
     /// Adds `url` when it is a web address that is not listed yet. `param` is its path.
-    pub(crate) fn add(&mut self, url: &'a str, param: impl FnOnce() -> String) {
-        if is_web(url) && self.seen.insert(url) {
+    pub(crate) fn add(&mut self, url: &str, param: impl FnOnce() -> String) {
+        if is_web(url) && !self.seen.contains(url) {
+            self.seen.insert(url.to_owned());
             self.urls.push(MediaUrl { param: param(), url: url.to_owned() });
         }
     }

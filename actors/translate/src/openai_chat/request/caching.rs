@@ -9,12 +9,12 @@ use outcrop_protocol::openai::chat::{CacheControl, ChatCompletionRequest};
 use super::notes::{Notes, invalid_value};
 
 /// Lifetimes that the request names for all its marks.
-pub(super) struct Lifetimes {
+pub(crate) struct Lifetimes {
     ttl: Option<CacheTtl>,
 }
 
 impl Lifetimes {
-    pub(super) fn read(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Self, GatewayError> {
+    pub(crate) fn read(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Self, GatewayError> {
         let retention = match wire.prompt_cache_retention.as_deref() {
             None | Some("in_memory" | "in-memory") => None,
             Some(word) => Some(ttl(word, "prompt_cache_retention", notes).ok_or_else(|| {
@@ -29,7 +29,7 @@ impl Lifetimes {
     }
 
     /// The mark that a block's `cache_control` or `prompt_cache_breakpoint` asks for. `place` names the block.
-    pub(super) fn mark(
+    pub(crate) fn mark(
         &self,
         control: Option<&CacheControl>,
         breakpoint: Option<&CacheControl>,
@@ -55,7 +55,7 @@ impl Lifetimes {
 }
 
 /// Where the gateway shall set marks by itself.
-pub(super) fn policy(wire: &ChatCompletionRequest, fallback: CachePolicy, lifetimes: &Lifetimes) -> Result<CachePolicy, GatewayError> {
+pub(crate) fn policy(wire: &ChatCompletionRequest, fallback: CachePolicy, lifetimes: &Lifetimes) -> Result<CachePolicy, GatewayError> {
     let mut policy = fallback;
     match wire.prompt_cache_options.as_ref().and_then(|options| options.mode.as_deref()) {
         None => {}

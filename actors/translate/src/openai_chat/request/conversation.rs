@@ -14,7 +14,7 @@ use super::{
     notes::{Notes, invalid_value, label, missing},
     parts::{self, Block},
 };
-use crate::dialect::media::MediaReader;
+use crate::{dialect::media::MediaReader, openai_responses::cursor};
 
 /// Members that clients copy from an answer into the history, and that say nothing to a model.
 const ECHOED: &[&str] = &["annotations", "id", "logprobs", "object", "provider_specific_fields", "index", "created"];
@@ -36,8 +36,8 @@ pub(super) fn read(
 ) -> Result<Conversation, GatewayError> {
     let messages = match wire.messages.take() {
         None if is_responses_body(wire) => {
-            let message = "missing required parameter: `messages`; a body with `input` is a Responses request: send it to /v1/responses";
-            return Err(GatewayError::invalid_with_code("messages", message, "missing_required_parameter"));
+            let (system, messages) = cursor::conversation(wire, fetched, sniff, lifetimes, notes)?;
+            return Ok(Conversation { system, messages });
         }
         None => return Err(missing("messages")),
         Some(messages) if messages.is_empty() => return Err(invalid_value("messages", "`messages` must hold at least one message")),

@@ -11,7 +11,7 @@ use crate::dialect::{beta_flags::flags, control_fields::is_control, guardrail::c
 
 /// Parameters for the model itself: unknown top-level fields, then `extra_body`, then
 /// `additional_model_request_fields`, the later winning. Control fields are taken out of the first two.
-pub(super) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> JsonObject {
+pub(crate) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> JsonObject {
     let mut parameters = JsonObject::new();
     let loose = std::mem::take(&mut wire.extra).into_iter().chain(wire.extra_body.take().into_iter().flatten());
     for (name, value) in loose {
@@ -29,12 +29,12 @@ pub(super) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Not
 }
 
 /// Beta flags of header and body.
-pub(super) fn beta_flags(wire: &mut ChatCompletionRequest, headers: &[String]) -> Vec<String> {
+pub(crate) fn beta_flags(wire: &mut ChatCompletionRequest, headers: &[String]) -> Vec<String> {
     flags(wire.anthropic_beta.take(), headers)
 }
 
 /// The guardrail, under the operator's rule.
-pub(super) fn guardrail(wire: &mut ChatCompletionRequest, rule: &GuardrailRule) -> Result<Option<Guardrail>, GatewayError> {
+pub(crate) fn guardrail(wire: &mut ChatCompletionRequest, rule: &GuardrailRule) -> Result<Option<Guardrail>, GatewayError> {
     chosen(wire.guardrail.take(), wire.guardrail_config.take(), rule)
 }
 

@@ -29,7 +29,7 @@ pub(super) fn read(wire: Option<ResponseFormatParam>) -> Result<ResponseFormat, 
     }
 }
 
-fn schema(wire: SchemaFormat, place: &str) -> Result<ResponseFormat, GatewayError> {
+pub(crate) fn schema(wire: SchemaFormat, place: &str) -> Result<ResponseFormat, GatewayError> {
     let name = wire.name.ok_or_else(|| missing(format!("{place}.name")))?;
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(fit) {

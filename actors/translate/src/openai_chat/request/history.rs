@@ -13,6 +13,9 @@ use serde::Serialize;
 use super::notes::{Notes, missing};
 use crate::dialect::arguments::{self, unwritable};
 
+/// The field that reports of repaired arguments name.
+const ARGUMENTS: &str = "messages.tool_calls.arguments";
+
 /// The reasoning that a message carries beside its content. Signed forms win over the readable one, which
 /// repeats them.
 pub(super) fn reasoning(message: &mut ChatMessage, notes: &mut Notes) -> Vec<Reasoning> {
@@ -34,10 +37,12 @@ pub(super) fn tool_call(call: ToolCallIn, place: &str, notes: &mut Notes) -> Res
     let id = call.id.filter(|id| !id.is_empty()).ok_or_else(|| missing(format!("{place}.id")))?;
     let custom = call.kind.as_deref() == Some("custom");
     let (name, input) = match (call.function, call.custom) {
-        (None, Some(CustomCallIn { name, input })) => (named(name, || format!("{place}.custom.name"))?, custom_arguments(&input)?),
+        (None, Some(CustomCallIn { name, input })) => {
+            (named(name, || format!("{place}.custom.name"))?, custom_arguments(input.as_deref().unwrap_or_default())?)
+        }
         (Some(FunctionCallIn { name, arguments }), _) => {
             let name = named(name, || format!("{place}.function.name"))?;
-            (name, arguments_object(arguments.map(|text| text.0), notes)?)
+            (name, arguments::object(arguments.map(|text| text.0).unwrap_or_default(), ARGUMENTS, notes)?)
         }
         (None, None) => return Err(missing(format!("{place}.{}", if custom { "custom" } else { "function" }))),
     };
@@ -56,7 +61,7 @@ impl LegacyCalls {
     /// A call in an assistant message.
     pub(super) fn call(&mut self, wire: FunctionCallIn, place: &str, notes: &mut Notes) -> Result<Content, GatewayError> {
         let name = named(wire.name, || format!("{place}.name"))?;
-        let input = arguments_object(wire.arguments.map(|text| text.0), notes)?;
+        let input = arguments::object(wire.arguments.map(|text| text.0).unwrap_or_default(), ARGUMENTS, notes)?;
         let id = self.new_id(&name);
         self.open.entry(name.clone()).or_default().push_back(id.clone());
         Ok(Content::ToolUse { id, name, input, origin: ToolOrigin::Client })
@@ -80,16 +85,12 @@ impl LegacyCalls {
     }
 }
 
-fn arguments_object(text: Option<String>, notes: &mut Notes) -> Result<JsonText, GatewayError> {
-    arguments::object(text.unwrap_or_default(), "messages.tool_calls.arguments", notes)
-}
-
-fn custom_arguments(input: &Option<String>) -> Result<JsonText, GatewayError> {
+pub(crate) fn custom_arguments(input: &str) -> Result<JsonText, GatewayError> {
     #[derive(Serialize)]
     struct CustomArguments<'a> {
         input: &'a str,
     }
-    JsonText::of(&CustomArguments { input: input.as_deref().unwrap_or_default() }).map_err(|error| unwritable(&error))
+    JsonText::of(&CustomArguments { input }).map_err(|error| unwritable(&error))
 }
 
 fn named(name: Option<String>, place: impl FnOnce() -> String) -> Result<String, GatewayError> {

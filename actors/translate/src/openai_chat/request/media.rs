@@ -5,12 +5,18 @@ use outcrop_protocol::openai::{
     loose::TextOr,
 };
 
-use super::parts::Place;
-use crate::dialect::media::{MediaUrl, UrlList};
+use super::{is_responses_body, parts::Place};
+use crate::{
+    dialect::media::{MediaUrl, UrlList},
+    openai_responses::cursor,
+};
 
 /// The web addresses of a request, each once, in order.
 #[must_use]
 pub fn media_urls(request: &ChatCompletionRequest) -> Vec<MediaUrl> {
+    if is_responses_body(request) {
+        return cursor::media_urls(request);
+    }
     let mut urls = UrlList::default();
     for (message, content) in
         request.messages.iter().flatten().enumerate().filter_map(|(at, message)| Some((at, message.content.as_ref()?)))
@@ -47,7 +53,7 @@ fn borrowed_url(reference: &MediaReference) -> Option<&str> {
 }
 
 /// Address, detail and bucket owner of a reference.
-pub(super) fn url_of(reference: MediaReference) -> (Option<String>, Option<String>, Option<String>) {
+pub(crate) fn url_of(reference: MediaReference) -> (Option<String>, Option<String>, Option<String>) {
     match reference {
         TextOr::Text(url) => (Some(url), None, None),
         TextOr::Object(MediaObject { url, detail, bucket_owner }) => (url, detail, bucket_owner),

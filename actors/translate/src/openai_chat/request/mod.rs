@@ -3,80 +3,31 @@
 //! Every published property is carried over, or changed and reported, or refused by name; so are the spellings
 //! of other providers that clients send. The rest goes to the model.
 
-mod caching;
+pub(crate) mod caching;
 mod conversation;
-mod extras;
-mod format;
-mod history;
-mod media;
-mod notes;
-mod parameters;
+pub(crate) mod extras;
+pub(crate) mod format;
+pub(crate) mod history;
+pub(crate) mod media;
+pub(crate) mod notes;
+pub(crate) mod parameters;
 mod parts;
-mod reasoning;
-mod tools;
+pub(crate) mod reasoning;
+pub(crate) mod tools;
 
-use outcrop_domain::{
-    adjust::Adjustments,
-    chat::{CachePolicy, ChatRequest, Latency, ServiceTier},
-    error::GatewayError,
-};
+use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError};
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
 
 use super::{AnswerShape, stream::UsageChunk};
 pub use crate::dialect::{
-    Sniff,
+    ReadOptions, Sniff,
     guardrail::GuardrailRule,
     media::{Fetched, FetchedMedia, MediaUrl},
     notes::Strictness,
 };
+use crate::openai_responses::cursor;
 pub use media::media_urls;
 use notes::{Notes, invalid_value, missing, unsupported};
-
-/// What the gateway's settings and the request's headers say beside the body.
-#[derive(Debug, Clone)]
-pub struct ReadOptions {
-    /// Whether changes of meaning are made and reported, or refused.
-    pub strictness: Strictness,
-    /// Tells file types.
-    pub sniff: Sniff,
-    /// Most answers to one request (`n`). OpenAI's limit is 128; every answer is a call of its own.
-    pub max_choices: u32,
-    /// Most tools on offer. OpenAI's limit is 128; Bedrock names none.
-    pub max_tools: usize,
-    /// Guardrail of the operator or of the request's headers.
-    pub guardrail: GuardrailRule,
-    /// Tier from the request's headers; wins over the body's.
-    pub service_tier: Option<ServiceTier>,
-    /// Latency from the request's headers; wins over the body's.
-    pub latency: Option<Latency>,
-    /// `anthropic-beta` headers, unsplit.
-    pub beta_flags: Vec<String>,
-    /// Prompt caching where the body says nothing.
-    pub cache: CachePolicy,
-}
-
-impl ReadOptions {
-    /// Most answers to one request unless set otherwise: OpenAI's own limit.
-    pub const DEFAULT_MAX_CHOICES: u32 = 128;
-    /// Most tools unless set otherwise: beyond any agent seen, and small enough not to be a way to hurt us.
-    pub const DEFAULT_MAX_TOOLS: usize = 1024;
-
-    /// The options of a gateway without settings.
-    #[must_use]
-    pub fn new(sniff: Sniff) -> Self {
-        Self {
-            strictness: Strictness::Lenient,
-            sniff,
-            max_choices: Self::DEFAULT_MAX_CHOICES,
-            max_tools: Self::DEFAULT_MAX_TOOLS,
-            guardrail: GuardrailRule::Open(None),
-            service_tier: None,
-            latency: None,
-            beta_flags: Vec::new(),
-            cache: CachePolicy::default(),
-        }
-    }
-}
 
 /// A request, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,6 +70,9 @@ pub fn is_responses_body(wire: &ChatCompletionRequest) -> bool {
 /// `InvalidRequest` that names the field; `FetchFailed` for an address that `fetched` lacks.
 pub fn read(mut wire: ChatCompletionRequest, fetched: &FetchedMedia, options: &ReadOptions) -> Result<ReadChat, GatewayError> {
     let mut notes = Notes::new(options.strictness);
+    if is_responses_body(&wire) {
+        cursor::adopt(&mut wire, &mut notes)?;
+    }
     let model = wire.model.take().filter(|model| !model.is_empty()).ok_or_else(|| missing("model"))?;
     refuse_what_cannot_be(&wire)?;
     let choices = parameters::choices(&wire, options.max_choices)?;

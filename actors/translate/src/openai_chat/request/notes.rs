@@ -2,22 +2,22 @@
 
 use outcrop_domain::error::GatewayError;
 
-pub(super) use crate::dialect::notes::{Notes, label};
+pub(crate) use crate::dialect::notes::{Notes, label};
 
-pub(super) fn missing(param: impl Into<String>) -> GatewayError {
+pub(crate) fn missing(param: impl Into<String>) -> GatewayError {
     let param = param.into();
     let message = format!("missing required parameter: `{param}`");
     GatewayError::invalid_with_code(param, message, "missing_required_parameter")
 }
 
-pub(super) fn invalid_value(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn invalid_value(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "invalid_value")
 }
 
-pub(super) fn invalid_type(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn invalid_type(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "invalid_type")
 }
 
-pub(super) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
+pub(crate) fn unsupported(param: impl Into<String>, message: impl Into<String>) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "unsupported_parameter")
 }

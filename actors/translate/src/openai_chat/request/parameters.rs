@@ -7,17 +7,14 @@ use outcrop_domain::{
     error::GatewayError,
     json::JsonObject,
 };
-use outcrop_protocol::openai::{
-    chat::ChatCompletionRequest,
-    loose::{TextOrList, Whole},
-};
+use outcrop_protocol::openai::{chat::ChatCompletionRequest, loose::Whole};
 use serde_json::Value;
 
 use super::notes::{Notes, invalid_value};
-use crate::dialect::{labels, performance};
+use crate::dialect::{labels, numbers, performance};
 
 /// `n`.
-pub(super) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, GatewayError> {
+pub(crate) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, GatewayError> {
     let Some(Whole(n)) = wire.n else { return Ok(1) };
     match u32::try_from(n) {
         Ok(n) if (1..=most).contains(&n) => Ok(n),
@@ -26,7 +23,7 @@ pub(super) fn choices(wire: &ChatCompletionRequest, most: u32) -> Result<u32, Ga
 }
 
 /// `max_completion_tokens`, else `max_tokens`. Nothing is invented: large defaults reserve quota.
-pub(super) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Option<u32>, GatewayError> {
+pub(crate) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<Option<u32>, GatewayError> {
     let newer = positive(wire.max_completion_tokens, "max_completion_tokens")?;
     let older = positive(wire.max_tokens, "max_tokens")?;
     if newer.is_some() && older.is_some() && newer != older {
@@ -36,18 +33,18 @@ pub(super) fn max_tokens(wire: &ChatCompletionRequest, notes: &mut Notes) -> Res
 }
 
 /// Sampling parameters, ranges checked.
-pub(super) fn sampling(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> Result<Sampling, GatewayError> {
+pub(crate) fn sampling(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> Result<Sampling, GatewayError> {
     Ok(Sampling {
         temperature: within(wire.temperature, "temperature", 0.0, 2.0)?,
         top_p: within(wire.top_p, "top_p", 0.0, 1.0)?,
         top_k: positive(wire.top_k, "top_k")?,
-        stop: stop(wire.stop.take(), notes),
+        stop: numbers::stop_texts(wire.stop.take(), "stop", notes),
         optional: optional(wire)?,
     })
 }
 
 /// `service_tier`; `header` wins.
-pub(super) fn service_tier(
+pub(crate) fn service_tier(
     wire: &ChatCompletionRequest,
     header: Option<ServiceTier>,
     notes: &mut Notes,
@@ -78,12 +75,12 @@ pub(super) fn service_tier(
 }
 
 /// `performanceConfig.latency`; `header` wins.
-pub(super) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> Result<Option<Latency>, GatewayError> {
+pub(crate) fn latency(wire: &ChatCompletionRequest, header: Option<Latency>) -> Result<Option<Latency>, GatewayError> {
     performance::latency(wire.performance_config.as_ref(), header)
 }
 
 /// `metadata`, `requestMetadata`, `user` and `safety_identifier`, as labels.
-pub(super) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> BTreeMap<String, String> {
+pub(crate) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> BTreeMap<String, String> {
     let mut labels = labels::of(wire.metadata.take().into_iter().chain(wire.request_metadata.take()), notes);
     for (name, value) in [("user", wire.user.take()), ("safety_identifier", wire.safety_identifier.take())] {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -91,20 +88,6 @@ pub(super) fn metadata(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> B
         }
     }
     labels
-}
-
-fn stop(wire: Option<TextOrList<String>>, notes: &mut Notes) -> Vec<String> {
-    let mut texts = match wire {
-        None => Vec::new(),
-        Some(TextOrList::Text(text)) => vec![text],
-        Some(TextOrList::List(texts)) => texts,
-    };
-    let given = texts.len();
-    texts.retain(|text| !text.is_empty());
-    if texts.len() < given {
-        notes.harmless("stop", "empty_dropped");
-    }
-    texts
 }
 
 /// Parameters that only some models take. A penalty of zero is no penalty: it is not passed on, so that clients
@@ -133,19 +116,11 @@ fn optional(wire: &mut ChatCompletionRequest) -> Result<JsonObject, GatewayError
 }
 
 fn within(value: Option<f64>, field: &'static str, least: f64, most: f64) -> Result<Option<f64>, GatewayError> {
-    match value {
-        Some(number) if !(least..=most).contains(&number) => {
-            Err(invalid_value(field, format!("`{field}` must be between {least} and {most}, got {number}")))
-        }
-        other => Ok(other),
-    }
+    numbers::within(value, least..=most, |number, _| {
+        invalid_value(field, format!("`{field}` must be between {least} and {most}, got {number}"))
+    })
 }
 
 fn positive(value: Option<Whole>, field: &'static str) -> Result<Option<u32>, GatewayError> {
-    match value {
-        None => Ok(None),
-        Some(Whole(number)) if number < 1 => Err(invalid_value(field, format!("`{field}` must be at least 1, got {number}"))),
-        // Beyond any model's limit anyway; surfaces cap it to the model's.
-        Some(Whole(number)) => Ok(Some(u32::try_from(number).unwrap_or(u32::MAX))),
-    }
+    numbers::count(value, 1, |number| invalid_value(field, format!("`{field}` must be at least 1, got {number}")))
 }

@@ -13,7 +13,7 @@ use outcrop_protocol::openai::{
 use super::notes::{Notes, invalid_value};
 
 /// Reads them all into one wish.
-pub(super) fn read(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<ReasoningRequest, GatewayError> {
+pub(crate) fn read(wire: &ChatCompletionRequest, notes: &mut Notes) -> Result<ReasoningRequest, GatewayError> {
     let mut wishes = Wishes::default();
     if let Some(word) = &wire.reasoning_effort {
         wishes.effort_word(word, "reasoning_effort")?;

@@ -148,7 +148,7 @@ cases! {
     pain_19_spellings_that_contradict_are_refused,
     pain_19_budget_beside_a_switch_that_is_off_is_ignored,
     pain_20_nothing_invents_max_tokens,
-    pain_34_a_responses_body_gets_a_hint,
+    pain_34_a_responses_body_is_read_as_one,
     pain_34_flat_tools_and_input_text_parts_are_taken,
     pain_35_schema_is_carried_as_written,
     pain_36_document_names_are_carried_as_given,
@@ -265,6 +265,44 @@ fn pain_34_a_responses_body_is_told_from_a_chat_body() {
     assert!(is_responses_body(&decode(r#"{"model":"m","input":"Hi"}"#)));
     assert!(!is_responses_body(&decode(r#"{"model":"m","input":"Hi","messages":[]}"#)));
     assert!(!is_responses_body(&decode(r#"{"model":"m"}"#)));
+}
+
+#[test]
+fn pain_34_a_responses_body_has_its_addresses_fetched_and_its_places_named() {
+    let body = r#"{"model":"m","input":[{"role":"user","content":"a"},
+        {"role":"user","content":[{"type":"input_image","image_url":"https://example.com/a.png"}]}]}"#;
+    let urls: Vec<_> = media_urls(&decode(body)).into_iter().map(|found| (found.param, found.url)).collect();
+    assert_eq!(urls, [("input[1].content[0].image_url".to_owned(), "https://example.com/a.png".to_owned())]);
+    let error = read_plain(body).unwrap_err();
+    assert!(matches!(error, GatewayError::FetchFailed { param: Some(param), .. } if param == "input[1].content[0].image_url"));
+}
+
+#[test]
+fn pain_34_what_a_responses_body_cannot_have_in_chat_is_refused_by_name() {
+    for (body, param) in [
+        (r#"{"model":"m","input":"a","previous_response_id":"resp_1"}"#, "previous_response_id"),
+        (r#"{"model":"m","input":"a","conversation":{"id":"conv_1"}}"#, "conversation"),
+        (r#"{"model":"m","input":[{"role":"user","content":[{"type":"smell"}]}]}"#, "input[0].content[0].type"),
+        (r#"{"model":"m","input":[{"role":"user","content":5}]}"#, "input[0].content"),
+        (r#"{"model":"m","input":7}"#, "input"),
+        (r#"{"model":"m","input":null}"#, "input"),
+        (r#"{"model":"m","input":[]}"#, "input"),
+        (r#"{"model":"m","input":"a","max_output_tokens":"many"}"#, "max_output_tokens"),
+    ] {
+        let error = read_plain(body).unwrap_err();
+        assert_eq!(errors::openai::reply(&error).body.error.param.as_deref(), Some(param), "{body}");
+    }
+}
+
+#[test]
+fn pain_34_settings_of_a_responses_body_are_read_as_chats() {
+    let body = r#"{"model":"m","input":"a","max_output_tokens":9,"background":true,"include":[],"max_tool_calls":null,
+        "text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}},"verbosity":"high"}}"#;
+    let chat = read_plain(body).unwrap();
+    assert_eq!(chat.request.max_tokens, Some(9));
+    assert!(matches!(chat.request.format, outcrop_domain::chat::ResponseFormat::JsonSchema { ref name, .. } if name == "n"));
+    assert_eq!(chat.adjustments.to_string(), "background=ignored,include=ignored,verbosity=ignored");
+    assert!(chat.request.extra.is_empty());
 }
 
 #[test]

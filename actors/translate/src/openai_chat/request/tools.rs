@@ -1,7 +1,7 @@
 //! Tools and the choice among them.
 
 mod choice;
-mod schema;
+pub(crate) mod schema;
 
 use std::collections::BTreeSet;
 
@@ -71,9 +71,9 @@ pub(super) fn read(
 }
 
 /// Converse's name of the web search that Bedrock runs.
-const GROUNDING: &str = "nova_grounding";
+pub(crate) const GROUNDING: &str = "nova_grounding";
 /// Converse's name of the code interpreter that Bedrock runs.
-const INTERPRETER: &str = "nova_code_interpreter";
+pub(crate) const INTERPRETER: &str = "nova_code_interpreter";
 
 /// The tools on offer, before the choice narrows them.
 #[derive(Default)]

@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 use crate::openai_chat::request::notes::{invalid_type, invalid_value};
 
 /// A grammar that a custom tool's text shall keep to.
-pub(super) struct Grammar {
+pub(crate) struct Grammar {
     syntax: String,
     definition: String,
 }
 
 /// The schema of a function: the caller's bytes. Without one the function takes nothing; `"type": "object"` is
 /// put in front where it is missing, because every surface insists on it.
-pub(super) fn of_function(parameters: Option<Box<RawValue>>, place: &str) -> Result<JsonText, GatewayError> {
+pub(crate) fn of_function(parameters: Option<Box<RawValue>>, place: &str) -> Result<JsonText, GatewayError> {
     #[derive(Deserialize)]
     struct Root<'a> {
         #[serde(rename = "type", borrow)]
@@ -42,7 +42,7 @@ pub(super) fn of_function(parameters: Option<Box<RawValue>>, place: &str) -> Res
 }
 
 /// The grammar in a custom tool's format, nested or flat; none for plain text.
-pub(super) fn grammar(format: &CustomFormat) -> Option<Grammar> {
+pub(crate) fn grammar(format: &CustomFormat) -> Option<Grammar> {
     let (syntax, definition) = match &format.grammar {
         Some(grammar) => (&grammar.syntax, &grammar.definition),
         None => (&format.syntax, &format.definition),
@@ -52,7 +52,7 @@ pub(super) fn grammar(format: &CustomFormat) -> Option<Grammar> {
 }
 
 /// The schema that stands for a custom tool: one text. The model reads the grammar; nothing holds it to it.
-pub(super) fn of_custom_tool(grammar: Option<&Grammar>) -> Result<JsonText, GatewayError> {
+pub(crate) fn of_custom_tool(grammar: Option<&Grammar>) -> Result<JsonText, GatewayError> {
     #[derive(Serialize)]
     struct Schema {
         #[serde(rename = "type")]

@@ -1,0 +1,130 @@
+//! How a request hangs on what is stored: to be known before its items can be read.
+
+use outcrop_domain::error::GatewayError;
+use outcrop_protocol::openai::{
+    body::decode,
+    loose::{TextOr, TextOrList},
+    responses::{InputItem, ResponsesRequest},
+};
+
+use super::{fault, items::is_reference};
+
+/// What a request needs from the store, and what it shall leave there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Linkage {
+    /// The response to go on from.
+    pub previous_response_id: Option<String>,
+    /// The conversation to go on with, and to add input and output to.
+    pub conversation: Option<String>,
+    /// Items that the input names by id.
+    pub references: Vec<ItemReference>,
+    /// Keep the response.
+    pub store: bool,
+    /// Answer at once with a response that waits.
+    pub background: bool,
+}
+
+/// An item that the input names by id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemReference {
+    /// Path of the member that holds the id, for errors.
+    pub param: String,
+    /// The id.
+    pub id: String,
+}
+
+/// Reads off a request what it needs from the store.
+///
+/// # Errors
+/// `InvalidRequest` for wishes that contradict each other.
+pub fn linkage(wire: &ResponsesRequest) -> Result<Linkage, GatewayError> {
+    check(wire)?;
+    Ok(Linkage {
+        previous_response_id: wire.previous_response_id.clone(),
+        conversation: conversation_id(wire).map(str::to_owned),
+        references: references(wire)?,
+        store: wire.store.unwrap_or(true),
+        background: wire.background.unwrap_or(false),
+    })
+}
+
+/// The conversation's id, bare or in an object.
+pub(super) fn conversation_id(wire: &ResponsesRequest) -> Option<&str> {
+    match wire.conversation.as_ref()? {
+        TextOr::Text(id) => Some(id),
+        TextOr::Object(reference) => reference.id.as_deref(),
+    }
+}
+
+/// Refuses what contradicts itself.
+pub(super) fn check(wire: &ResponsesRequest) -> Result<(), GatewayError> {
+    if wire.conversation.is_some() && wire.previous_response_id.is_some() {
+        let message =
+            "Mutually exclusive parameters: 'conversation' and 'previous_response_id'. Ensure you are only providing one of them.";
+        return Err(GatewayError::invalid_with_code("previous_response_id", message, "mutually_exclusive_parameters"));
+    }
+    if wire.conversation.is_some() && conversation_id(wire).is_none_or(str::is_empty) {
+        return Err(fault::missing("conversation.id"));
+    }
+    if wire.previous_response_id.as_deref() == Some("") {
+        return Err(fault::invalid("previous_response_id", "it must not be empty."));
+    }
+    if wire.background == Some(true) && wire.store == Some(false) {
+        return Err(fault::invalid("background", "a response in the background must be stored: 'store' must not be false."));
+    }
+    Ok(())
+}
+
+/// Items are parsed whole only where they may be references: those are small.
+fn references(wire: &ResponsesRequest) -> Result<Vec<ItemReference>, GatewayError> {
+    const LONGEST_REFERENCE: usize = 1024;
+    let Some(TextOrList::List(items)) = &wire.input else { return Ok(Vec::new()) };
+    let mut references = Vec::new();
+    for (position, raw) in items.iter().enumerate().filter(|(_, raw)| raw.get().len() <= LONGEST_REFERENCE) {
+        // What cannot be read is reported when the items are.
+        let Ok(item) = decode::<InputItem>(raw.get().as_bytes()) else { continue };
+        if is_reference(item.kind.as_deref(), item.role.as_deref(), item.id.as_deref()) {
+            let param = format!("input[{position}].id");
+            let id = item.id.filter(|id| !id.is_empty()).ok_or_else(|| fault::missing(&param))?;
+            references.push(ItemReference { param, id });
+        }
+    }
+    Ok(references)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(body: &str) -> Result<Linkage, GatewayError> {
+        linkage(&serde_json::from_str(body).unwrap())
+    }
+
+    #[test]
+    fn pain_32_everything_that_is_needed_from_the_store_is_named() {
+        let linkage = of(r#"{"conversation":{"id":"conv_1"},"store":true,"input":[
+            {"role":"user","content":"q"},{"type":"item_reference","id":"rs_1"},{"id":"msg_2"},{"type":null,"id":"fc_3"},
+            {"type":"function_call_output","call_id":"c","output":"x"}]}"#)
+        .unwrap();
+        assert_eq!((linkage.conversation.as_deref(), linkage.previous_response_id), (Some("conv_1"), None));
+        let references: Vec<_> = linkage.references.iter().map(|reference| (reference.param.as_str(), reference.id.as_str())).collect();
+        assert_eq!(references, [("input[1].id", "rs_1"), ("input[2].id", "msg_2"), ("input[3].id", "fc_3")]);
+        assert!(linkage.store && !linkage.background);
+        assert_eq!(of(r#"{"conversation":"conv_2","input":"x"}"#).unwrap().conversation.as_deref(), Some("conv_2"));
+        assert_eq!(of(r#"{"previous_response_id":"resp_1","background":true}"#).unwrap().previous_response_id.as_deref(), Some("resp_1"));
+    }
+
+    #[test]
+    fn contradictions_are_refused_by_name() {
+        for (body, param) in [
+            (r#"{"conversation":"c","previous_response_id":"r"}"#, "previous_response_id"),
+            (r#"{"conversation":{}}"#, "conversation.id"),
+            (r#"{"previous_response_id":""}"#, "previous_response_id"),
+            (r#"{"background":true,"store":false}"#, "background"),
+            (r#"{"input":[{"type":"item_reference"}]}"#, "input[0].id"),
+        ] {
+            let error = of(body).unwrap_err();
+            assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(named), .. } if named == param), "{body}: {error}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Where in a request something stands, for errors.
+
+/// Which item, and so how its members are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::openai_responses) enum Place {
+    /// An item of `input`.
+    Input(usize),
+    /// A stored item: nothing the client can mend but the response or conversation that it goes on from.
+    Earlier,
+}
+
+impl Place {
+    /// Path of the item.
+    pub(super) fn path(self) -> String {
+        match self {
+            Self::Input(position) => format!("input[{position}]"),
+            Self::Earlier => "previous_response_id".to_owned(),
+        }
+    }
+
+    /// Path of a member of the item.
+    pub(super) fn of(self, member: &str) -> String {
+        match self {
+            Self::Input(position) => format!("input[{position}].{member}"),
+            Self::Earlier => self.path(),
+        }
+    }
+
+    /// A part of a list of the item.
+    pub(super) fn part(self, list: &'static str, part: usize) -> PartPlace {
+        PartPlace { item: self, list, part }
+    }
+}
+
+/// Which part of which list of which item.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PartPlace {
+    item: Place,
+    list: &'static str,
+    part: usize,
+}
+
+impl PartPlace {
+    /// Path of a member of the part.
+    pub(super) fn of(self, member: &str) -> String {
+        self.item.of(&format!("{}[{}].{member}", self.list, self.part))
+    }
+}

@@ -1,0 +1,96 @@
+//! The promise of the endpoint: every published property is mapped, or adjusted and reported, or refused by name.
+//!
+//! `request_properties.json` lists them all (`CreateResponse`) with a typical value and the treatment; each is sent alone
+//! and must get just that.
+
+use serde_json::Map;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct Property {
+    property: String,
+    value: Value,
+    /// Properties without which the one under test is nothing.
+    #[serde(default)]
+    with: Map<String, Value>,
+    #[serde(flatten)]
+    treatment: Treatment,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "treatment", rename_all = "snake_case")]
+enum Treatment {
+    /// The hub request, or the way it is answered, is another one with it; nothing is reported.
+    Mapped,
+    /// It is reported.
+    Adjusted { report: String },
+    /// It is a 400 that names it.
+    Refused { param: String, code: String },
+}
+
+fn table() -> Vec<Property> {
+    let text = fs::read_to_string(folder().join("request_properties.json")).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    rows.into_iter().map(|row| serde_json::from_value(row).unwrap()).collect()
+}
+
+fn body(with: &Map<String, Value>, property: Option<(&str, &Value)>) -> String {
+    let mut body = json!({"model": "m", "input": "Hi"});
+    let members = body.as_object_mut().unwrap();
+    members.extend(with.clone());
+    members.extend(property.map(|(name, value)| (name.to_owned(), value.clone())));
+    body.to_string()
+}
+
+#[test]
+fn every_published_property_gets_its_treatment() {
+    for row in table() {
+        let name = row.property.as_str();
+        let without = read_plain(&body(&row.with, None)).unwrap();
+        let outcome = read_plain(&body(&row.with, Some((name, &row.value))));
+        match row.treatment {
+            Treatment::Mapped => {
+                let read = outcome.unwrap();
+                assert_eq!(read.adjustments.to_string(), "", "{name} is reported");
+                assert!(read != without, "{name} changes nothing");
+                assert!(read.request.extra.is_empty(), "{name} is not known");
+                check_echo(&read);
+            }
+            Treatment::Adjusted { report } => {
+                let read = outcome.unwrap();
+                assert_eq!(read.adjustments.to_string(), report, "{name}");
+                assert!(read.request.extra.is_empty(), "{name} is not known");
+                check_echo(&read);
+            }
+            Treatment::Refused { param, code } => {
+                let error = outcome.unwrap_err();
+                let reply = errors::openai::reply(&error);
+                let object = reply.body.error;
+                assert_eq!(
+                    (reply.status, object.param.as_deref(), object.code),
+                    (400, Some(param.as_str()), Some(code.as_str())),
+                    "{name}"
+                );
+                assert!(object.message.contains(name), "{name} is not named: {}", object.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_published_property_is_in_the_table_once() {
+    let names: Vec<String> = table().into_iter().map(|row| row.property).collect();
+    assert!(names.is_sorted(), "sorted, so that a duplicate would show");
+    // The number of properties of the published schema of November 2026.
+    assert_eq!((names.len(), names.iter().collect::<std::collections::BTreeSet<_>>().len()), (31, 31));
+}
+
+#[test]
+fn a_null_is_as_good_as_absent_for_every_property() {
+    let plain = read_plain(&body(&Map::new(), None)).unwrap();
+    for row in table().iter().filter(|row| !matches!(row.property.as_str(), "model" | "input")) {
+        let read = read_plain(&body(&Map::new(), Some((&row.property, &Value::Null)))).unwrap();
+        assert_eq!(read, plain, "{}", row.property);
+    }
+}
