@@ -8,7 +8,7 @@ use outcrop_domain::{
 use outcrop_protocol::openai::{
     chat::ChatCompletionRequest,
     completions::{CompletionRequest, Prompt},
-    loose::Whole,
+    loose::{TextOrList, Whole},
 };
 
 use super::CompletionShape;
@@ -56,6 +56,7 @@ pub fn read(mut wire: CompletionRequest, options: &ReadOptions) -> Result<ReadCo
     refuse_what_cannot_be(&wire)?;
     let prompts = prompts(wire.prompt.take())?;
     let choices = choices(&wire, prompts.len(), options.max_choices)?;
+    refuse_what_would_multiply(&wire, prompts.len())?;
     let delivery = delivery(&wire, &mut notes)?;
     ignore_what_only_tunes(&wire, choices, &mut notes)?;
     let echo = wire.echo == Some(true);
@@ -122,6 +123,29 @@ fn choices(wire: &CompletionRequest, prompts: usize, most: u32) -> Result<u32, G
         )),
         _ => Err(invalid_value("n", format!("`n` must be between 1 and {most}, got {n}"))),
     }
+}
+
+/// Most bytes of all that stands once in a body and then in the call of every prompt.
+const MOST_SHARED: usize = 64 * 1024;
+
+/// Several prompts share their settings: a small body must not become many large ones.
+fn refuse_what_would_multiply(wire: &CompletionRequest, prompts: usize) -> Result<(), GatewayError> {
+    if prompts == 1 {
+        return Ok(());
+    }
+    let maps = [Some(&wire.extra), wire.logit_bias.as_ref()].into_iter().flatten();
+    let stops = match &wire.stop {
+        None => 0,
+        Some(TextOrList::Text(text)) => text.len(),
+        Some(TextOrList::List(texts)) => texts.iter().map(String::len).sum(),
+    };
+    let members = maps.flatten().map(|(name, value)| name.len() + value.to_string().len());
+    let shared = members.sum::<usize>() + stops + wire.user.as_ref().map_or(0, String::len);
+    if shared > MOST_SHARED {
+        let message = format!("several prompts may have at most {} KiB of other members beside them", MOST_SHARED / 1024);
+        return Err(invalid_value("prompt", message));
+    }
+    Ok(())
 }
 
 fn delivery(wire: &CompletionRequest, notes: &mut Notes) -> Result<Delivery, GatewayError> {

@@ -19,3 +19,6 @@ pub mod stream;
 
 pub(crate) use json::push_value;
 pub use shape::{AnswerForm, CallKind, Echo, Include, ResponseMeta, ResponseShape, ToolForm, ToolForms};
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(in crate::anthropic_messages) fn urls(messages: Option<&[MessageParam]>) -> 
     urls.into_urls()
 }
 
-fn collect<'a>(blocks: &'a [ContentBlock], parent: &Place<'_>, list: &'static str, urls: &mut UrlList<'a>) {
+fn collect(blocks: &[ContentBlock], parent: &Place<'_>, list: &'static str, urls: &mut UrlList) {
     for (position, block) in blocks.iter().enumerate() {
         let place = parent.inside(list, position);
         if let Some(BlockSource::Object(source)) = &block.source {

@@ -5,7 +5,7 @@ mod properties;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use outcrop_domain::chat::{CacheTtl, Guardrail, MediaFormat, MediaKind};
+use outcrop_domain::chat::{CachePolicy, CacheTtl, Guardrail, Latency, MediaFormat, MediaKind, ServiceTier};
 use outcrop_protocol::body;
 use serde::Deserialize;
 use serde_json::{Value, json};

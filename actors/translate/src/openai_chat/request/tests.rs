@@ -6,7 +6,7 @@ mod show;
 
 use std::{fs, path::PathBuf};
 
-use outcrop_domain::chat::{CacheTtl, Guardrail, MediaFormat, MediaKind};
+use outcrop_domain::chat::{CachePolicy, CacheTtl, Guardrail, Latency, MediaFormat, MediaKind, ServiceTier};
 use outcrop_protocol::openai::body;
 use serde::Deserialize;
 

@@ -49,7 +49,8 @@ pub fn linkage(wire: &ResponsesRequest) -> Result<Linkage, GatewayError> {
 }
 
 /// The conversation's id, bare or in an object.
-pub(super) fn conversation_id(wire: &ResponsesRequest) -> Option<&str> {
+#[must_use]
+pub fn conversation_id(wire: &ResponsesRequest) -> Option<&str> {
     match wire.conversation.as_ref()? {
         TextOr::Text(id) => Some(id),
         TextOr::Object(reference) => reference.id.as_deref(),

@@ -61,7 +61,7 @@ impl<'a> Draft<'a> {
             }
             Content::ToolUse { name, input, origin: ToolOrigin::Server, .. } => self.add_server_call(&name, &input),
             Content::ToolResult { parts, .. } => self.add_server_result(parts),
-            Content::Media(_) | Content::CachePoint(_) => {}
+            Content::Media(_) | Content::SearchResult(_) | Content::CachePoint(_) => {}
         }
     }
 
@@ -108,7 +108,7 @@ impl<'a> Draft<'a> {
             let logs = parts.into_iter().filter_map(|part| match part {
                 ToolResultPart::Text(text) => Some(CodeOutput::Logs { logs: text }),
                 ToolResultPart::Json(json) => Some(CodeOutput::Logs { logs: json.get().to_owned() }),
-                ToolResultPart::Media(_) => None,
+                ToolResultPart::Media(_) | ToolResultPart::SearchResult(_) => None,
             });
             outputs.get_or_insert_default().extend(logs);
         }
