@@ -15,6 +15,7 @@ use outcrop_gateway::ports::{ChatAnswer, StreamItem};
 use outcrop_translate::{
     anthropic_messages::stream::{MessageWriter, PING},
     openai_chat::stream::ChunkWriter,
+    openai_completions::stream::TextWriter,
 };
 use tokio::{
     sync::mpsc,
@@ -32,6 +33,8 @@ pub(super) enum Writer {
     Chat(ChunkWriter),
     /// Anthropic message events. In a box: thousands of chats may be open.
     Messages(Box<MessageWriter>),
+    /// OpenAI's legacy completions, which few send.
+    Completions(Box<TextWriter>),
 }
 
 impl Writer {
@@ -39,6 +42,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.write(choice, event, out),
             Self::Messages(writer) => writer.write(event, out),
+            Self::Completions(writer) => writer.write(choice, event, out),
         }
     }
 
@@ -46,6 +50,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
+            Self::Completions(writer) => writer.finish(out),
         }
     }
 
@@ -53,13 +58,14 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.fail(error, out),
             Self::Messages(writer) => writer.fail(error, out),
+            Self::Completions(writer) => writer.fail(error, out),
         }
     }
 
     /// What is sent in silence.
     fn sign_of_life(&self) -> &'static [u8] {
         match self {
-            Self::Chat(_) => KEEP_ALIVE,
+            Self::Chat(_) | Self::Completions(_) => KEEP_ALIVE,
             Self::Messages(_) => PING,
         }
     }

@@ -10,8 +10,15 @@ use outcrop_domain::{
     ids::{ModelId, Region},
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
-use outcrop_protocol::{anthropic::messages::MessagesRequest, openai::chat::ChatCompletionRequest};
-use outcrop_translate::openai_chat::{AnswerShape, stream::UsageChunk};
+use outcrop_protocol::{
+    anthropic::messages::MessagesRequest,
+    openai::{chat::ChatCompletionRequest, completions::CompletionRequest, responses::ResponsesRequest},
+};
+use outcrop_translate::{
+    openai_chat::{AnswerShape, stream::UsageChunk},
+    openai_completions::CompletionShape,
+    openai_responses::{ResponseShape, request::Earlier},
+};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -70,6 +77,19 @@ pub enum ClientRequest {
     OpenAiChat(Box<ChatCompletionRequest>),
     /// Anthropic messages.
     Messages(Box<MessagesRequest>),
+    /// OpenAI responses.
+    Responses(Box<ResponsesAsk>),
+    /// OpenAI's legacy completions.
+    Completions(Box<CompletionRequest>),
+}
+
+/// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
+#[derive(Debug, Clone, Default)]
+pub struct ResponsesAsk {
+    /// The decoded body.
+    pub wire: ResponsesRequest,
+    /// The items that it goes on from and those that its input names, as the store knew them.
+    pub earlier: Arc<Earlier>,
 }
 
 impl ClientRequest {
@@ -79,6 +99,8 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
+            Self::Responses(ask) => ask.wire.model.as_deref(),
+            Self::Completions(wire) => wire.model.as_deref(),
         }
     }
 
@@ -89,6 +111,8 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
+            Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Completions(wire) => wire.model = Some(model.to_owned()),
         }
         request
     }
@@ -99,6 +123,8 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
+            Self::Responses(ask) => ask.wire.stream,
+            Self::Completions(wire) => wire.stream,
         };
         stream == Some(true)
     }
@@ -223,6 +249,20 @@ pub enum AnswerDialect {
     },
     /// Anthropic messages.
     Messages,
+    /// OpenAI responses.
+    Responses {
+        /// What the answer must remember of its request.
+        shape: ResponseShape,
+    },
+    /// OpenAI's legacy completions.
+    Completions {
+        /// What the client can read.
+        shape: CompletionShape,
+        /// Whether usage is streamed.
+        usage_chunk: UsageChunk,
+        /// Answers asked for, to all prompts together.
+        choices: u32,
+    },
 }
 
 /// How much of the operator's own an explanation shows.

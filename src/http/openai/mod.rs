@@ -1,7 +1,9 @@
 //! The OpenAI dialect, one file per endpoint.
 
 mod chat;
+mod completions;
 mod explain;
+mod meta;
 mod models;
 
 use axum::{
@@ -16,6 +18,7 @@ pub(super) fn routes(prefix: &str) -> Router<Edge> {
     let at = |path: &str| format!("{prefix}{path}");
     Router::new()
         .route(&at("/chat/completions"), post(chat::create).fallback(wrong_method))
+        .route(&at("/completions"), post(completions::create).fallback(wrong_method))
         .route(&at("/models"), get(models::list).fallback(wrong_method))
         // Model ids hold slashes and colons: everything after the slash is the id.
         .route(&at("/models/{*id}"), get(models::retrieve).fallback(wrong_method))

@@ -1,5 +1,6 @@
 //! Pains of other gateways' users, by their number in the project's notes: each must stay away, seen from the client's side.
 
+mod bridges;
 mod conversation;
 mod service;
 

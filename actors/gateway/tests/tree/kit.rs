@@ -173,6 +173,10 @@ impl ScriptedRegion {
         self.calls.lock().unwrap().len()
     }
 
+    pub(crate) fn all_calls(&self) -> Vec<RuntimeCall> {
+        self.calls.lock().unwrap().clone()
+    }
+
     pub(crate) fn last_call(&self) -> RuntimeCall {
         self.calls.lock().unwrap().last().unwrap().clone()
     }

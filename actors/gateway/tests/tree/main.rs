@@ -4,6 +4,7 @@
 
 mod adaptive;
 mod chat;
+mod dialects;
 mod explain;
 mod keepers;
 mod kit;

@@ -21,7 +21,7 @@ const CONFIGURED: &str = "(configured)";
 
 /// Explains a prepared request.
 pub(super) async fn explain(context: &ChatContext, prepared: Prepared, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
-    let (operation, verb) = match prepared.body.mode {
+    let (operation, verb) = match prepared.ask.body.mode {
         Mode::Stream => ("ConverseStream", "converse-stream"),
         Mode::Whole => ("Converse", "converse"),
     };
@@ -47,7 +47,7 @@ pub(super) async fn explain(context: &ChatContext, prepared: Prepared, disclosur
         .map(|change| ExplainedChange { field: change.field.clone().into_owned(), action: change.action.clone().into_owned() })
         .collect();
     let (model, replaced) = (model.clone(), prepared.replaced_words());
-    let (bytes, held) = (prepared.bytes, prepared.held);
+    let (bytes, held) = (prepared.ask.bytes, prepared.held);
     let body = heavy::by_size(context.ports.blocking.as_ref(), bytes.len(), move || {
         let _held = held;
         // No copy: nobody else has these bytes, since nothing is sent.

@@ -35,25 +35,43 @@ use crate::{
 /// A request that is ready to be sent.
 pub(super) struct Prepared {
     pub(super) resolution: Resolution,
-    /// The exact upstream body.
-    pub(super) bytes: Bytes,
-    /// How it is sent, and what the readers of its answer must know.
-    pub(super) body: ConverseBody,
-    /// Answers asked for.
+    /// What is asked.
+    pub(super) ask: Ask,
+    /// What is asked beside it: the other prompts of a legacy completion.
+    pub(super) beside: Vec<Ask>,
+    /// Answers asked for, to all of them together; those to the first come first.
     pub(super) choices: u32,
+    /// Answers asked for to each.
+    pub(super) choices_each: u32,
     /// How the answer is written.
     pub(super) dialect: AnswerDialect,
-    /// Estimated input, for calls that upstream tells no tokens of.
-    pub(super) prompt_tokens: u64,
     /// The tier asked for.
     pub(super) tier: Option<ServiceTier>,
-    /// What routing must know.
-    pub(super) route: RouteFacts,
     pub(super) adjustments: Adjustments,
     /// What the edge counts the request's memory by; it stays with the memory, on whichever thread that is.
     pub(super) held: Option<Arc<dyn HeldMemory>>,
     /// What the client wants, whatever the upstream operation is.
     pub(super) client_mode: Mode,
+}
+
+/// One upstream body, and what must be known of it.
+pub(super) struct Ask {
+    /// The exact bytes. Shared by all attempts without a copy.
+    pub(super) bytes: Bytes,
+    /// How it is sent, and what the readers of its answer must know.
+    pub(super) body: ConverseBody,
+    /// Estimated input, for calls that upstream tells no tokens of.
+    pub(super) prompt_tokens: u64,
+    /// What routing must know.
+    pub(super) route: RouteFacts,
+}
+
+impl Prepared {
+    /// What choice `choice` is an answer to.
+    pub(super) fn ask_of(&self, choice: u32) -> &Ask {
+        let place = choice.checked_div(self.choices_each).and_then(|prompt| usize::try_from(prompt).ok()).unwrap_or_default();
+        place.checked_sub(1).and_then(|beside| self.beside.get(beside)).unwrap_or(&self.ask)
+    }
 }
 
 /// What a request is prepared for.
@@ -139,24 +157,27 @@ impl Aliases {
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
-    let mut read = dialect::read(request, &media.fetched, options)?;
-    apply_defaults(&mut read.request, policy, &aliases);
-    apply_notes(&mut read.request, &resolution);
-    if purpose == Purpose::Showing(Disclosure::Caller) {
-        explain::hide_guardrail(&mut read.request, policy, aliases.options(policy));
-    }
-    let client_mode = read.mode;
-    let mut body = write(&resolution, &read.request, policy, &asked, client_mode)?;
-    let mut adjustments = read.adjustments;
+    let Read { request, beside, mut adjustments, choices_each, mode: client_mode, dialect } =
+        dialect::read(request, &media.fetched, options, &resolution.model)?;
     adjustments.extend(resolution.notes.clone());
-    adjustments.extend(body.adjustments.clone());
-    let tier = read.request.service_tier;
-    let route = facts::facts(&read.request, &body, &resolution.model, &hints, strategy);
-    let prompt_tokens = route.reservation.input_estimate;
-    // Shared by all attempts without a copy.
-    let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-    let Read { choices, dialect, .. } = read;
-    Ok(Prepared { resolution, bytes, body, choices, dialect, prompt_tokens, tier, route, adjustments, held, client_mode })
+    let mut tier = None;
+    let mut ask_for = |mut request: ChatRequest| {
+        apply_defaults(&mut request, policy, &aliases);
+        apply_notes(&mut request, &resolution);
+        if purpose == Purpose::Showing(Disclosure::Caller) {
+            explain::hide_guardrail(&mut request, policy, aliases.options(policy));
+        }
+        tier = request.service_tier;
+        let mut body = write(&resolution, &request, policy, &asked, client_mode)?;
+        adjustments.extend(body.adjustments.clone());
+        let route = facts::facts(&request, &body, &resolution.model, &hints, strategy);
+        let bytes = Bytes::from(std::mem::take(&mut body.bytes));
+        Ok::<_, GatewayError>(Ask { bytes, body, prompt_tokens: route.reservation.input_estimate, route })
+    };
+    let ask = ask_for(request)?;
+    let beside = beside.into_iter().map(ask_for).collect::<Result<Vec<_>, _>>()?;
+    let choices = dialect::in_all(choices_each, beside.len());
+    Ok(Prepared { resolution, ask, beside, choices, choices_each, dialect, tier, adjustments, held, client_mode })
 }
 
 /// Finds the model; an inference profile nobody has listed is looked up at its region.

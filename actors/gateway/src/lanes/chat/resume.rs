@@ -62,17 +62,24 @@ struct Kept {
 
 impl Resumption {
     /// `None`, where streams do not go on or this one could not.
-    pub(super) fn of(settings: &Arc<LiveSettings>, prepared: &Prepared, log: &Arc<CallLog>, deadline: Moment) -> Option<Box<Self>> {
-        let elsewhere = prepared.route.strategy != Strategy::Disabled && prepared.resolution.targets.len() > 1;
-        let may = settings.routing.resume && prepared.body.continuable && elsewhere;
+    pub(super) fn of(
+        settings: &Arc<LiveSettings>,
+        prepared: &Prepared,
+        choice: u32,
+        log: &Arc<CallLog>,
+        deadline: Moment,
+    ) -> Option<Box<Self>> {
+        let ask = prepared.ask_of(choice);
+        let elsewhere = ask.route.strategy != Strategy::Disabled && prepared.resolution.targets.len() > 1;
+        let may = settings.routing.resume && ask.body.continuable && elsewhere;
         may.then(|| {
             Box::new(Self {
                 settings: Arc::clone(settings),
                 resolution: prepared.resolution.clone(),
-                route: prepared.route,
+                route: ask.route,
                 log: Arc::clone(log),
                 deadline,
-                kept: Some(Kept { body: prepared.bytes.clone(), _held: prepared.held.clone(), text: String::new() }),
+                kept: Some(Kept { body: ask.bytes.clone(), _held: prepared.held.clone(), text: String::new() }),
                 broke: Vec::new(),
                 earlier_tokens: 0,
             })
@@ -191,7 +198,8 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
     if resumption.broke.len() >= MOST {
         resumption.kept = None;
     }
-    let opening = Opening { choice: choice.number, spec, target: &answered.target, goes_on_from: Some(tokens) };
+    let prompt_tokens = choice.prompt_tokens;
+    let opening = Opening { choice: choice.number, spec, target: &answered.target, prompt_tokens, goes_on: true };
     choice.heard = resumption.log.opened(opening);
     choice.earlier_bytes = choice.reader.produced_bytes();
     (choice.frames, choice.reader, choice.ready) = answered.value;

@@ -132,8 +132,8 @@ async fn answer_as(
         prepared.adjustments.note("model", format!("fallback:{}", prepared.resolution.model.id));
     }
     tally.adjusted(&prepared.adjustments);
-    tally.prepared(prepared.prompt_tokens, prepared.tier);
-    match (prepared.client_mode, prepared.body.mode) {
+    tally.prepared(prepared.tier);
+    match (prepared.client_mode, prepared.ask.body.mode) {
         (Mode::Stream, Mode::Stream) => {
             stream::open(context, settings, &prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
         }
@@ -169,7 +169,8 @@ async fn whole(
             Ok(answered) => {
                 tally.identified(answered.request_id);
                 tally.first_event();
-                tally.answered(&prepared.resolution.model, &answered.target, &answered.response);
+                let prompt_tokens = prepared.ask_of(choice).prompt_tokens;
+                tally.answered(&prepared.resolution.model, &answered.target, &answered.response, prompt_tokens);
                 region.get_or_insert(answered.target.region);
                 choices.push((choice, answered.response));
             }
@@ -210,11 +211,12 @@ async fn one_whole(
     choice: u32,
     deadline: Moment,
 ) -> (u32, Result<WholeAnswer, GatewayError>) {
+    let asked = prepared.ask_of(choice);
     let mut attempts = Attempts::new(AttemptScope {
         context,
         settings,
         resolution: &prepared.resolution,
-        facts: prepared.route,
+        facts: asked.route,
         answering: Answering::Whole,
         log,
         deadline,
@@ -222,8 +224,8 @@ async fn one_whole(
     });
     let result = attempts
         .run(|target, handle| {
-            let call = upstream_call(Mode::Whole, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
-            let (client, reply) = (Arc::clone(&handle.client), prepared.body.reply.clone());
+            let call = upstream_call(Mode::Whole, target, &asked.bytes, settings, deadline.since(context.ports.clock.now()));
+            let (client, reply) = (Arc::clone(&handle.client), asked.body.reply.clone());
             // Read inside the call: an answer that makes no sense is a failed call, and another target may do better.
             Box::pin(async move {
                 let answer = client.call(call).await?;
@@ -234,7 +236,7 @@ async fn one_whole(
     let result = result.map(|answered| {
         let (response, request_id) = answered.value;
         let mut lease = answered.lease;
-        let (usage, metering) = answer_usage(&response, prepared.prompt_tokens);
+        let (usage, metering) = answer_usage(&response, asked.prompt_tokens);
         lease.used(&usage, metering, prepared.resolution.model.burndown);
         WholeAnswer { response, target: answered.target, request_id }
     });

@@ -113,9 +113,10 @@ pub(super) async fn open(
                 Ok(mut choice) => {
                     tally.identified(choice.request_id.take());
                     let (spec, target) = (&prepared.resolution.model, &choice.target);
-                    choice.heard = log.opened(Opening { choice: choice.number, spec, target, goes_on_from: None });
+                    let prompt_tokens = choice.prompt_tokens;
+                    choice.heard = log.opened(Opening { choice: choice.number, spec, target, prompt_tokens, goes_on: false });
                     choice.heard.produced(choice.reader.produced_bytes());
-                    choice.resumption = Resumption::of(settings, prepared, &log, deadline);
+                    choice.resumption = Resumption::of(settings, prepared, choice.number, &log, deadline);
                     choices.push(choice);
                 }
                 Err(error) => {
@@ -146,11 +147,12 @@ async fn open_one(
     number: u32,
     deadline: Moment,
 ) -> Result<Choice, GatewayError> {
+    let asked = prepared.ask_of(number);
     let mut attempts = Attempts::new(AttemptScope {
         context,
         settings,
         resolution: &prepared.resolution,
-        facts: prepared.route,
+        facts: asked.route,
         answering: Answering::Streamed,
         log,
         deadline,
@@ -158,10 +160,10 @@ async fn open_one(
     });
     let opened = attempts
         .run(|target, handle| {
-            let call = upstream_call(Mode::Stream, target, &prepared.bytes, settings, deadline.since(context.ports.clock.now()));
+            let call = upstream_call(Mode::Stream, target, &asked.bytes, settings, deadline.since(context.ports.clock.now()));
             let first_byte = call.first_byte;
             let client = Arc::clone(&handle.client);
-            let reply = prepared.body.reply.clone();
+            let reply = asked.body.reply.clone();
             Box::pin(async move {
                 let frames = client.open_stream(call).await?;
                 first_event(frames, StreamReader::new(reply), first_byte).await
@@ -182,7 +184,7 @@ async fn open_one(
             heard: Arc::default(),
             request_id,
             broke: false,
-            prompt_tokens: prepared.prompt_tokens,
+            prompt_tokens: asked.prompt_tokens,
             burn: prepared.resolution.model.burndown,
             resumption: None,
             earlier_bytes: 0,

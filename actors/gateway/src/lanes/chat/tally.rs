@@ -80,12 +80,13 @@ impl CallLog {
     /// stream used is not told by Bedrock, which bills it all the same: it is estimated from what came.
     pub(super) fn opened(&self, opening: Opening<'_>) -> Arc<Heard> {
         let heard = Arc::<Heard>::default();
-        let Opening { choice, spec, target, goes_on_from } = opening;
+        let Opening { choice, spec, target, prompt_tokens, goes_on } = opening;
         self.calls().open.push(OpenCall {
             choice,
             spec: Arc::clone(spec),
             target: target.clone(),
-            goes_on_from,
+            prompt_tokens,
+            goes_on,
             heard: Arc::clone(&heard),
         });
         heard
@@ -109,8 +110,10 @@ pub(super) struct Opening<'a> {
     pub(super) choice: u32,
     pub(super) spec: &'a Arc<ModelSpec>,
     pub(super) target: &'a Target,
-    /// Tokens of an answer that broke and goes on here; the model reads them again.
-    pub(super) goes_on_from: Option<u64>,
+    /// Estimated input, should upstream not get to tell; with what there is of an answer that goes on here.
+    pub(super) prompt_tokens: u64,
+    /// An answer that broke goes on here.
+    pub(super) goes_on: bool,
 }
 
 /// A call whose answer is under way.
@@ -118,7 +121,8 @@ struct OpenCall {
     choice: u32,
     spec: Arc<ModelSpec>,
     target: Target,
-    goes_on_from: Option<u64>,
+    prompt_tokens: u64,
+    goes_on: bool,
     heard: Arc<Heard>,
 }
 
@@ -144,8 +148,7 @@ pub(super) struct Tally {
     /// The target that answered last.
     cell: Option<Arc<TargetCell>>,
     calls: Arc<CallLog>,
-    /// What each call is metered by when upstream does not get to tell.
-    prompt_tokens: u64,
+    /// The tier that each call is metered by when upstream does not get to tell.
     tier: Option<ServiceTier>,
     /// Calls booked so far.
     booked: u32,
@@ -172,7 +175,6 @@ impl Tally {
             board,
             cell: None,
             calls: Arc::default(),
-            prompt_tokens: 0,
             tier: None,
             booked: 0,
             settled: false,
@@ -191,9 +193,9 @@ impl Tally {
         self.report.adjusted = shortened(&adjustments.to_string(), MAX_LOGGED_DETAIL_BYTES);
     }
 
-    /// What each call will be metered by, should upstream not get to tell.
-    pub(super) fn prepared(&mut self, prompt_tokens: u64, tier: Option<ServiceTier>) {
-        (self.prompt_tokens, self.tier) = (prompt_tokens, tier);
+    /// The tier that each call will be metered by, should upstream not get to tell.
+    pub(super) fn prepared(&mut self, tier: Option<ServiceTier>) {
+        self.tier = tier;
     }
 
     /// Where calls are noted as they begin.
@@ -219,16 +221,16 @@ impl Tally {
         }
     }
 
-    /// Books a call that was answered whole.
-    pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, response: &ChatResponse) {
-        let (usage, metering) = answer_usage(response, self.prompt_tokens);
+    /// Books a call that was answered whole. `prompt_tokens`: its estimated input, should upstream not have told.
+    pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, response: &ChatResponse, prompt_tokens: u64) {
+        let (usage, metering) = answer_usage(response, prompt_tokens);
         let tier = response.service_tier;
         self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
     }
 
     /// Books a call whose answer was streamed, as far as it came.
     fn close(&mut self, call: &OpenCall, outcome: JobOutcome) {
-        let (usage, metering) = call.heard.usage(self.prompt_tokens.saturating_add(call.goes_on_from.unwrap_or_default()));
+        let (usage, metering) = call.heard.usage(call.prompt_tokens);
         let tier = call.heard.told.get().map_or(self.tier, |(_, tier)| *tier);
         self.book(&Used { spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
     }
@@ -271,12 +273,12 @@ impl Tally {
         self.report.attempts = self.calls.count();
         let Calls { begun, open } = self.calls.take();
         for (place, call) in open.iter().enumerate() {
-            if call.goes_on_from.is_some() {
+            if call.goes_on {
                 self.report.adjusted.push_str(if self.report.adjusted.is_empty() { "" } else { "," });
                 self.report.adjusted.push_str("stream=resumed:");
                 self.report.adjusted.push_str(call.target.region.as_str());
             }
-            let goes_on = |later: &OpenCall| later.choice == call.choice && later.goes_on_from.is_some();
+            let goes_on = |later: &OpenCall| later.choice == call.choice && later.goes_on;
             let broke = open.iter().skip(place + 1).any(goes_on);
             self.close(call, if broke { JobOutcome::Failed } else { outcome });
         }

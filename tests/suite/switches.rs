@@ -1,0 +1,151 @@
+//! What Bedrock's own switches do, by whatever route a client comes: caching, guardrails, tiers, latency, labels.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, TestGateway};
+
+/// A model with a prompt cache that every dialect reaches over the hub.
+const MODEL: &str = "nova-lite";
+
+/// The routes, and how each of them says something.
+const ROUTES: [(&str, fn(&str) -> Value); 3] = [
+    ("/v1/chat/completions", |model| json!({"model": model, "messages": [{"role": "user", "content": "say exactly: fine"}]})),
+    ("/v1/completions", |model| json!({"model": model, "prompt": "say exactly: fine"})),
+    (
+        "/anthropic/v1/messages",
+        |model| json!({"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "say exactly: fine"}]}),
+    ),
+];
+
+/// The upstream body of a request by each route, with further members and headers.
+async fn bodies(gateway: &TestGateway, model: &str, headers: &[(&str, &str)], more: &Value) -> Vec<Value> {
+    let mut bodies = Vec::new();
+    for (path, says) in ROUTES {
+        let answer = asked(gateway, path, says(model), headers, more).await;
+        assert_eq!(answer.status, 200, "{path} {more}: {}", answer.text());
+        bodies.push(gateway.bodies().pop().unwrap());
+    }
+    bodies
+}
+
+async fn asked(gateway: &TestGateway, path: &str, mut body: Value, headers: &[(&str, &str)], more: &Value) -> Answer {
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    gateway.post_with(path, headers, &body).await
+}
+
+/// Is there a cache point behind the only turn?
+fn turn_is_marked(body: &Value) -> bool {
+    body["messages"][0]["content"].as_array().unwrap().last().unwrap().get("cachePoint").is_some()
+}
+
+#[tokio::test]
+async fn sections_are_cached_as_settings_and_requests_say_on_every_route() {
+    let gateway = TestGateway::start().await;
+    for body in bodies(&gateway, MODEL, &[], &json!({})).await {
+        assert!(!turn_is_marked(&body), "{body}");
+    }
+    for body in bodies(&gateway, MODEL, &[], &json!({"prompt_caching": {"messages": true}})).await {
+        assert!(turn_is_marked(&body), "{body}");
+    }
+    for (path, says) in &ROUTES[..2] {
+        let answer = asked(&gateway, path, says(MODEL), &[], &json!({"prompt_cache_key": "system.messages"})).await;
+        assert!(answer.status == 200 && turn_is_marked(&gateway.bodies().pop().unwrap()), "{path}");
+        asked(&gateway, path, says(MODEL), &[], &json!({"prompt_cache_key": "user-4711"})).await.ok();
+        assert!(!turn_is_marked(&gateway.bodies().pop().unwrap()), "{path}: a key that routes is no switch");
+    }
+    // Anthropic's own word for it.
+    let (path, says) = ROUTES[2];
+    asked(&gateway, path, says(MODEL), &[], &json!({"cache_control": {"type": "ephemeral"}})).await.ok();
+    assert!(turn_is_marked(&gateway.bodies().pop().unwrap()));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn clients_that_set_no_marks_are_cached_where_the_operator_wants_it() {
+    let gateway = TestGateway::builder().set("chat.prompt_caching={ system = true, messages = true }").start().await;
+    for body in bodies(&gateway, MODEL, &[], &json!({})).await {
+        assert!(turn_is_marked(&body), "{body}");
+    }
+    for body in bodies(&gateway, MODEL, &[], &json!({"prompt_caching": {"messages": false}})).await {
+        assert!(!turn_is_marked(&body), "{body}");
+    }
+    gateway.end().await;
+}
+
+/// The guardrail that a body has.
+fn guardrail(body: &Value) -> Option<&str> {
+    body["guardrailConfig"]["guardrailIdentifier"].as_str()
+}
+
+#[tokio::test]
+async fn guardrails_come_by_body_header_and_alias_on_every_route() {
+    let gateway = TestGateway::builder()
+        .set(r#"models.aliases.safe={model = "nova-lite", guardrail = {identifier = "gralias1", version = "1"}}"#)
+        .start()
+        .await;
+    let header = [("x-amzn-bedrock-guardrailidentifier", "grheader"), ("x-amzn-bedrock-guardrailversion", "2")];
+    let ours = json!({"guardrail": {"identifier": "grbody01", "version": "1"}});
+    let converses = json!({"guardrailConfig": {"guardrailIdentifier": "grbody02", "guardrailVersion": "1"}});
+    for (model, headers, more, expected) in [
+        (MODEL, &[][..], json!({}), None),
+        (MODEL, &[][..], ours.clone(), Some("grbody01")),
+        (MODEL, &[][..], converses, Some("grbody02")),
+        (MODEL, &header[..], json!({}), Some("grheader")),
+        ("safe", &[][..], json!({}), Some("gralias1")),
+        ("safe", &[][..], ours, Some("grbody01")),
+        ("safe", &header[..], json!({}), Some("grheader")),
+    ] {
+        for body in bodies(&gateway, model, headers, &more).await {
+            assert_eq!(guardrail(&body), expected, "{model} {headers:?} {more}: {body}");
+        }
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_operators_guardrail_holds_on_every_route_and_is_not_replaced() {
+    let gateway = TestGateway::builder().set(r#"chat.guardrail={ identifier = "grglobal", version = "1" }"#).start().await;
+    for body in bodies(&gateway, MODEL, &[], &json!({})).await {
+        assert_eq!(guardrail(&body), Some("grglobal"), "{body}");
+    }
+    let calls = gateway.calls().len();
+    let own = json!({"guardrail": {"identifier": "grbody01", "version": "1"}});
+    let header = [("x-amzn-bedrock-guardrailidentifier", "grheader"), ("x-amzn-bedrock-guardrailversion", "2")];
+    for (path, says) in ROUTES {
+        assert_eq!(asked(&gateway, path, says(MODEL), &[], &own).await.status, 400, "{path}");
+        assert_eq!(asked(&gateway, path, says(MODEL), &header, &json!({})).await.status, 403, "{path}");
+    }
+    assert_eq!(gateway.calls().len(), calls);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn tiers_and_latency_come_by_body_header_and_alias_on_every_route() {
+    let gateway = TestGateway::builder().set(r#"models.aliases.cheap={model = "nova-lite", service_tier = "flex"}"#).start().await;
+    let told = json!({"service_tier": "priority", "performanceConfig": {"latency": "optimized"}});
+    let header = [("x-amzn-bedrock-service-tier", "flex"), ("x-amzn-bedrock-performanceconfig-latency", "standard")];
+    for (model, headers, more, tier, latency) in [
+        (MODEL, &[][..], json!({}), None, None),
+        (MODEL, &[][..], told.clone(), Some("priority"), Some("optimized")),
+        (MODEL, &header[..], told.clone(), Some("flex"), Some("standard")),
+        ("cheap", &[][..], json!({}), Some("flex"), None),
+        ("cheap", &[][..], told, Some("priority"), Some("optimized")),
+    ] {
+        for body in bodies(&gateway, model, headers, &more).await {
+            assert_eq!((body["serviceTier"]["type"].as_str(), body["performanceConfig"]["latency"].as_str()), (tier, latency), "{body}");
+        }
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn labels_of_request_and_alias_reach_the_invocation_log_on_every_route() {
+    let gateway = TestGateway::builder()
+        .set(r#"models.aliases.billed={model = "nova-lite", metadata = {cost_centre = "42", team = "house"}}"#)
+        .start()
+        .await;
+    for body in bodies(&gateway, "billed", &[], &json!({"metadata": {"team": "a"}, "requestMetadata": {"job": "nightly"}})).await {
+        assert_eq!(body["requestMetadata"], json!({"team": "a", "job": "nightly", "cost_centre": "42"}), "{body}");
+    }
+    gateway.end().await;
+}
