@@ -1,4 +1,4 @@
-//! From a request of any chat dialect to a job.
+//! From a request of any dialect to a job.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::{
 };
 use outcrop_domain::error::GatewayError;
 use outcrop_gateway::{
-    ports::{ChatJob, ClientRequest, by_size},
+    ports::{ChatJob, ClientRequest, RequestOverrides, by_size},
     record::RequestRecord,
 };
 use outcrop_protocol::body::{BodyError, decode};
@@ -18,6 +18,7 @@ use super::{
     Edge, EdgeLimits,
     auth::Caller,
     body::{ReadBody, read_body},
+    body_memory::BodyRoom,
     headers,
 };
 
@@ -40,6 +41,35 @@ pub(super) async fn read_job<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
+    let ReadRequest { record, overrides, decoded, body_bytes, room } = read_request(edge, limits, request, reading.malformed).await?;
+    let request = (reading.request)(decoded);
+    Ok(ChatJob { record, principal: caller.0, request, body_bytes, overrides, held: Some(Arc::new(room)) })
+}
+
+/// A request of any dialect, decoded.
+pub(super) struct ReadRequest<T> {
+    /// Its record.
+    pub(super) record: Arc<RequestRecord>,
+    /// What its headers ask for.
+    pub(super) overrides: RequestOverrides,
+    /// Its body.
+    pub(super) decoded: Box<T>,
+    /// Size of the body.
+    pub(super) body_bytes: usize,
+    /// The room that the body takes.
+    pub(super) room: BodyRoom,
+}
+
+/// Reads and decodes a request.
+pub(super) async fn read_request<T>(
+    edge: &Edge,
+    limits: &EdgeLimits,
+    request: Request,
+    malformed: fn(&BodyError) -> GatewayError,
+) -> Result<ReadRequest<T>, GatewayError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     let (parts, body) = request.into_parts();
     let Some(record) = parts.extensions.get::<Arc<RequestRecord>>().cloned() else {
         return Err(GatewayError::Internal { message: "the request has no record".to_owned() });
@@ -55,9 +85,26 @@ where
         (decoded, room)
     })
     .await?;
-    let decoded = decoded.map_err(|fault| (reading.malformed)(&fault))?;
-    let request = (reading.request)(Box::new(decoded));
-    Ok(ChatJob { record, principal: caller.0, request, body_bytes, overrides, held: Some(Arc::new(room)) })
+    let decoded = Box::new(decoded.map_err(|fault| malformed(&fault))?);
+    Ok(ReadRequest { record, overrides, decoded, body_bytes, room })
+}
+
+/// Reads a body that asks nothing of a model. None at all is an empty object.
+pub(super) async fn read_small<T>(edge: &Edge, request: Request, malformed: fn(&BodyError) -> GatewayError) -> Result<Box<T>, GatewayError>
+where
+    T: DeserializeOwned + Default + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    refuse_encoded(&parts.headers)?;
+    let ReadBody { bytes, room } = read_body(&parts.headers, body, &edge.limits().clone(), edge.body_memory()).await?;
+    if bytes.is_empty() {
+        return Ok(Box::default());
+    }
+    let decoded = by_size(edge.world().blocking.as_ref(), bytes.len(), move || {
+        let _room = room;
+        decode::<T>(&bytes).map(Box::new)
+    });
+    decoded.await?.map_err(|fault| malformed(&fault))
 }
 
 /// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.

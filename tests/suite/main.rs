@@ -6,11 +6,13 @@
 mod support;
 
 mod accounts;
+mod background;
 mod bad_clients;
 mod bad_input;
 mod chat;
 mod completions;
 mod connections;
+mod conversations;
 mod edge;
 mod growth;
 mod harness;
@@ -20,6 +22,7 @@ mod operations;
 mod pains;
 mod program;
 mod resilience;
+mod responses;
 mod resumed;
 mod routing;
 mod switches;

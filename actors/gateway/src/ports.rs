@@ -8,23 +8,28 @@ use outcrop_domain::{
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
     error::GatewayError,
     ids::{ModelId, Region},
+    json::JsonText,
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
 use outcrop_protocol::{
     anthropic::messages::MessagesRequest,
-    openai::{chat::ChatCompletionRequest, completions::CompletionRequest, responses::ResponsesRequest},
+    openai::{
+        chat::ChatCompletionRequest,
+        completions::CompletionRequest,
+        responses::{ConversationBody, ResponsesRequest},
+    },
 };
 use outcrop_translate::{
     openai_chat::{AnswerShape, stream::UsageChunk},
     openai_completions::CompletionShape,
-    openai_responses::{ResponseShape, request::Earlier},
+    openai_responses::{Include, ResponseShape, request::Earlier},
 };
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::{
     admission::{KeySnapshot, Principal},
-    lanes::ChatPort,
+    lanes::{ChatPort, ResponsesPort, StoredPort},
     record::RequestRecord,
     settings::LiveSettings,
     tree::{GatewayReport, TreeHandle},
@@ -32,16 +37,23 @@ use crate::{
 
 /// Where work on large content is done, on either side of this page.
 pub use crate::{
+    archive::EventBytes,
     lanes::by_size,
     targets::{ClosedModel, RegionHealth, RegionStatus},
     tree::Deed,
 };
+/// Pages of lists, as the store knows them.
+pub use outcrop_store::{Order, Page, PageLimit};
 
 /// Everything the edge holds of a running gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayPorts {
     /// Chat requests.
     pub chat: ChatPort,
+    /// Requests for responses.
+    pub responses: ResponsesPort,
+    /// Stored responses and conversations.
+    pub stored: StoredPort,
     /// Keys, for authentication.
     pub keys: Arc<ArcSwap<KeySnapshot>>,
     /// Models, for listings.
@@ -70,6 +82,179 @@ impl GatewayPorts {
     }
 }
 
+/// A request for a response of OpenAI's API.
+#[derive(Debug, Clone)]
+pub struct ResponsesJob {
+    /// The request's record, shared with the edge.
+    pub record: Arc<RequestRecord>,
+    /// Who asks.
+    pub principal: Arc<Principal>,
+    /// What is wanted of it.
+    pub task: ResponsesTask,
+    /// The decoded body. Spent when it was read.
+    pub wire: Box<ResponsesRequest>,
+    /// Size of the body it was decoded from.
+    pub body_bytes: usize,
+    /// What headers asked for.
+    pub overrides: RequestOverrides,
+    /// As in [`ChatJob`].
+    pub held: Option<Arc<dyn HeldMemory>>,
+}
+
+/// What is wanted of a conversation in OpenAI's items.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponsesTask {
+    /// A response to it.
+    Create,
+    /// The same conversation in short.
+    Compact,
+}
+
+/// How a request for a response was answered.
+#[derive(Debug)]
+pub enum ResponsesAnswer {
+    /// At once.
+    Whole {
+        /// The body.
+        body: JsonText,
+        /// About the answer.
+        about: Option<AnswerFacts>,
+    },
+    /// As it is written.
+    Stream {
+        /// Server-sent events.
+        events: EventBytes,
+        /// About the answer.
+        about: Option<AnswerFacts>,
+    },
+}
+
+/// What is asked of stored things. What a key does not have is told as unknown.
+#[derive(Debug)]
+pub enum StoredAsk {
+    /// About a response.
+    Response {
+        /// `resp_...`, as the client wrote it.
+        id: String,
+        /// What.
+        ask: ResponseAsk,
+    },
+    /// About a conversation.
+    Conversation(ConversationAsk),
+}
+
+/// What is asked of a stored response.
+#[derive(Debug)]
+pub enum ResponseAsk {
+    /// The response as it is now.
+    Retrieve {
+        /// What it shall hold beyond the usual.
+        include: Include,
+    },
+    /// Its events: those to come, too, while it is under way in the background.
+    Events {
+        /// What it shall hold beyond the usual.
+        include: Include,
+        /// The number of the last event that is not wanted again.
+        starting_after: Option<u64>,
+    },
+    /// That it be removed.
+    Delete,
+    /// That it end, when it is under way in the background.
+    Cancel,
+    /// A page of its input.
+    InputItems {
+        /// Which.
+        page: Page,
+        /// What the items shall hold beyond the usual.
+        include: Include,
+    },
+}
+
+/// What is asked of conversations. Ids are as the client wrote them.
+pub enum ConversationAsk {
+    /// A new one.
+    Create {
+        /// Its beginning.
+        body: Box<ConversationBody>,
+    },
+    /// One.
+    Retrieve {
+        /// Which.
+        id: String,
+    },
+    /// Other labels.
+    Update {
+        /// Which.
+        id: String,
+        /// The labels.
+        body: Box<ConversationBody>,
+    },
+    /// That it be removed.
+    Delete {
+        /// Which.
+        id: String,
+    },
+    /// That it grow.
+    AddItems {
+        /// Which.
+        id: String,
+        /// The items.
+        body: Box<ConversationBody>,
+    },
+    /// A page of its items.
+    Items {
+        /// Which.
+        id: String,
+        /// Which page.
+        page: Page,
+        /// What they shall hold beyond the usual.
+        include: Include,
+    },
+    /// One item.
+    Item {
+        /// Of which.
+        id: String,
+        /// Which.
+        item: String,
+        /// What it shall hold beyond the usual.
+        include: Include,
+    },
+    /// That an item be removed.
+    DeleteItem {
+        /// Of which.
+        id: String,
+        /// Which.
+        item: String,
+    },
+}
+
+impl fmt::Debug for ConversationAsk {
+    /// Ids only: the caller's content stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, id) = match self {
+            Self::Create { .. } => ("Create", None),
+            Self::Retrieve { id } => ("Retrieve", Some(id)),
+            Self::Update { id, .. } => ("Update", Some(id)),
+            Self::Delete { id } => ("Delete", Some(id)),
+            Self::AddItems { id, .. } => ("AddItems", Some(id)),
+            Self::Items { id, .. } => ("Items", Some(id)),
+            Self::Item { id, .. } => ("Item", Some(id)),
+            Self::DeleteItem { id, .. } => ("DeleteItem", Some(id)),
+        };
+        f.debug_struct(what).field("id", &id).finish_non_exhaustive()
+    }
+}
+
+/// What is answered of stored things.
+#[derive(Debug)]
+pub enum StoredAnswer {
+    /// A body.
+    Body(JsonText),
+    /// Server-sent events.
+    Stream(EventBytes),
+}
+
 /// What a client asks of a chat model, in its own dialect.
 #[derive(Debug, Clone)]
 pub enum ClientRequest {
@@ -81,6 +266,13 @@ pub enum ClientRequest {
     Responses(Box<ResponsesAsk>),
     /// OpenAI's legacy completions.
     Completions(Box<CompletionRequest>),
+    /// A conversation of OpenAI responses that is to be made short.
+    Compaction {
+        /// The conversation.
+        ask: Box<ResponsesAsk>,
+        /// `resp_...`: what the ids of its items are made of.
+        id: String,
+    },
 }
 
 /// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
@@ -99,7 +291,7 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
-            Self::Responses(ask) => ask.wire.model.as_deref(),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
         }
     }
@@ -111,7 +303,7 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
-            Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
         }
         request
@@ -123,7 +315,7 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
-            Self::Responses(ask) => ask.wire.stream,
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
         };
         stream == Some(true)
@@ -254,6 +446,11 @@ pub enum AnswerDialect {
         /// What the answer must remember of its request.
         shape: ResponseShape,
     },
+    /// A conversation of OpenAI responses, made short.
+    Compaction {
+        /// The items that stay beside the summary.
+        kept: Arc<Vec<JsonText>>,
+    },
     /// OpenAI's legacy completions.
     Completions {
         /// What the client can read.
@@ -288,7 +485,7 @@ pub struct Explanation {
     /// Where it would be sent, in order.
     pub targets: Vec<ExplainedTarget>,
     /// The exact body.
-    pub body: outcrop_domain::json::JsonText,
+    pub body: JsonText,
     /// Every change.
     pub adjusted: Vec<ExplainedChange>,
 }

@@ -10,6 +10,7 @@ mod keepers;
 mod kit;
 mod metering;
 mod profiles;
+mod responses;
 mod resume;
 mod silence;
 mod streams;

@@ -152,8 +152,12 @@ impl ResponseStore for MemoryStore {
     fn purge_expired(&self, now: UnixMillis, limit: u32) -> Result<u32, StoreError> {
         let mut shelves = self.shelves();
         let Shelves { owners, room } = &mut *shelves;
+        // The owner whose response has been over for longest comes first.
+        let mut shelves: Vec<(Option<UnixMillis>, &mut Shelf)> = owners.values_mut().map(|shelf| (shelf.first_expiry(), shelf)).collect();
+        shelves.retain(|(first, _)| first.is_some_and(|at| at <= now));
+        shelves.sort_by_key(|(first, _)| *first);
         let mut purged = 0;
-        for shelf in owners.values_mut() {
+        for (_, shelf) in shelves {
             purged += shelf.purge(now, limit - purged, room);
         }
         Ok(purged)
@@ -171,6 +175,11 @@ impl MemoryStore {
 impl Shelf {
     fn response(&mut self, id: &str) -> Result<&mut Response, StoreError> {
         self.responses.get_mut(id).ok_or_else(|| StoreError::no(Kind::Response, id))
+    }
+
+    /// When the time of the first of its responses is over.
+    fn first_expiry(&self) -> Option<UnixMillis> {
+        self.responses.values().filter_map(|response| response.stored.expires_at).min()
     }
 
     /// Removes responses whose time is over, from the ends of their chains backwards.
