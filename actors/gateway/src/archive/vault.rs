@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use outcrop_domain::{clock::Ports, error::GatewayError};
 use outcrop_store::{ConversationStore, ResponseStore, StoreError, UnixMillis};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::settings::{ResponsesPolicy, SettingsCell};
 
@@ -37,11 +37,21 @@ pub(crate) struct Vault {
     stores: Stores,
     settings: SettingsCell,
     ports: Ports,
+    turns: Arc<Semaphore>,
 }
+
+/// A call's turn.
+pub(crate) struct Turn {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Calls on threads at once. The store has one writer and a few readers: what else waits had better not hold a thread, for those
+/// are shared with the translation of large requests.
+const AT_ONCE: usize = 16;
 
 impl Vault {
     pub(crate) fn new(stores: Stores, settings: SettingsCell, ports: Ports) -> Self {
-        Self { stores, settings, ports }
+        Self { stores, settings, ports, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The settings of stored responses now.
@@ -54,7 +64,8 @@ impl Vault {
         &self.ports
     }
 
-    /// Does `work` with the stores, on a thread that may block. What was begun is done, whether or not anybody waits for it.
+    /// Does `work` with the stores, on a thread that may block, when it is its turn. What was begun is done, whether or not anybody
+    /// waits for it.
     ///
     /// # Errors
     /// [`GatewayError::WorkerLost`] when the work panicked.
@@ -63,13 +74,35 @@ impl Vault {
         T: Send + 'static,
         F: FnOnce(&Shelves<'_>) -> T + Send + 'static,
     {
+        let turn = self.turn().await;
+        self.ask_in(turn, operation, work).await
+    }
+
+    /// Waits for its turn. Who must not lose what it holds meanwhile waits here, and gives it away then.
+    pub(crate) async fn turn(&self) -> Turn {
+        // Nobody closes it; and without a turn a call is still right, if out of turn.
+        Turn { _permit: Arc::clone(&self.turns).acquire_owned().await.ok() }
+    }
+
+    /// As [`Vault::ask`], whose turn it is: the work is handed on before this first waits.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn ask_in<T, F>(&self, turn: Turn, operation: &'static str, work: F) -> Result<T, GatewayError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Shelves<'_>) -> T + Send + 'static,
+    {
         let (sender, receiver) = oneshot::channel();
-        // Whoever waited may have gone meanwhile.
-        self.tell(operation, move |shelves| drop(sender.send(work(shelves))));
+        self.tell(operation, move |shelves| {
+            let _turn = turn;
+            // Whoever waited may have gone meanwhile.
+            drop(sender.send(work(shelves)));
+        });
         receiver.await.map_err(|_| GatewayError::WorkerLost)
     }
 
-    /// As [`Vault::ask`], for nobody.
+    /// As [`Vault::ask`], for nobody and out of turn.
     pub(crate) fn tell(&self, operation: &'static str, work: impl FnOnce(&Shelves<'_>) + Send + 'static) {
         let vault = self.clone();
         self.ports.blocking.run(Box::new(move || {

@@ -134,28 +134,34 @@ impl Telling {
 
     /// Ends it: it is stored first, and then its readers are told.
     pub(super) async fn end(mut self, how: End<'_>) {
-        let Some(last_word) = self.close(how) else { return };
-        if last_word.kept.is_none() {
-            return last_word.tell_unstored();
+        if !self.is_stored() {
+            return self.close(how).map_or((), LastWord::tell_unstored);
         }
+        // While it waits it is still whole: whoever kills the job now ends the response, too.
+        let turn = self.vault.turn().await;
+        let Some(last_word) = self.close(how) else { return };
         // A panic in there has dropped the way, and the readers see an end without a last word.
-        if self.vault.ask("end_response", move |shelves| last_word.store_and_tell(shelves)).await.is_err() {
+        if self.vault.ask_in(turn, "end_response", move |shelves| last_word.store_and_tell(shelves)).await.is_err() {
             tracing::error!("the end of a response was not stored");
         }
     }
 
     /// As [`Telling::end`], without waiting.
     fn end_now(&mut self, how: End<'_>) {
-        let Some(last_word) = self.close(how) else { return };
-        if last_word.kept.is_none() {
-            return last_word.tell_unstored();
+        if !self.is_stored() {
+            return self.close(how).map_or((), LastWord::tell_unstored);
         }
+        let Some(last_word) = self.close(how) else { return };
         self.vault.tell("end_response", move |shelves| last_word.store_and_tell(shelves));
     }
 
     /// Ends a response that could not be made.
     pub(super) fn fail(mut self, error: &GatewayError) {
         self.end_now(End::Broken(error));
+    }
+
+    fn is_stored(&self) -> bool {
+        self.parts.as_ref().is_some_and(|parts| parts.kept.is_some())
     }
 
     fn close(&mut self, how: End<'_>) -> Option<LastWord> {
