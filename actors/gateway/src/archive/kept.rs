@@ -4,13 +4,15 @@ use std::{borrow::Cow, collections::HashSet, time::SystemTime};
 
 use outcrop_domain::{error::GatewayError, ids::KeyId, json::JsonText};
 use outcrop_protocol::openai::responses::Status;
-use outcrop_store::{Appended, Ending, Item, Json, Kind, NewResponse, Outcome, Owner, Running, Stage, StoreError, UnixMillis};
+use outcrop_store::{
+    Appended, Ending, Item, Json, Kind, NewResponse, Outcome, Owner, Running, Stage, StoreError, StoredResponse, UnixMillis,
+};
 use outcrop_translate::openai_responses::response::{self, FinalResponse};
 use serde::Deserialize;
 
 use super::{
     fault::{of_responses, twice},
-    vault::Shelves,
+    vault::{Shelves, Vault},
 };
 
 /// What is left of a response when it has ended.
@@ -52,17 +54,15 @@ impl Kept {
     ///
     /// # Errors
     /// What the store refuses, and troubles of the place.
-    pub(crate) fn begin(&mut self, shelves: &Shelves<'_>, running: Running, body: &JsonText) -> Result<(), GatewayError> {
-        if self.kept_as == KeptAs::ConversationItems {
-            return Ok(());
+    pub(crate) fn begin(mut self, shelves: &Shelves<'_>, vault: Vault, running: Running, body: &JsonText) -> Result<Entered, GatewayError> {
+        if self.kept_as == KeptAs::Response {
+            let new = self.new_response(shelves, Json::from(body.get()), Stage::Running(running));
+            let max = shelves.policy().max_bytes;
+            let put = shelves.with_room(|shelves| shelves.responses().put_response(Owner(self.owner.as_str()), &new, max));
+            put.map_err(|error| of_responses(&error))?;
+            self.begun = true;
         }
-        let new = self.new_response(shelves, Json::from(body.get()), Stage::Running(running));
-        let max = shelves.policy().max_bytes;
-        shelves
-            .with_room(|shelves| shelves.responses().put_response(Owner(self.owner.as_str()), &new, max))
-            .map_err(|error| of_responses(&error))?;
-        self.begun = true;
-        Ok(())
+        Ok(Entered { kept: Some(self), vault })
     }
 
     /// Stores how it ended. A response that was deleted or ended by another meanwhile stays so.
@@ -150,6 +150,57 @@ impl Kept {
     }
 }
 
+/// A response that is stored as running and that nobody makes yet. Dropped as such, because whoever wanted it has gone meanwhile, it
+/// is cancelled.
+pub(crate) struct Entered {
+    kept: Option<Kept>,
+    vault: Vault,
+}
+
+impl Entered {
+    /// Somebody makes it from now on, and ends it.
+    pub(crate) fn into_kept(mut self) -> Option<Kept> {
+        self.kept.take()
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(kept) = self.kept.take().filter(|kept| kept.begun) {
+            self.vault.tell("cancel_response", move |shelves| {
+                if let Err(error) = cancel(shelves, Owner(kept.owner.as_str()), &kept.id) {
+                    tracing::error!(response.id = kept.id, %error, "a response that nobody makes is left in progress");
+                }
+            });
+        }
+    }
+}
+
+/// Ends a stored response as cancelled, without output. Gives its body; `None` when it had ended before.
+///
+/// # Errors
+/// What the store refuses, and troubles of the place.
+pub(crate) fn cancel(shelves: &Shelves<'_>, owner: Owner<'_>, id: &str) -> Result<Option<JsonText>, GatewayError> {
+    let refused = |error: StoreError| of_responses(&error);
+    let stored = shelves.responses().get_response(owner, id).map_err(refused)?;
+    let (body, _changed) = response::cancelled(&body_of(&stored)?)?;
+    let ending = Ending { outcome: Outcome::Cancelled, at: shelves.now(), output: Vec::new() };
+    match shelves.responses().finish(owner, id, &Json::from(body.get()), &ending, u64::MAX) {
+        Ok(_) => Ok(Some(body)),
+        Err(StoreError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// The body of a stored response.
+///
+/// # Errors
+/// `Internal` when what is stored is no JSON.
+pub(crate) fn body_of(stored: &StoredResponse) -> Result<JsonText, GatewayError> {
+    JsonText::parse(stored.body.as_str().to_owned())
+        .map_err(|error| GatewayError::Internal { message: format!("the stored response `{}` cannot be read: {error}", stored.id) })
+}
+
 /// Items with their ids, as the store takes them.
 ///
 /// # Errors
@@ -195,7 +246,62 @@ pub(crate) fn seconds_of(stored: UnixMillis) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use arc_swap::ArcSwap;
+    use outcrop_store::{MemoryStore, ResponseStore as _, Status as StoredStatus};
+    use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, response::under_way};
+    use outcrop_upstream::fetch::FetchLimits;
+
     use super::*;
+    use crate::{
+        archive::Stores,
+        settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
+        testing::ports,
+    };
+
+    fn vault(store: &Arc<MemoryStore>) -> Vault {
+        let settings = LiveSettings {
+            chat: ChatPolicy::default(),
+            routing: RoutingPolicy::default(),
+            timeouts: Timeouts::default(),
+            fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+            responses: ResponsesPolicy::default(),
+        };
+        Vault::new(Stores::of(Arc::clone(store), true), Arc::new(ArcSwap::from_pointee(settings)), ports())
+    }
+
+    fn kept(id: &str) -> Kept {
+        Kept {
+            owner: KeyId::from("ann"),
+            id: id.to_owned(),
+            created_at: UnixMillis(1),
+            model: "m".to_owned(),
+            input: Vec::new(),
+            conversation: None,
+            previous: None,
+            background: false,
+            kept_as: KeptAs::Response,
+            begun: false,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_stored_when_nobody_wants_it_any_more_is_cancelled() {
+        let store = Arc::new(MemoryStore::new(1 << 20));
+        let vault = vault(&store);
+        let entered = async |id: &str| {
+            let meta = ResponseMeta { id: id.to_owned(), created_unix: 1, model_shown: "m".to_owned() };
+            let body = under_way(&meta, &ResponseShape::default(), Status::InProgress).unwrap();
+            let (kept, with) = (kept(id), vault.clone());
+            vault.ask("put_response", move |shelves| kept.begin(shelves, with, Running::InProgress, &body)).await.unwrap().unwrap()
+        };
+        let status = |id: &str| store.get_response(Owner("ann"), id).unwrap().status;
+        drop(entered("resp_1").await);
+        assert_eq!(status("resp_1"), StoredStatus::Ended(Outcome::Cancelled));
+        assert!(entered("resp_2").await.into_kept().is_some_and(|kept| kept.begun));
+        assert_eq!(status("resp_2"), StoredStatus::Running(Running::InProgress), "somebody makes it");
+    }
 
     #[test]
     fn items_are_kept_word_for_word_under_their_ids() {

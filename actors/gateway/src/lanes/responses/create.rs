@@ -126,6 +126,9 @@ pub(super) async fn place(context: &ResponsesContext, job: &mut ResponsesJob) ->
         });
         found.await??
     };
+    if let Some(held) = &job.held {
+        held.grow(linked::bytes_of(&linked.earlier))?;
+    }
     Ok(Placed { id, wire, linkage, linked, created_at })
 }
 
@@ -165,9 +168,8 @@ pub(super) fn ask_of(wire: Box<ResponsesRequest>, earlier: Earlier) -> Box<Respo
 /// The request as the chat lane takes it: what was stored counts for its size like what was sent.
 pub(super) fn chat_job(job: ResponsesJob, ask: Box<ResponsesAsk>) -> ChatJob {
     let ResponsesJob { record, principal, body_bytes, overrides, held, .. } = job;
-    let stored = ask.earlier.items.iter().chain(ask.earlier.referenced.values());
-    let bytes = stored.map(|item| item.get().len()).fold(body_bytes, usize::saturating_add);
-    ChatJob { record, principal, request: ClientRequest::Responses(ask), body_bytes: bytes, overrides, held }
+    let body_bytes = body_bytes.saturating_add(linked::bytes_of(&ask.earlier));
+    ChatJob { record, principal, request: ClientRequest::Responses(ask), body_bytes, overrides, held }
 }
 
 /// Stores a response as running, before anybody is told its id.
@@ -178,14 +180,15 @@ pub(super) async fn put_running(
     meta: &ResponseMeta,
     shape: &ResponseShape,
 ) -> Result<Option<Kept>, GatewayError> {
-    let Some(mut kept) = kept else { return Ok(None) };
+    let Some(kept) = kept else { return Ok(None) };
     let status = match running {
         Running::Queued => Status::Queued,
         Running::InProgress => Status::InProgress,
     };
     let body = response::under_way(meta, shape, status)?;
-    let put = context.vault.ask("put_response", move |shelves| kept.begin(shelves, running, &body).map(|()| kept));
-    put.await?.map(Some)
+    let vault = context.vault.clone();
+    let put = context.vault.ask("put_response", move |shelves| kept.begin(shelves, vault, running, &body));
+    Ok(put.await??.into_kept())
 }
 
 /// Stores a whole answer, and then shows it.

@@ -19,6 +19,12 @@ pub(super) struct Linked {
     pub(super) input: Vec<Item>,
 }
 
+/// How much was read.
+pub(super) fn bytes_of(earlier: &Earlier) -> usize {
+    let items = earlier.items.iter().chain(earlier.referenced.values());
+    items.map(|item| item.get().len()).fold(0, usize::saturating_add)
+}
+
 /// Does the request name anything that is stored?
 pub(super) fn goes_on(linkage: &Linkage) -> bool {
     linkage.previous_response_id.is_some() || linkage.conversation.is_some() || !linkage.references.is_empty()

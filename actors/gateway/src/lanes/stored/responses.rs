@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use outcrop_domain::{error::GatewayError, ids::KeyId, json::JsonText};
 use outcrop_protocol::openai::responses::ResponseDeleted;
-use outcrop_store::{Ending, Json, Outcome, Owner, Status, StoreError, StoredResponse};
+use outcrop_store::{Owner, Running, Status, StoredResponse};
 use outcrop_translate::openai_responses::{Include, response, stream::replay};
 
 use super::{StoredContext, shown, shown_list};
 use crate::{
-    archive::{EventBytes, Shelves, of_responses},
+    archive::{EventBytes, Shelves, body_of, cancel as cancel_stored, of_responses},
     ports::{ResponseAsk, StoredAnswer},
 };
 
@@ -48,12 +48,7 @@ fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str) -> Result<StoredResponse,
 }
 
 fn as_shown(stored: &StoredResponse, include: Include) -> Result<JsonText, GatewayError> {
-    response::shown(&text(stored)?, include)
-}
-
-fn text(stored: &StoredResponse) -> Result<JsonText, GatewayError> {
-    JsonText::parse(stored.body.as_str().to_owned())
-        .map_err(|error| GatewayError::Internal { message: format!("the stored response `{}` cannot be read: {error}", stored.id) })
+    response::shown(&body_of(stored)?, include)
 }
 
 /// The events of a response: as they come, when it is under way in the background, else told once more.
@@ -75,7 +70,7 @@ async fn events(
             return Err(GatewayError::invalid("stream", message));
         }
         let mut out = Vec::new();
-        replay(&text(&stored)?, include, starting_after, &mut out)?;
+        replay(&body_of(&stored)?, include, starting_after, &mut out)?;
         Ok(StoredAnswer::Stream(EventBytes::of(out)))
     });
     told.await?
@@ -95,7 +90,7 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<Jso
     if let Some(live) = context.live.find(&owner, &id) {
         live.cancel();
         // One that waits for its turn is ended below.
-        if stored.status != Status::Running(outcrop_store::Running::Queued) {
+        if stored.status != Status::Running(Running::Queued) {
             live.ended(ENDS_WITHIN).await;
         }
     }
@@ -104,13 +99,10 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<Jso
         if let Status::Ended(_) = stored.status {
             return as_shown(&stored, Include::default());
         }
-        let (body, _changed) = response::cancelled(&text(&stored)?)?;
-        let ending = Ending { outcome: Outcome::Cancelled, at: shelves.now(), output: Vec::new() };
-        match shelves.responses().finish(Owner(owner.as_str()), &id, &Json::from(body.get()), &ending, u64::MAX) {
-            Ok(_) => response::shown(&body, Include::default()),
+        match cancel_stored(shelves, Owner(owner.as_str()), &id)? {
+            Some(body) => response::shown(&body, Include::default()),
             // It has ended meanwhile, by itself.
-            Err(StoreError::Conflict { .. }) => as_shown(&get(shelves, &owner, &id)?, Include::default()),
-            Err(error) => Err(of_responses(&error)),
+            None => as_shown(&get(shelves, &owner, &id)?, Include::default()),
         }
     });
     ended.await?
