@@ -6,6 +6,8 @@ use crate::support::{Answer, TestGateway};
 
 /// A model with a prompt cache that every dialect reaches over the hub.
 const MODEL: &str = "nova-lite";
+/// One that answers sooner, where that is asked for.
+const FAST: &str = "nova-pro";
 
 /// The routes, and how each of them says something.
 const ROUTES: [(&str, fn(&str) -> Value); 3] = [
@@ -121,13 +123,13 @@ async fn the_operators_guardrail_holds_on_every_route_and_is_not_replaced() {
 
 #[tokio::test]
 async fn tiers_and_latency_come_by_body_header_and_alias_on_every_route() {
-    let gateway = TestGateway::builder().set(r#"models.aliases.cheap={model = "nova-lite", service_tier = "flex"}"#).start().await;
+    let gateway = TestGateway::builder().set(r#"models.aliases.cheap={model = "nova-pro", service_tier = "flex"}"#).start().await;
     let told = json!({"service_tier": "priority", "performanceConfig": {"latency": "optimized"}});
     let header = [("x-amzn-bedrock-service-tier", "flex"), ("x-amzn-bedrock-performanceconfig-latency", "standard")];
     for (model, headers, more, tier, latency) in [
-        (MODEL, &[][..], json!({}), None, None),
-        (MODEL, &[][..], told.clone(), Some("priority"), Some("optimized")),
-        (MODEL, &header[..], told.clone(), Some("flex"), Some("standard")),
+        (FAST, &[][..], json!({}), None, None),
+        (FAST, &[][..], told.clone(), Some("priority"), Some("optimized")),
+        (FAST, &header[..], told.clone(), Some("flex"), Some("standard")),
         ("cheap", &[][..], json!({}), Some("flex"), None),
         ("cheap", &[][..], told, Some("priority"), Some("optimized")),
     ] {

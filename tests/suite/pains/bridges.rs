@@ -76,6 +76,8 @@ async fn pain_34_pictures_in_a_responses_body_reach_the_model_and_bad_items_are_
         ("input", json!(7), "input"),
     ] {
         let mut wrong = cursors("hello");
+        // Instructions alone would do: they become the user's words.
+        wrong["instructions"] = Value::Null;
         wrong[member] = value;
         let answer = gateway.chat(&wrong).await;
         let code = answer.json()["error"]["code"].as_str().map(str::to_owned);

@@ -41,6 +41,47 @@ fn beta_flags_differ_by_model_and_surface() {
 }
 
 #[test]
+fn pain_01_the_flags_of_appendix_a_are_sorted_as_they_were_reported() {
+    const ACCEPTED: [&str; 10] = [
+        "interleaved-thinking-2025-05-14",
+        "context-management-2025-06-27",
+        "context-1m-2025-08-07",
+        "computer-use-2025-01-24",
+        "fine-grained-tool-streaming-2025-05-14",
+        "token-efficient-tools-2025-02-19",
+        "output-128k-2025-02-19",
+        "tool-search-tool-2025-10-19",
+        "search-results-2025-06-09",
+        "model-context-window-exceeded-2025-08-26",
+    ];
+    const REFUSED: [&str; 9] = [
+        "oauth-2025-04-20",
+        "prompt-caching-scope-2026-01-05",
+        "fast-mode-2026-02-01",
+        "prompt-caching-2024-07-31",
+        "files-api-2025-04-14",
+        "code-execution-2025-05-22",
+        "memory-2025-08-18",
+        "thinking-token-count-2026-05-13",
+        "extended-cache-ttl-2025-04-11",
+    ];
+    let book = book();
+    let claudes: Vec<_> =
+        book.models().filter(|model| model.id.as_str().starts_with("anthropic.")).filter_map(|model| model.chat.as_ref()).collect();
+    for flag in ACCEPTED {
+        assert!(claudes.iter().any(|chat| chat.betas.invoke.accepts(flag)), "{flag} is taken by none");
+    }
+    for chat in &claudes {
+        for rules in [&chat.betas.invoke, &chat.betas.converse] {
+            let choice = rules.choose(REFUSED, &[]);
+            assert!(choice.sent.is_empty() && choice.dropped.len() == REFUSED.len(), "{choice:?}");
+        }
+    }
+    let alias = chat(&book, "anthropic.claude-opus-5").betas.invoke.choose(["advanced-tool-use-2025-11-20"], &[]);
+    assert!(alias.sent.iter().any(|flag| flag == "tool-search-tool-2025-10-19"), "{alias:?}");
+}
+
+#[test]
 fn a_row_about_flags_needs_only_what_differs() {
     let book = load(
         r#"
