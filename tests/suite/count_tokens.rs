@@ -75,7 +75,9 @@ async fn a_count_fails_over_and_closes_no_region_to_answers() {
 #[tokio::test]
 async fn bad_requests_are_told_in_anthropics_envelope() {
     let gateway = TestGateway::start().await;
-    for (body, word) in [(json!({"model": CLAUDE}), "messages"), (json!({"messages": asks("x")["messages"]}), "model"), (json!([]), "object")] {
+    for (body, word) in
+        [(json!({"model": CLAUDE}), "messages"), (json!({"messages": asks("x")["messages"]}), "model"), (json!([]), "object")]
+    {
         let words = refusal(&gateway.post(PATHS[0], &body).await, 400, "invalid_request_error");
         assert!(words.contains(word), "{word}: {words}");
     }

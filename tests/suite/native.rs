@@ -35,7 +35,8 @@ fn frames(answer: &Answer) -> Vec<(String, String, Value)> {
 
 fn told(frame: &RawFrame) -> (String, String, Value) {
     let header = |wanted: &[&str]| {
-        let found = Headers::new(&frame.headers).filter_map(Result::ok).find(|(name, _)| wanted.iter().any(|known| known.as_bytes() == *name));
+        let found =
+            Headers::new(&frame.headers).filter_map(Result::ok).find(|(name, _)| wanted.iter().any(|known| known.as_bytes() == *name));
         match found {
             Some((_, HeaderValue::Text(text))) => String::from_utf8(text.to_vec()).unwrap(),
             _ => String::new(),
@@ -107,7 +108,8 @@ async fn invoke_takes_any_familys_body_and_the_headers_of_its_family() {
     let headers = [("x-amzn-bedrock-guardrailidentifier", "abc123"), ("x-amzn-bedrock-guardrailversion", "1")];
     let blocked = gateway.post_with(&path(CLAUDE, "invoke"), &headers, &messages("BLOCKME")).await.ok();
     assert_eq!(blocked["amazon-bedrock-guardrailAction"], "INTERVENED");
-    let count = json!({"input": {"converse": converse("hi")["messages"].as_array().map(|messages| json!({"messages": messages})).unwrap()}});
+    let count =
+        json!({"input": {"converse": converse("hi")["messages"].as_array().map(|messages| json!({"messages": messages})).unwrap()}});
     assert!(gateway.post(&path("us.anthropic.claude-sonnet-4-6", "count-tokens"), &count).await.ok()["inputTokens"].is_u64());
     gateway.end().await;
 }
@@ -116,7 +118,8 @@ async fn invoke_takes_any_familys_body_and_the_headers_of_its_family() {
 async fn a_key_comes_as_bearer_token_or_as_the_access_key_id_of_a_signature() {
     let gateway = TestGateway::start().await;
     let nobody = Client { key: None, ..Client::clone(&gateway) };
-    let signed = |id: &str| format!("AWS4-HMAC-SHA256 Credential={id}/20261130/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00");
+    let signed =
+        |id: &str| format!("AWS4-HMAC-SHA256 Credential={id}/20261130/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00");
     let ask = async |headers: &[(&str, &str)]| nobody.post_with(&path(NOVA, "converse"), headers, &converse("hi")).await;
     assert_eq!(ask(&[("authorization", &signed(KEY))]).await.status, 200);
     assert_eq!(ask(&[("x-api-key", KEY)]).await.status, 200);
@@ -140,7 +143,9 @@ async fn errors_have_aws_shape_and_upstreams_words() {
     refusal(&gateway.post(&path("no-such-model", "converse"), &converse("x")).await, 404, "ResourceNotFoundException");
     refusal(&gateway.post(&path(NOVA, "apply"), &converse("x")).await, 404, "UnknownOperationException");
     refusal(&gateway.method(Method::GET, &path(NOVA, "converse")).await, 405, "UnknownOperationException");
-    gateway.simulator.script(Rule::once(Action::Error(ScriptedError::new(400, "ServiceQuotaExceededException", "a hard quota"))).region(EAST));
+    gateway
+        .simulator
+        .script(Rule::once(Action::Error(ScriptedError::new(400, "ServiceQuotaExceededException", "a hard quota"))).region(EAST));
     assert_eq!(ask(&converse("x")).await.status, 200, "the next region answers");
     gateway.simulator.script(Rule::always(Action::Error(ScriptedError::throttling())));
     let throttled = ask(&converse("x")).await;
@@ -151,7 +156,8 @@ async fn errors_have_aws_shape_and_upstreams_words() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_ends_in_an_exception_frame() {
-    let exception = |kind: &str| Action::ExceptionFrame { after_events: 4, kind: kind.to_owned(), message: "the model stumbled".to_owned() };
+    let exception =
+        |kind: &str| Action::ExceptionFrame { after_events: 4, kind: kind.to_owned(), message: "the model stumbled".to_owned() };
     for (action, name) in [
         (exception("modelStreamErrorException"), "modelStreamErrorException"),
         (exception("throttlingException"), "throttlingException"),
@@ -188,12 +194,14 @@ async fn native_calls_fail_over_as_every_other() {
 async fn models_and_profiles_are_listed_as_the_control_plane_does() {
     let gateway = TestGateway::start().await;
     let models = gateway.get("/foundation-models").await.ok();
-    let claude = models["modelSummaries"].as_array().unwrap().iter().find(|model| model["modelId"] == "anthropic.claude-sonnet-4-6").unwrap();
+    let claude =
+        models["modelSummaries"].as_array().unwrap().iter().find(|model| model["modelId"] == "anthropic.claude-sonnet-4-6").unwrap();
     assert_eq!((&claude["providerName"], &claude["responseStreamingSupported"]), (&json!("Anthropic"), &json!(true)));
     assert_eq!(claude["modelArn"], "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-sonnet-4-6");
     let amazon = gateway.get("/foundation-models?byProvider=amazon&byOutputModality=TEXT").await.ok();
     assert!(amazon["modelSummaries"].as_array().unwrap().iter().all(|model| model["providerName"] == "Amazon"));
-    let one = gateway.get("/foundation-models/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Fanthropic.claude-sonnet-4-6").await.ok();
+    let one =
+        gateway.get("/foundation-models/arn%3Aaws%3Abedrock%3Aus-east-1%3A%3Afoundation-model%2Fanthropic.claude-sonnet-4-6").await.ok();
     assert_eq!(one["modelDetails"]["modelId"], "anthropic.claude-sonnet-4-6");
     let page = gateway.get("/inference-profiles?maxResults=2").await.ok();
     assert_eq!(page["inferenceProfileSummaries"].as_array().unwrap().len(), 2);

@@ -74,17 +74,21 @@ async fn a_body_reaches_claude_to_the_byte_but_for_its_envelope() {
     assert!(message["id"].as_str().unwrap().starts_with("msg_bdrk_"), "as the model wrote it: {message}");
     assert_eq!(message["context_management"], json!({"applied_edits": []}));
     let call = gateway.calls().remove(0);
-    let expected = body
-        .replace(" \"model\":\"claude-sonnet-4-6\",\n ", "")
-        .replace(", \"stream\":false", "")
-        .replacen("{ \"stop", "{ \"anthropic_version\":\"bedrock-2023-05-31\",\"stop", 1);
+    let expected = body.replace(" \"model\":\"claude-sonnet-4-6\",\n ", "").replace(", \"stream\":false", "").replacen(
+        "{ \"stop",
+        "{ \"anthropic_version\":\"bedrock-2023-05-31\",\"stop",
+        1,
+    );
     assert_eq!(without_space(std::str::from_utf8(&call.body).unwrap()), without_space(&expected));
     assert!(std::str::from_utf8(&call.body).unwrap().contains(r#""stop_sequences" : ["\u00e9nd"]"#), "not a byte of it");
     assert_eq!(call.target, "POST /model/us.anthropic.claude-sonnet-4-6/invoke");
     assert_eq!((answer.header("x-outcrop-adjusted"), answer.header("x-outcrop-model")), (None, Some("anthropic.claude-sonnet-4-6")));
     let job = gateway.records.only().await.job.unwrap();
     let usage = job.usage.unwrap();
-    assert_eq!((Some(usage.input), Some(usage.output)), (message["usage"]["input_tokens"].as_u64(), message["usage"]["output_tokens"].as_u64()));
+    assert_eq!(
+        (Some(usage.input), Some(usage.output)),
+        (message["usage"]["input_tokens"].as_u64(), message["usage"]["output_tokens"].as_u64())
+    );
     assert!(!job.estimated && job.cost.unwrap().0 > 0);
     gateway.end().await;
 }
@@ -143,7 +147,10 @@ async fn an_agents_session_keeps_its_signatures_tools_and_cache_over_many_turns(
     }
     let calls = gateway.calls();
     assert_eq!(calls.len(), 12, "no call was refused and made again");
-    assert!(calls.iter().skip(1).all(|call| call.billed.as_ref().is_some_and(|billed| billed.cache_read > 1_000)), "the prefix stays cached");
+    assert!(
+        calls.iter().skip(1).all(|call| call.billed.as_ref().is_some_and(|billed| billed.cache_read > 1_000)),
+        "the prefix stays cached"
+    );
     gateway.end().await;
 }
 
@@ -210,7 +217,10 @@ async fn pain_21_however_a_stream_breaks_it_ends_in_an_error_event_and_is_booked
         assert_eq!((&last["type"], last["request_id"].is_string()), (&json!("error"), true), "{last}");
         assert!(events.iter().all(|event| event["type"] != "message_stop"));
         let job = gateway.records.only().await.job.unwrap();
-        assert_eq!((job.outcome, job.estimated, Some(job.usage.unwrap().input)), (JobOutcome::Failed, true, events[0]["message"]["usage"]["input_tokens"].as_u64()));
+        assert_eq!(
+            (job.outcome, job.estimated, Some(job.usage.unwrap().input)),
+            (JobOutcome::Failed, true, events[0]["message"]["usage"]["input_tokens"].as_u64())
+        );
         gateway.end().await;
     }
 }
@@ -279,6 +289,9 @@ async fn a_long_history_passes_off_the_runtimes_threads() {
         .collect();
     asks["messages"] = turns.into();
     assert_eq!(gateway.post(MESSAGES, &asks).await.ok()["content"][0]["text"], "read it all");
-    assert_eq!(gateway.calls()[0].body_bytes, asks.to_string().len() - ",\"model\":\"claude-sonnet-4-6\"".len() + "\"anthropic_version\":\"bedrock-2023-05-31\",".len());
+    assert_eq!(
+        gateway.calls()[0].body_bytes,
+        asks.to_string().len() - ",\"model\":\"claude-sonnet-4-6\"".len() + "\"anthropic_version\":\"bedrock-2023-05-31\",".len()
+    );
     gateway.end().await;
 }
