@@ -78,7 +78,7 @@ async fn a_streamed_message_comes_in_the_order_that_clients_insist_on() {
     let billed = gateway.calls()[0].billed.clone().unwrap();
     let told = &events[events.len() - 2];
     assert_eq!((&told["delta"]["stop_reason"], told["usage"]["output_tokens"].as_u64()), (&json!("end_turn"), Some(billed.output)));
-    assert_eq!(told["usage"]["input_tokens"].as_u64(), Some(billed.input));
+    assert_eq!(events[0]["message"]["usage"]["input_tokens"].as_u64(), Some(billed.input));
     gateway.end().await;
 }
 

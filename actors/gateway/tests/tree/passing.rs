@@ -213,6 +213,16 @@ async fn pain_11_a_refused_signature_is_stripped_once_and_other_refusals_keep_up
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_no_call_is_left_for_is_told_as_it_was() {
+    let mut settings = settings();
+    settings.routing.max_attempts = 1;
+    let tree = with(settings).await;
+    tree.regions[0].then(Step::Fail(Cause::BadRequest, "invalid beta flag"));
+    let error = submit(&tree, message(&tree, &body(r#","anthropic_beta":["brand-new"]"#))).await.unwrap_err();
+    assert!(error.to_string().ends_with("invalid beta flag") && tree.regions[0].calls() == 1, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_of_another_family_and_a_picture_behind_an_address_go_through_the_hub() {
     let tree = tree().await;
     tree.regions[0].then(Step::Text("from the hub"));

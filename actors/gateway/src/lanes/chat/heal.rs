@@ -41,8 +41,16 @@ where
     let mut body = ask.bytes.clone();
     let mut tried: Vec<Remedy> = Vec::new();
     let mut refused: Vec<String> = Vec::new();
+    // The refusal that was healed, and the calls made by then.
+    let mut before: Option<(GatewayError, usize)> = None;
     loop {
         let answered = attempts.run(|target, handle| call(&body, target, handle)).await;
+        if let Some((refusal, made)) = before.take().filter(|_| answered.is_err())
+            && made == attempts.made()
+        {
+            // No call was left for the healed body: what upstream said last is what there is to say.
+            return Err(refusal);
+        }
         let failure = match &answered {
             Err(GatewayError::Upstream(failure)) if failure.cause == Cause::BadRequest => failure.clone(),
             _ => {
@@ -65,6 +73,7 @@ where
         log.healed(healed.adjustments);
         refused.extend(healed.refused_flags);
         body = Bytes::from(healed.body);
+        before = Some((GatewayError::Upstream(failure), attempts.made()));
     }
 }
 
