@@ -16,7 +16,10 @@ use outcrop_translate::{
 };
 
 use super::facts::Hints;
-use crate::ports::{AnswerDialect, ClientRequest, ResponsesAsk};
+use crate::{
+    ports::{AnswerDialect, ClientRequest, ResponsesAsk},
+    settings::ChatPolicy,
+};
 
 /// A request in no dialect any more.
 pub(super) struct Read {
@@ -75,7 +78,13 @@ fn text_member(wire: &CompletionRequest, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// What is wrong with it, in the words of its dialect.
-pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: ReadOptions, model: &ModelSpec) -> Result<Read, GatewayError> {
+pub(super) fn read(
+    request: ClientRequest,
+    fetched: &FetchedMedia,
+    options: ReadOptions,
+    policy: &ChatPolicy,
+    model: &ModelSpec,
+) -> Result<Read, GatewayError> {
     match request {
         ClientRequest::OpenAiChat(wire) => {
             let read = openai_chat::read(*wire, fetched, &options)?;
@@ -95,7 +104,8 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
         }
         ClientRequest::Responses(ask) => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let options = ResponsesOptions { shared: options, missing_tools: MissingTools::Refused, context_tokens: model.context_tokens };
+            let missing_tools = if policy.leave_out_hosted_tools { MissingTools::LeftOut } else { MissingTools::Refused };
+            let options = ResponsesOptions { shared: options, missing_tools, context_tokens: model.context_tokens };
             let read = responses::read(wire, &earlier, fetched, &options)?;
             let mode = match read.delivery {
                 responses::Delivery::Whole => Mode::Whole,
@@ -191,17 +201,20 @@ mod tests {
     #[test]
     fn a_search_is_the_models_own_where_it_has_one_and_refused_by_name_where_not() {
         let book = ModelBook::load(BUILTIN).unwrap();
-        let read_for = |id: &str| {
+        let read_for = |id: &str, policy: &ChatPolicy| {
             let model = book.get(id).unwrap();
             let system_tools = model.chat.as_ref().unwrap().system_tools.clone();
             let options = ReadOptions { system_tools, ..ReadOptions::new(|_, _, _| None) };
             let request = responses(r#"{"model": "m", "input": "news?", "tools": [{"type": "web_search"}]}"#);
-            read(request, &FetchedMedia::default(), options, model)
+            read(request, &FetchedMedia::default(), options, policy, model)
         };
-        let found = read_for("amazon.nova-2-lite-v1:0").unwrap();
+        let found = read_for("amazon.nova-2-lite-v1:0", &ChatPolicy::default()).unwrap();
         assert_eq!(found.request.tools, [Tool::System(SystemTool { name: "nova_grounding".to_owned() })]);
-        let refused = read_for("amazon.nova-lite-v1:0").err().unwrap();
+        let refused = read_for("amazon.nova-lite-v1:0", &ChatPolicy::default()).err().unwrap();
         assert!(refused.to_string().contains("web_search"), "{refused}");
+        let lenient = ChatPolicy { leave_out_hosted_tools: true, ..ChatPolicy::default() };
+        let left_out = read_for("amazon.nova-lite-v1:0", &lenient).unwrap();
+        assert_eq!((left_out.request.tools.len(), left_out.adjustments.to_string().as_str()), (0, "tools.web_search=dropped"));
     }
 
     #[test]
@@ -209,7 +222,7 @@ mod tests {
         let book = ModelBook::load(BUILTIN).unwrap();
         let model = book.get("amazon.nova-lite-v1:0").unwrap();
         let request = completions(r#"{"model": "m", "prompt": ["a", "b", "c"], "n": 2, "stream": true}"#);
-        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), model).unwrap();
+        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), &ChatPolicy::default(), model).unwrap();
         assert_eq!((read.beside.len(), read.choices_each, read.mode), (2, 2, Mode::Stream));
         assert!(matches!(read.dialect, AnswerDialect::Completions { choices: 6, .. }), "{:?}", read.dialect);
         assert_eq!((in_all(2, 2), in_all(1, 0), in_all(u32::MAX, 5)), (6, 1, u32::MAX));
