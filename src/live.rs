@@ -65,6 +65,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             default_max_tokens: chat.default_max_tokens,
             max_choices: chat.max_choices,
             max_tools: chat.max_tools as usize,
+            leave_out_hosted_tools: chat.leave_out_hosted_tools,
             cache: chat.prompt_caching,
             guardrail: chat.guardrail.clone(),
             guardrail_override: chat.guardrail_override,

@@ -139,6 +139,8 @@ pub struct ChatPolicy {
     pub max_choices: u32,
     /// Most tools of a request.
     pub max_tools: usize,
+    /// Hosted tools of a Responses request that the model does not have are left out and reported, not refused.
+    pub leave_out_hosted_tools: bool,
     /// Cache marks set for clients that set none.
     pub cache: CachePolicy,
     /// Guardrail on every request.
@@ -162,6 +164,7 @@ impl Default for ChatPolicy {
             default_max_tokens: None,
             max_choices: 16,
             max_tools: 1024,
+            leave_out_hosted_tools: false,
             cache: CachePolicy::default(),
             guardrail: None,
             guardrail_override: false,

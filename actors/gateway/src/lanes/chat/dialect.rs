@@ -21,7 +21,10 @@ use outcrop_translate::{
 };
 
 use super::facts::Hints;
-use crate::ports::{AnswerDialect, ClientRequest, ResponsesAsk};
+use crate::{
+    ports::{AnswerDialect, ClientRequest, ResponsesAsk},
+    settings::ChatPolicy,
+};
 
 /// A request in no dialect any more.
 pub(super) struct Read {
@@ -81,7 +84,13 @@ fn text_member(wire: &CompletionRequest, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// What is wrong with it, in the words of its dialect.
-pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: ReadOptions, model: &ModelSpec) -> Result<Read, GatewayError> {
+pub(super) fn read(
+    request: ClientRequest,
+    fetched: &FetchedMedia,
+    options: ReadOptions,
+    policy: &ChatPolicy,
+    model: &ModelSpec,
+) -> Result<Read, GatewayError> {
     match request {
         ClientRequest::OpenAiChat(wire) => {
             let read = openai_chat::read(*wire, fetched, &options)?;
@@ -101,7 +110,7 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
         }
         ClientRequest::Responses(ask) => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let read = responses::read(wire, &earlier, fetched, &for_responses(options, model))?;
+            let read = responses::read(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let mode = match read.delivery {
                 responses::Delivery::Whole => Mode::Whole,
                 responses::Delivery::Stream => Mode::Stream,
@@ -111,7 +120,7 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
         }
         ClientRequest::Compaction { ask, id } => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let read = compact::read(wire, &earlier, fetched, &for_responses(options, model), &id)?;
+            let read = compact::read(wire, &earlier, fetched, &for_responses(options, policy, model), &id)?;
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Compaction { kept: Arc::new(read.kept) });
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
@@ -132,8 +141,9 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
     }
 }
 
-fn for_responses(shared: ReadOptions, model: &ModelSpec) -> ResponsesOptions {
-    ResponsesOptions { shared, missing_tools: MissingTools::Refused, context_tokens: model.context_tokens }
+fn for_responses(shared: ReadOptions, policy: &ChatPolicy, model: &ModelSpec) -> ResponsesOptions {
+    let missing_tools = if policy.leave_out_hosted_tools { MissingTools::LeftOut } else { MissingTools::Refused };
+    ResponsesOptions { shared, missing_tools, context_tokens: model.context_tokens }
 }
 
 /// Answers to all of a request's prompts: one, and so many beside it.
@@ -205,17 +215,20 @@ mod tests {
     #[test]
     fn a_search_is_the_models_own_where_it_has_one_and_refused_by_name_where_not() {
         let book = ModelBook::load(BUILTIN).unwrap();
-        let read_for = |id: &str| {
+        let read_for = |id: &str, policy: &ChatPolicy| {
             let model = book.get(id).unwrap();
             let system_tools = model.chat.as_ref().unwrap().system_tools.clone();
             let options = ReadOptions { system_tools, ..ReadOptions::new(|_, _, _| None) };
             let request = responses(r#"{"model": "m", "input": "news?", "tools": [{"type": "web_search"}]}"#);
-            read(request, &FetchedMedia::default(), options, model)
+            read(request, &FetchedMedia::default(), options, policy, model)
         };
-        let found = read_for("amazon.nova-2-lite-v1:0").unwrap();
+        let found = read_for("amazon.nova-2-lite-v1:0", &ChatPolicy::default()).unwrap();
         assert_eq!(found.request.tools, [Tool::System(SystemTool { name: "nova_grounding".to_owned() })]);
-        let refused = read_for("amazon.nova-lite-v1:0").err().unwrap();
+        let refused = read_for("amazon.nova-lite-v1:0", &ChatPolicy::default()).err().unwrap();
         assert!(refused.to_string().contains("web_search"), "{refused}");
+        let lenient = ChatPolicy { leave_out_hosted_tools: true, ..ChatPolicy::default() };
+        let left_out = read_for("amazon.nova-lite-v1:0", &lenient).unwrap();
+        assert_eq!((left_out.request.tools.len(), left_out.adjustments.to_string().as_str()), (0, "tools.web_search=dropped"));
     }
 
     #[test]
@@ -223,7 +236,7 @@ mod tests {
         let book = ModelBook::load(BUILTIN).unwrap();
         let model = book.get("amazon.nova-lite-v1:0").unwrap();
         let request = completions(r#"{"model": "m", "prompt": ["a", "b", "c"], "n": 2, "stream": true}"#);
-        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), model).unwrap();
+        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), &ChatPolicy::default(), model).unwrap();
         assert_eq!((read.beside.len(), read.choices_each, read.mode), (2, 2, Mode::Stream));
         assert!(matches!(read.dialect, AnswerDialect::Completions { choices: 6, .. }), "{:?}", read.dialect);
         assert_eq!((in_all(2, 2), in_all(1, 0), in_all(u32::MAX, 5)), (6, 1, u32::MAX));
