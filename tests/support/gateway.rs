@@ -160,7 +160,8 @@ impl Deref for TestGateway {
 }
 
 fn is_inference(call: &Call) -> bool {
-    matches!(call.operation, Operation::Converse | Operation::ConverseStream)
+    let ways = [Operation::Converse, Operation::ConverseStream, Operation::InvokeModel, Operation::InvokeModelWithResponseStream];
+    ways.contains(&call.operation)
 }
 
 fn is_idle(report: &GatewayReport) -> bool {

@@ -1,7 +1,5 @@
 //! `POST /model/{id}/converse`, `converse-stream`, `invoke`, `invoke-with-response-stream` and `count-tokens`.
 
-use std::sync::Arc;
-
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
     http::{
@@ -12,10 +10,7 @@ use axum::{
 };
 use bytes::Bytes;
 use outcrop_domain::error::GatewayError;
-use outcrop_gateway::{
-    ports::{AnswerFacts, ChatAnswer, ClientRequest, NativeInput, RawRequest, RequestOverrides, RuntimeOperation},
-    record::RequestRecord,
-};
+use outcrop_gateway::ports::{AnswerFacts, ChatAnswer, ClientRequest, NativeInput, RawRequest, RequestOverrides, RuntimeOperation};
 
 use super::{
     super::{
@@ -26,7 +21,7 @@ use super::{
         job::read_job_with,
         sse::{ChatStream, Writer},
     },
-    failure::{Failure, NativeCaller},
+    failure::{Asked, NativeCaller},
 };
 
 /// Beginning of the names of headers that wish something of Bedrock.
@@ -45,18 +40,17 @@ const OPERATIONS: [RuntimeOperation; 5] = [
 pub(super) async fn call(
     State(edge): State<Edge>,
     NativeCaller(caller): NativeCaller,
+    asked: Asked,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let limits = edge.limits().clone();
-    let record = request.extensions().get::<Arc<RequestRecord>>().cloned();
     match answer(&edge, &limits, caller, path, request).await {
         Ok(response) => response,
         Err(error) => {
-            let report = record.clone();
-            let mut response = Failure::new(error.clone(), record).into_response();
+            let mut response = asked.failed(error.clone()).into_response();
             // The job has told how far it came before it answered.
-            if let Some(report) = report.as_ref().and_then(|record| record.job()) {
+            if let Some(report) = asked.record().and_then(|record| record.job()) {
                 headers::describe_failure(response.headers_mut(), report, &error, limits.told);
             }
             response

@@ -22,7 +22,7 @@ use super::super::{
 static ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// What AWS's clients read the id of a request from.
-pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 /// An error on one of these routes.
 #[derive(Debug)]
@@ -31,10 +31,38 @@ pub(super) struct Failure {
     record: Option<Arc<RequestRecord>>,
 }
 
-impl Failure {
-    /// An error of the request of this record.
-    pub(super) fn new(error: GatewayError, record: Option<Arc<RequestRecord>>) -> Self {
-        Self { error, record }
+/// The record of a request, as its answers name it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Asked(Option<Arc<RequestRecord>>);
+
+impl Asked {
+    fn of(parts: &Parts) -> Self {
+        Self(parts.extensions.get::<Arc<RequestRecord>>().cloned())
+    }
+
+    /// The record.
+    pub(super) fn record(&self) -> Option<&RequestRecord> {
+        self.0.as_deref()
+    }
+
+    /// An error of this request.
+    pub(super) fn failed(&self, error: GatewayError) -> Failure {
+        Failure { error, record: self.0.clone() }
+    }
+
+    /// Names the request in an answer of ours.
+    pub(super) fn name(&self, mut response: Response) -> Response {
+        let id = self.0.as_ref().and_then(|record| HeaderValue::from_str(record.id().as_str()).ok());
+        response.headers_mut().extend(id.map(|id| (REQUEST_ID.clone(), id)));
+        response
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(parts))
     }
 }
 
@@ -68,20 +96,16 @@ impl FromRequestParts<Edge> for NativeCaller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Failure> {
-        auth::admit_signed(parts, edge).map(Self).map_err(|error| Failure::new(error, record_of(parts)))
+        auth::admit_signed(parts, edge).map(Self).map_err(|error| Asked::of(parts).failed(error))
     }
 }
 
-fn record_of(parts: &Parts) -> Option<Arc<RequestRecord>> {
-    parts.extensions.get::<Arc<RequestRecord>>().cloned()
-}
-
 /// A known path, asked by the wrong method.
-pub(super) async fn wrong_method(_route: Routed, method: Method, uri: Uri) -> Response {
+pub(super) async fn wrong_method(_route: Routed, asked: Asked, method: Method, uri: Uri) -> Failure {
     let error = GatewayError::InvalidRequest {
         message: format!("the method {method} is not allowed on {}", uri.path()),
         param: None,
         code: Some("method_not_allowed"),
     };
-    of(None, &error)
+    asked.failed(error)
 }

@@ -15,7 +15,7 @@ use url::form_urlencoded;
 
 use super::{
     super::{Edge, answer::json, auth::Caller, errors::json_response, openai::usable},
-    failure::{Failure, NativeCaller},
+    failure::{Asked, Failure, NativeCaller},
 };
 
 /// One model. Source: service model, `FoundationModelSummary`.
@@ -82,6 +82,7 @@ struct Profiles<'a> {
 pub(super) async fn list(
     State(edge): State<Edge>,
     NativeCaller(caller): NativeCaller,
+    request: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let catalogue = edge.gateway().catalogue.load();
@@ -94,37 +95,38 @@ pub(super) async fn list(
             && wants("byInferenceType", &|value| model.inference_types_supported.contains(&value))
             && wants("byCustomizationType", &|_| false)
     });
-    respond(&Models { model_summaries: shown })
+    respond(&request, &Models { model_summaries: shown })
 }
 
 /// Shows one model, by any of its names.
 pub(super) async fn retrieve(
     State(edge): State<Edge>,
     NativeCaller(caller): NativeCaller,
+    request: Asked,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let catalogue = edge.gateway().catalogue.load();
-    let id = id_of(path)?;
-    let model = listed(&catalogue, &caller, &id)?;
-    respond(&OneModel { model_details: show(&catalogue, model) })
+    let shown = id_of(path).and_then(|id| listed(&catalogue, &caller, &id).map(|model| show(&catalogue, model)));
+    respond(&request, &OneModel { model_details: shown.map_err(|error| request.failed(error))? })
 }
 
 /// Lists the profiles of the models that this key may use.
 pub(super) async fn list_profiles(
     State(edge): State<Edge>,
     NativeCaller(caller): NativeCaller,
+    request: Asked,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let catalogue = edge.gateway().catalogue.load();
     let asked = pairs(query);
     let value = |name: &str| asked.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let number = |name: &'static str| {
-        let invalid = |_| invalid(format!("`{name}` must be a whole number"));
-        value(name).map(str::parse::<usize>).transpose().map_err(invalid)
+        let refused = |_| request.failed(invalid(format!("`{name}` must be a whole number")));
+        value(name).map(str::parse::<usize>).transpose().map_err(refused)
     };
     let most = number("maxResults")?.unwrap_or(usize::MAX);
     if most == 0 {
-        return Err(invalid("`maxResults` must be at least 1".to_owned()));
+        return Err(request.failed(invalid("`maxResults` must be at least 1".to_owned())));
     }
     let before = number("nextToken")?.unwrap_or(0);
     let known = matches!(value("type").or(value("typeEquals")), None | Some("SYSTEM_DEFINED"));
@@ -135,33 +137,33 @@ pub(super) async fn list_profiles(
         .collect();
     let next = before.saturating_add(most);
     let next_token = (next < all.len()).then(|| next.to_string());
-    respond(&Profiles { inference_profile_summaries: all.into_iter().skip(before).take(most).collect(), next_token })
+    respond(&request, &Profiles { inference_profile_summaries: all.into_iter().skip(before).take(most).collect(), next_token })
 }
 
 /// Shows one profile, by its id or ARN.
 pub(super) async fn retrieve_profile(
     State(edge): State<Edge>,
     NativeCaller(caller): NativeCaller,
+    request: Asked,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let catalogue = edge.gateway().catalogue.load();
-    let asked = id_of(path)?;
+    let asked = id_of(path).map_err(|error| request.failed(error))?;
     let id = asked.rsplit_once("inference-profile/").map_or(asked.as_str(), |(_, id)| id);
     let found = catalogue.profiles().find(|profile| profile.id.as_str() == id);
     match found.filter(|profile| usable(&catalogue, &caller).any(|model| model.id == profile.spec.id)) {
-        Some(profile) => respond(&show_profile(&profile)),
-        None => Err(Failure::new(
-            GatewayError::ModelNotFound { message: format!("the inference profile `{asked}` does not exist"), model: asked },
-            None,
-        )),
+        Some(profile) => respond(&request, &show_profile(&profile)),
+        None => {
+            let message = format!("the inference profile `{asked}` does not exist");
+            Err(request.failed(GatewayError::ModelNotFound { message, model: asked }))
+        }
     }
 }
 
-fn listed<'c>(catalogue: &'c Catalogue, caller: &'c Caller, id: &str) -> Result<&'c ListedModel, Failure> {
-    let fail = |error| Failure::new(error, None);
-    let resolution = catalogue.resolve(id).map_err(|error| fail(GatewayError::from(error)))?;
+fn listed<'c>(catalogue: &'c Catalogue, caller: &'c Caller, id: &str) -> Result<&'c ListedModel, GatewayError> {
+    let resolution = catalogue.resolve(id)?;
     let found = usable(catalogue, caller).find(|model| model.id == resolution.model.id);
-    found.ok_or_else(|| fail(GatewayError::ModelNotFound { message: format!("the model `{id}` does not exist"), model: id.to_owned() }))
+    found.ok_or_else(|| GatewayError::ModelNotFound { message: format!("the model `{id}` does not exist"), model: id.to_owned() })
 }
 
 fn show<'a>(catalogue: &Catalogue, model: &'a ListedModel) -> Model<'a> {
@@ -210,20 +212,20 @@ fn partition(region: &str) -> &'static str {
     }
 }
 
-fn id_of(path: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
+fn id_of(path: Result<Path<String>, PathRejection>) -> Result<String, GatewayError> {
     // The only way a wildcard fails: percent-encoded bytes that are no text.
     path.map(|Path(id)| id).map_err(|_| invalid("the id in the URL is not valid UTF-8".to_owned()))
 }
 
-fn invalid(message: String) -> Failure {
-    Failure::new(GatewayError::InvalidRequest { message, param: None, code: None }, None)
+fn invalid(message: String) -> GatewayError {
+    GatewayError::InvalidRequest { message, param: None, code: None }
 }
 
 fn pairs(query: Option<String>) -> Vec<(String, String)> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
 }
 
-fn respond<T: Serialize>(body: &T) -> Result<Response, Failure> {
-    let body = json(body).map_err(|error| Failure::new(error, None))?;
-    Ok(json_response(StatusCode::OK, body))
+fn respond<T: Serialize>(request: &Asked, body: &T) -> Result<Response, Failure> {
+    let body = json(body).map_err(|error| request.failed(error))?;
+    Ok(request.name(json_response(StatusCode::OK, body)))
 }
