@@ -14,7 +14,7 @@ use outcrop_gateway::{
 use outcrop_upstream::fetch::FetchLimits;
 
 use crate::{
-    http::{EdgeLimits, ToldHeaders},
+    http::{EdgeLimits, NativeRoutes, Prefixes, ToldHeaders},
     settings::Settings,
 };
 
@@ -39,8 +39,20 @@ pub fn edge_limits(settings: &Settings) -> EdgeLimits {
         body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
         open_stream_after: settings.chat.open_stream_after,
-        told: ToldHeaders { adjustments: settings.chat.report_adjustments, routing: settings.routing.report },
+        told: ToldHeaders {
+            adjustments: settings.chat.report_adjustments,
+            routing: settings.routing.report,
+            limits: settings.routing.report_limits,
+        },
     }
+}
+
+/// Where the dialects have their routes. Read once, when the router is put together.
+#[must_use]
+pub fn prefixes(settings: &Settings) -> Prefixes<'_> {
+    let server = &settings.server;
+    let native = if server.native_routes { NativeRoutes::Served } else { NativeRoutes::Absent };
+    Prefixes { openai: &server.openai_prefix, anthropic: &server.anthropic_prefix, native }
 }
 
 /// What jobs read.

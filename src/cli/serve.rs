@@ -64,7 +64,7 @@ impl Serving {
             .await
             .with_context(|| format!("listening on {} (server.bind, server.port)", settings.server.address()))?;
         let address = listener.local_addr()?;
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         listeners.spawn(http::serve(listener, router, edge.clone(), server_options(&settings), connections.clone()));
         let current = Arc::new(ArcSwap::from_pointee(settings));

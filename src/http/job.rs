@@ -1,4 +1,4 @@
-//! From a request of any dialect to a job.
+//! From a request of any chat dialect to a job.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, header},
 };
+use bytes::Bytes;
 use outcrop_domain::error::GatewayError;
 use outcrop_gateway::{
     ports::{ChatJob, ClientRequest, RequestOverrides, by_size},
@@ -41,52 +42,70 @@ pub(super) async fn read_job<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    let ReadRequest { record, overrides, decoded, body_bytes, room } = read_request(edge, limits, request, reading.malformed).await?;
-    let request = (reading.request)(decoded);
-    Ok(ChatJob { record, principal: caller.0, request, body_bytes, overrides, held: Some(Arc::new(room)) })
+    let Reading { request: made, malformed } = reading;
+    let read = move |bytes: &Bytes| decode::<T>(bytes).map(|decoded| made(Box::new(decoded))).map_err(|fault| malformed(&fault));
+    read_raw_job(edge, limits, caller, request, read).await
 }
 
-/// A request of any dialect, decoded.
+/// Reads the body, and makes of it what `read` does.
+pub(super) async fn read_raw_job(
+    edge: &Edge,
+    limits: &EdgeLimits,
+    caller: Caller,
+    request: Request,
+    read: impl FnOnce(&Bytes) -> Result<ClientRequest, GatewayError> + Send + 'static,
+) -> Result<ChatJob, GatewayError> {
+    let overrides = headers::overrides(request.headers())?;
+    read_job_with(edge, limits, caller, request, overrides, read).await
+}
+
+/// As [`read_raw_job`], with wishes that were read elsewhere.
+pub(super) async fn read_job_with(
+    edge: &Edge,
+    limits: &EdgeLimits,
+    caller: Caller,
+    request: Request,
+    overrides: RequestOverrides,
+    read: impl FnOnce(&Bytes) -> Result<ClientRequest, GatewayError> + Send + 'static,
+) -> Result<ChatJob, GatewayError> {
+    let ReadRequest { record, content, body_bytes, room } = read_content(edge, limits, request, read).await?;
+    Ok(ChatJob { record, principal: caller.0, request: content, body_bytes, overrides, held: Some(Arc::new(room)) })
+}
+
+/// A request that was read.
 pub(super) struct ReadRequest<T> {
     /// Its record.
     pub(super) record: Arc<RequestRecord>,
-    /// What its headers ask for.
-    pub(super) overrides: RequestOverrides,
-    /// Its body.
-    pub(super) decoded: Box<T>,
+    /// What was made of its body.
+    pub(super) content: T,
     /// Size of the body.
     pub(super) body_bytes: usize,
     /// The room that the body takes.
     pub(super) room: BodyRoom,
 }
 
-/// Reads and decodes a request.
-pub(super) async fn read_request<T>(
+/// Reads the body of a request, and makes of it what `read` does.
+pub(super) async fn read_content<T: Send + 'static>(
     edge: &Edge,
     limits: &EdgeLimits,
     request: Request,
-    malformed: fn(&BodyError) -> GatewayError,
-) -> Result<ReadRequest<T>, GatewayError>
-where
-    T: DeserializeOwned + Send + 'static,
-{
+    read: impl FnOnce(&Bytes) -> Result<T, GatewayError> + Send + 'static,
+) -> Result<ReadRequest<T>, GatewayError> {
     let (parts, body) = request.into_parts();
     let Some(record) = parts.extensions.get::<Arc<RequestRecord>>().cloned() else {
         return Err(GatewayError::Internal { message: "the request has no record".to_owned() });
     };
-    let overrides = headers::overrides(&parts.headers)?;
     refuse_encoded(&parts.headers)?;
     let ReadBody { bytes, room } = read_body(&parts.headers, body, limits, edge.body_memory()).await?;
     let body_bytes = bytes.len();
-    let (decoded, room) = by_size(edge.world().blocking.as_ref(), body_bytes, move || {
-        let decoded = decode::<T>(&bytes);
+    let (content, room) = by_size(edge.world().blocking.as_ref(), body_bytes, move || {
+        let content = read(&bytes);
         drop(bytes);
         // The handler that waited may be gone with its client: the room goes with what was decoded.
-        (decoded, room)
+        (content, room)
     })
     .await?;
-    let decoded = Box::new(decoded.map_err(|fault| malformed(&fault))?);
-    Ok(ReadRequest { record, overrides, decoded, body_bytes, room })
+    Ok(ReadRequest { record, content: content?, body_bytes, room })
 }
 
 /// Reads a body that asks nothing of a model. None at all is an empty object.
@@ -94,17 +113,12 @@ pub(super) async fn read_small<T>(edge: &Edge, request: Request, malformed: fn(&
 where
     T: DeserializeOwned + Default + Send + 'static,
 {
-    let (parts, body) = request.into_parts();
-    refuse_encoded(&parts.headers)?;
-    let ReadBody { bytes, room } = read_body(&parts.headers, body, &edge.limits().clone(), edge.body_memory()).await?;
-    if bytes.is_empty() {
-        return Ok(Box::default());
-    }
-    let decoded = by_size(edge.world().blocking.as_ref(), bytes.len(), move || {
-        let _room = room;
-        decode::<T>(&bytes).map(Box::new)
-    });
-    decoded.await?.map_err(|fault| malformed(&fault))
+    let limits = edge.limits().clone();
+    let read = move |bytes: &Bytes| match bytes.is_empty() {
+        true => Ok(Box::default()),
+        false => decode::<T>(bytes).map(Box::new).map_err(|fault| malformed(&fault)),
+    };
+    Ok(read_content(edge, &limits, request, read).await?.content)
 }
 
 /// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.

@@ -161,7 +161,8 @@ impl Deref for TestGateway {
 }
 
 fn is_inference(call: &Call) -> bool {
-    matches!(call.operation, Operation::Converse | Operation::ConverseStream)
+    let ways = [Operation::Converse, Operation::ConverseStream, Operation::InvokeModel, Operation::InvokeModelWithResponseStream];
+    ways.contains(&call.operation)
 }
 
 fn is_idle(report: &GatewayReport) -> bool {
@@ -246,7 +247,7 @@ impl Builder {
         let listener = TcpListener::bind(settings.server.address()).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::default();
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions {
             header_read_timeout: self.head_timeout.unwrap_or(settings.server.header_read_timeout),

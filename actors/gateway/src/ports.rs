@@ -1,10 +1,13 @@
-//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
+//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP, but for the headers of calls that pass
+//! through as they are.
 
 mod responses;
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
@@ -33,13 +36,18 @@ use crate::{
     tree::{GatewayReport, TreeHandle},
 };
 
+/// Encodes the exception that ends a native stream.
+pub use outcrop_upstream::eventstream::encode_frame;
+/// The operations of the Bedrock runtime.
+pub use outcrop_upstream::ports::RuntimeOperation;
+
 pub use responses::{ConversationAsk, ResponseAsk, ResponsesAnswer, ResponsesJob, ResponsesTask, StoredAnswer, StoredAsk};
 
-/// Where work on large content is done, on either side of this page.
+/// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
     archive::EventBytes,
-    lanes::by_size,
-    targets::{ClosedModel, RegionHealth, RegionStatus},
+    lanes::{MessagesInput, NativeInput, RawRequest, by_size},
+    targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
 /// Pages of lists, as the store knows them.
@@ -93,6 +101,8 @@ pub enum ClientRequest {
     Responses(Box<ResponsesAsk>),
     /// OpenAI's legacy completions.
     Completions(Box<CompletionRequest>),
+    /// As the client wrote it: which way it goes is for its model to say.
+    Raw(RawRequest),
     /// A conversation of OpenAI responses that is to be made short.
     Compaction {
         /// The conversation.
@@ -120,6 +130,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.model.as_deref(),
             Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
+            Self::Raw(raw) => raw.model(),
         }
     }
 
@@ -132,6 +143,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
             Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
+            Self::Raw(raw) => raw.set_model(model),
         }
         request
     }
@@ -144,6 +156,7 @@ impl ClientRequest {
             Self::Messages(wire) => wire.stream,
             Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
+            Self::Raw(raw) => Some(raw.streams()),
         };
         stream == Some(true)
     }
@@ -202,6 +215,20 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+    /// At once, as upstream wrote it.
+    Raw {
+        /// The body.
+        body: Bytes,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+    /// The tokens of the request, which were all that was asked.
+    Counted {
+        /// Input tokens.
+        tokens: u64,
+        /// About the answer.
+        about: AnswerFacts,
+    },
     /// As it is written. The channel ends with [`StreamItem::Done`] or [`StreamItem::Failed`]; if it closes without
     /// either, the worker died.
     Stream {
@@ -210,6 +237,16 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+}
+
+impl ChatAnswer {
+    /// About the answer.
+    #[must_use]
+    pub fn about(&self) -> &AnswerFacts {
+        match self {
+            Self::Whole { about, .. } | Self::Raw { about, .. } | Self::Counted { about, .. } | Self::Stream { about, .. } => about,
+        }
+    }
 }
 
 /// A piece of a streamed answer.
@@ -222,6 +259,8 @@ pub enum StreamItem {
         /// In order.
         events: Vec<ChatEvent>,
     },
+    /// Bytes for the client, whole events each.
+    Bytes(Bytes),
     /// The answer broke, and goes on from another region.
     Resumed {
         /// Which choice.
@@ -252,6 +291,10 @@ pub struct AnswerFacts {
     pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
+    /// What is left of the model's quotas; `None` where nobody keeps quotas.
+    pub limits: Option<ModelLimits>,
+    /// Headers of upstream's answer that native clients read; `None` in every other dialect.
+    pub passed: Option<Box<HeaderMap>>,
 }
 
 /// What the writer of an answer must know of its request.
@@ -287,6 +330,8 @@ pub enum AnswerDialect {
         /// Answers asked for, to all prompts together.
         choices: u32,
     },
+    /// The client's own, already: it is passed on.
+    Passed,
 }
 
 /// How much of the operator's own an explanation shows.

@@ -4,7 +4,7 @@
 //! Root [one_for_one 3/60]
 //! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter, RoutingKeeper
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
-//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, one Discovery per region
+//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, FlagKeeper, one Discovery per region
 //! |- Targets    [one_for_one 20/60]  WaitingRoom, one Target per region
 //! |- Lanes      [one_for_one 10/10]  chat, responses, stored
 //! `- Jobs       [one_for_one 10/60]  background responses, Sweeper
@@ -34,7 +34,10 @@ use ractor::SpawnErr;
 use crate::{
     admission::{KeyDirectory, KeyDirectoryArgs, KeySnapshot},
     archive::{Stores, Vault},
-    catalogue::{CatalogueKeeper, CatalogueKeeperArgs, CatalogueRules, Discovery, DiscoveryArgs, ProfileFinder, ProfileFinderArgs},
+    catalogue::{
+        CatalogueKeeper, CatalogueKeeperArgs, CatalogueRules, Discovery, DiscoveryArgs, FlagKeeper, FlagKeeperArgs, ProfileFinder,
+        ProfileFinderArgs,
+    },
     foundation::{
         Background, BackgroundJob, BackgroundMsg, LedgerWriter, RoutingKeeper, RoutingKeeperArgs, SettingsKeeper, SettingsKeeperArgs,
     },
@@ -154,6 +157,8 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
         settings: Arc::clone(&handle.0.settings),
         catalogue: Arc::clone(&handle.0.catalogue),
         profiles: handle.0.profile_finder.clone(),
+        refused_flags: Arc::clone(&handle.0.refused_flags),
+        flag_keeper: handle.0.flag_keeper.clone(),
         board: Arc::clone(&handle.0.board),
         regions: RegionTargets(regions),
         waiting: handle.0.waiting.clone(),
@@ -241,10 +246,12 @@ fn catalogue(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
         catalogue: Arc::clone(&handle.0.catalogue),
         ports: parts.ports.clone(),
     };
+    let flag_args = FlagKeeperArgs { cell: Arc::clone(&handle.0.refused_flags), ports: parts.ports.clone() };
     let mut spec = SupervisorSpec::new("catalogue", Strategy::OneForOne, Intensity::new(10, 60))
         .readiness(&handle.0.readiness)
         .child(ChildSpec::actor(&handle.0.catalogue_keeper, move || (CatalogueKeeper, keeper_args.clone())))
-        .child(ChildSpec::actor(&handle.0.profile_finder, move || (ProfileFinder, finder_args.clone())));
+        .child(ChildSpec::actor(&handle.0.profile_finder, move || (ProfileFinder, finder_args.clone())))
+        .child(ChildSpec::actor(&handle.0.flag_keeper, move || (FlagKeeper, flag_args.clone())));
     for (slot, part) in handle.0.discoveries.iter().zip(&parts.regions) {
         let args = DiscoveryArgs {
             control: Arc::clone(&part.control),

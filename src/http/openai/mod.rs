@@ -15,7 +15,10 @@ use axum::{
     routing::{get, post},
 };
 
-pub(super) use self::{explain::for_operator as explain_to_operator, models::usable_chat_models};
+pub(super) use self::{
+    explain::for_operator as explain_to_operator,
+    models::{usable, usable_chat_models},
+};
 use super::{Edge, errors::wrong_method};
 
 pub(super) fn routes(prefix: &str) -> Router<Edge> {

@@ -7,9 +7,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use bytes::Bytes;
 use outcrop_domain::error::GatewayError;
 use outcrop_gateway::ports::{ResponsesAnswer, ResponsesJob, ResponsesTask};
-use outcrop_protocol::openai::responses::ResponsesRequest;
+use outcrop_protocol::{body::decode, openai::responses::ResponsesRequest};
 use outcrop_translate::openai_responses::request::malformed_body;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
         errors::{json_response, openai_error, wrong_method},
         event_body::EventBody,
         headers,
-        job::{ReadRequest, read_request},
+        job::{ReadRequest, read_content},
         route::Routed,
     },
     meta::{failure, record_of},
@@ -44,8 +45,9 @@ async fn serve(edge: &Edge, caller: Caller, request: Request, task: ResponsesTas
 }
 
 async fn answer(edge: &Edge, limits: &EdgeLimits, caller: Caller, request: Request, task: ResponsesTask) -> Result<Response, GatewayError> {
-    let read = read_request::<ResponsesRequest>(edge, limits, request, malformed_body).await?;
-    let ReadRequest { record, overrides, decoded: wire, body_bytes, room } = read;
+    let overrides = headers::overrides(request.headers())?;
+    let read = |bytes: &Bytes| decode::<ResponsesRequest>(bytes).map(Box::new).map_err(|fault| malformed_body(&fault));
+    let ReadRequest { record, content: wire, body_bytes, room } = read_content(edge, limits, request, read).await?;
     let streams = task == ResponsesTask::Create && wire.stream == Some(true);
     let job = ResponsesJob { record, principal: caller.0, task, wire, body_bytes, overrides, held: Some(Arc::new(room)) };
     let port = edge.gateway().responses.clone();

@@ -17,7 +17,10 @@ use super::{BRANCHES, GatewayParts};
 use crate::{
     admission::{KeyDirectoryMsg, KeyReport, KeySnapshot},
     archive::LiveResponses,
-    catalogue::{CatalogueKeeperMsg, CatalogueReport, DiscoveryMsg, DiscoveryReport, ProfileFinderMsg, ProfileReport},
+    catalogue::{
+        CatalogueKeeperMsg, CatalogueReport, DiscoveryMsg, DiscoveryReport, FlagKeeperMsg, FlagReport, ProfileFinderMsg, ProfileReport,
+        RefusedFlags,
+    },
     foundation::{LedgerReport, LedgerWriterMsg, RoutingKeeperMsg, RoutingKeeperReport, SettingsKeeperMsg, SettingsReport, UsageInbox},
     jobs::{SweeperMsg, SweeperReport},
     lanes::{BackgroundWork, ChatWork, LaneMetrics, ResponsesWork, StoredWork},
@@ -43,6 +46,8 @@ pub(super) struct TreeParts {
     pub(super) key_directory: Slot<KeyDirectoryMsg>,
     pub(super) catalogue_keeper: Slot<CatalogueKeeperMsg>,
     pub(super) profile_finder: Slot<ProfileFinderMsg>,
+    pub(super) refused_flags: Arc<ArcSwap<RefusedFlags>>,
+    pub(super) flag_keeper: Slot<FlagKeeperMsg>,
     pub(super) discoveries: Vec<Slot<DiscoveryMsg>>,
     pub(super) waiting: Slot<WaitingRoomMsg>,
     pub(super) targets: HashMap<Region, Slot<TargetMsg>>,
@@ -93,6 +98,8 @@ impl TreeHandle {
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
             profile_finder: Slot::new("profile-finder"),
+            refused_flags: Arc::default(),
+            flag_keeper: Slot::new("flag-keeper"),
             discoveries: regions.iter().map(|region| Slot::new(format!("discovery-{region}"))).collect(),
             waiting: Slot::new("waiting-room"),
             targets: regions.iter().map(|region| (region.clone(), Slot::new(format!("target-{region}")))).collect(),
@@ -189,6 +196,7 @@ impl TreeHandle {
             keys: parts.key_directory.call(|reply| KeyDirectoryMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             catalogue: parts.catalogue_keeper.call(|reply| CatalogueKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             profiles: parts.profile_finder.call(|reply| ProfileFinderMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
+            refused_flags: parts.flag_keeper.call(|reply| FlagKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             memory: parts.routing_keeper.call(|reply| RoutingKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             discovery,
             waiting: parts.waiting.call(|reply| WaitingRoomMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
@@ -227,6 +235,7 @@ impl TreeHandle {
         add(parts.key_directory.name(), parts.key_directory.get().ok().map(|actor| actor.get_cell()));
         add(parts.catalogue_keeper.name(), parts.catalogue_keeper.get().ok().map(|actor| actor.get_cell()));
         add(parts.profile_finder.name(), parts.profile_finder.get().ok().map(|actor| actor.get_cell()));
+        add(parts.flag_keeper.name(), parts.flag_keeper.get().ok().map(|actor| actor.get_cell()));
         for slot in &parts.discoveries {
             add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
@@ -292,6 +301,8 @@ pub struct GatewayReport {
     pub catalogue: Option<CatalogueReport>,
     /// Look-ups of profiles that nobody has listed.
     pub profiles: Option<ProfileReport>,
+    /// Beta flags that models have refused.
+    pub refused_flags: Option<FlagReport>,
     /// What is kept for the next run.
     pub memory: Option<RoutingKeeperReport>,
     /// Discovery, by region.

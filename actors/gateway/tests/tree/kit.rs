@@ -113,6 +113,10 @@ pub(crate) enum Step {
     /// Never answers.
     Hang,
     Panic,
+    /// A whole answer of these bytes.
+    Raw(String),
+    /// A stream of these chunks.
+    Chunks(Vec<Bytes>),
     /// Chunks of an event stream that the test feeds.
     Feed(mpsc::Receiver<Result<Bytes, String>>),
 }
@@ -236,6 +240,12 @@ pub(crate) fn whole_stream(text: &str) -> Vec<Bytes> {
     chunks
 }
 
+/// Headers of an answer, some of them for its reader.
+fn told() -> HeaderMap {
+    let pairs = [("content-type", "application/json"), ("x-amzn-bedrock-input-token-count", "11"), ("server", "scripted")];
+    pairs.map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))).into_iter().collect()
+}
+
 impl RuntimeClient for ScriptedRegion {
     fn region(&self) -> &Region {
         &self.region
@@ -253,7 +263,8 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
-                Step::Feed(_) => panic!("a stream was scripted for a whole answer"),
+                Step::Raw(body) => Ok(RuntimeAnswer { headers: told(), body: Bytes::from(body), request_id: Some("aws-1".to_owned()) }),
+                Step::Feed(_) | Step::Chunks(_) => panic!("a stream was scripted for a whole answer"),
             };
             notice.0 = None;
             result
@@ -272,6 +283,8 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
+                Step::Raw(_) => panic!("a whole answer was scripted for a stream"),
+                Step::Chunks(chunks) => Ok(FrameStream::from_chunks(chunks).with_told(&told())),
                 Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, Some(timing))),
             };
             notice.0 = None;
@@ -404,6 +417,10 @@ impl TestTree {
     }
 
     pub(crate) fn job(&self, body: &str) -> ChatJob {
+        self.job_of(ClientRequest::OpenAiChat(Box::new(decode(body.as_bytes()).unwrap())), body.len())
+    }
+
+    pub(crate) fn job_of(&self, request: ClientRequest, body_bytes: usize) -> ChatJob {
         let record = RequestRecord::open(
             RequestId::from(format!("req_{}", self.world.entropy.next_u64())),
             Arc::clone(&self.world.clock),
@@ -412,8 +429,8 @@ impl TestTree {
         ChatJob {
             record,
             principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new(), strategy: None }),
-            request: ClientRequest::OpenAiChat(Box::new(decode(body.as_bytes()).unwrap())),
-            body_bytes: body.len(),
+            request,
+            body_bytes,
             overrides: RequestOverrides::default(),
             held: None,
         }
@@ -426,7 +443,7 @@ impl TestTree {
     pub(crate) async fn ask_text(&self) -> Result<String, GatewayError> {
         match self.ask(&hello(false)).await? {
             ChatAnswer::Whole { choices, .. } => Ok(format!("{:?}", choices[0].content)),
-            ChatAnswer::Stream { .. } => panic!("streamed"),
+            other => panic!("not a whole answer: {other:?}"),
         }
     }
 
@@ -460,6 +477,7 @@ pub(crate) async fn drain(events: &mut mpsc::Receiver<StreamItem>) -> Vec<String
                 _ => None,
             })),
             StreamItem::Failed(error) => words.push(format!("failed: {error}")),
+            StreamItem::Bytes(bytes) => words.push(String::from_utf8_lossy(&bytes).into_owned()),
             StreamItem::Resumed { region, .. } => words.push(format!("resumed: {region}")),
             StreamItem::Done => words.push("done".to_owned()),
         }

@@ -9,6 +9,7 @@ mod explain;
 mod keepers;
 mod kit;
 mod metering;
+mod passing;
 mod profiles;
 mod responses;
 mod resume;

@@ -45,7 +45,7 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
         ClientRequest::OpenAiChat(wire) => openai_chat::media_urls(wire),
         ClientRequest::Messages(wire) => messages::media_urls(wire),
         ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => responses::media_urls(&ask.wire, &ask.earlier),
-        ClientRequest::Completions(_) => Vec::new(),
+        ClientRequest::Completions(_) | ClientRequest::Raw(_) => Vec::new(),
     }
 }
 
@@ -61,6 +61,7 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
         ClientRequest::Completions(wire) => {
             Hints { session, prompt_cache_key: text_member(wire, "prompt_cache_key"), user: wire.user.clone() }
         }
+        ClientRequest::Raw(_) => Hints { session, ..Hints::default() },
     }
 }
 
@@ -127,6 +128,7 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
             let dialect = AnswerDialect::Completions { shape: read.shape, usage_chunk, choices };
             Ok(Read { request, beside, adjustments, choices_each, mode, dialect })
         }
+        ClientRequest::Raw(_) => Err(GatewayError::Internal { message: "a request was to be translated before it was decoded".to_owned() }),
     }
 }
 

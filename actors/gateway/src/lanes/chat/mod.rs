@@ -5,37 +5,41 @@ mod dialect;
 mod explain;
 mod facts;
 mod fallback;
+mod heal;
 mod heavy;
+mod input;
 mod media;
+mod passage;
 mod prepare;
 mod profile;
+mod reader;
 mod resume;
 mod run;
 mod stream;
 mod tally;
+mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::HeaderMap;
 use metrics::{Gauge, Histogram};
 use outcrop_domain::{
     chat::MediaFormat,
     clock::{Moment, Ports},
     error::GatewayError,
     ids::Region,
-    model::{Catalogue, Target},
+    model::Catalogue,
 };
 use outcrop_supervision::{CallError, Job, JobFuture, JobOutcome, LaneHandle, LaneObserver, LaneReport, Refusal, Reply, Slot};
-use outcrop_translate::converse::Mode;
-use outcrop_upstream::ports::{RuntimeCall, RuntimeOperation};
 
-pub use self::heavy::by_size;
 pub(super) use self::tally::refused;
+pub use self::{
+    heavy::by_size,
+    input::{MessagesInput, NativeInput, RawRequest},
+};
 use self::{prepare::Prepared, run::ChatReply};
 use crate::{
-    catalogue::ProfileFinderMsg,
+    catalogue::{FlagKeeperMsg, ProfileFinderMsg, RefusedFlags},
     foundation::UsageInbox,
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
     settings::{LiveSettings, SettingsCell},
@@ -53,6 +57,10 @@ pub struct ChatContext {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     /// Looks up profiles that nobody has listed.
     pub profiles: Slot<ProfileFinderMsg>,
+    /// Beta flags that models have refused.
+    pub refused_flags: Arc<ArcSwap<RefusedFlags>>,
+    /// Is told of such flags.
+    pub flag_keeper: Slot<FlagKeeperMsg>,
     /// Health of targets.
     pub board: Arc<HealthBoard>,
     /// How to reach regions.
@@ -258,7 +266,9 @@ impl LaneObserver for LaneMetrics {
 
 impl Prepared {
     /// What the edge tells about the answer.
-    fn facts(&self, region: Region, attempts: u32) -> AnswerFacts {
+    fn facts(&self, context: &ChatContext, settings: &LiveSettings, region: Region, attempts: u32) -> AnswerFacts {
+        let clock = &context.ports.clock;
+        let limits = || context.board.pool(&self.resolution.model.id).limits(clock.now(), clock.wall());
         AnswerFacts {
             model: self.resolution.model.id.clone(),
             region,
@@ -267,30 +277,12 @@ impl Prepared {
             replaced: self.replaced_words(),
             dialect: self.dialect.clone(),
             resumes: false,
+            limits: settings.routing.keeps_quotas().then(limits),
+            passed: None,
         }
     }
 
     fn replaced_words(&self) -> Option<String> {
         self.resolution.replaced.as_ref().map(|replaced| replaced.words.to_string())
-    }
-}
-
-/// One call of a prepared request to a target.
-fn upstream_call(mode: Mode, target: &Target, body: &Bytes, settings: &LiveSettings, time_left: Duration) -> RuntimeCall {
-    RuntimeCall {
-        operation: match mode {
-            Mode::Stream => RuntimeOperation::ConverseStream,
-            Mode::Whole => RuntimeOperation::Converse,
-        },
-        invoke_id: target.invoke_id.clone(),
-        body: body.clone(),
-        headers: HeaderMap::new(),
-        first_byte: match mode {
-            Mode::Stream => settings.timeouts.first_byte,
-            Mode::Whole => settings.timeouts.whole_answer,
-        }
-        .min(time_left),
-        total: time_left,
-        idle: settings.timeouts.idle,
     }
 }

@@ -102,7 +102,7 @@ async fn run(work: BackgroundWork) {
         None => telling.end(End::GivenUp).await,
         Some(Err(error)) => telling.end(End::Broken(&error)).await,
         Some(Ok(ChatAnswer::Stream { events, .. })) => pump(telling, events).await,
-        Some(Ok(ChatAnswer::Whole { .. })) => {
+        Some(Ok(ChatAnswer::Whole { .. } | ChatAnswer::Raw { .. } | ChatAnswer::Counted { .. })) => {
             let error = GatewayError::Internal { message: "a streamed request was answered whole".to_owned() };
             telling.end(End::Broken(&error)).await;
         }

@@ -49,7 +49,7 @@ async fn compact(context: &ResponsesContext, mut job: ResponsesJob) -> Result<Re
             });
             Ok(ResponsesAnswer::Whole { body: made.await??.body, about: Some(about) })
         }
-        ChatAnswer::Stream { .. } => Err(other_dialect()),
+        ChatAnswer::Stream { .. } | ChatAnswer::Raw { .. } | ChatAnswer::Counted { .. } => Err(other_dialect()),
     }
 }
 

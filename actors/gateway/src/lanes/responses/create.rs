@@ -89,6 +89,9 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
             let answer = ResponsesAnswer::Stream { events: reader, about: Some(about) };
             Ok(Begun::Streaming { answer, telling: Box::new(telling), events })
         }
+        ChatAnswer::Raw { .. } | ChatAnswer::Counted { .. } => {
+            Err(GatewayError::Internal { message: "a response was asked for, and something else answered".to_owned() })
+        }
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) async fn pump(mut telling: Telling, mut events: mpsc::Receiver<Stream
                 Some(StreamItem::Events { events, .. }) => telling.write(&events),
                 Some(StreamItem::Resumed { .. }) => telling.comment("the answer broke and goes on from another region"),
                 Some(StreamItem::Done) => return telling.end(End::Complete).await,
+                Some(StreamItem::Bytes(_)) => {
+                    let error =
+                        GatewayError::Internal { message: "a response was asked for, and bytes of another dialect came".to_owned() };
+                    return telling.end(End::Broken(&error)).await;
+                }
                 Some(StreamItem::Failed(error)) => return telling.end(End::Broken(&error)).await,
                 None => return telling.end(End::Broken(&GatewayError::WorkerLost)).await,
             }

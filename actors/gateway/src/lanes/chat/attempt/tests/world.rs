@@ -87,6 +87,8 @@ impl World {
             settings: cell,
             catalogue: Arc::new(ArcSwap::from_pointee(catalogue().clone())),
             profiles: Slot::new("profile-finder"),
+            refused_flags: Arc::default(),
+            flag_keeper: Slot::new("flag-keeper"),
             board,
             regions: RegionTargets(handles),
             waiting,
@@ -132,6 +134,7 @@ impl World {
             log: Arc::default(),
             deadline,
             made_before: 0,
+            aside: false,
         })
     }
 
