@@ -9,7 +9,7 @@ use outcrop_domain::{
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot},
     ports::Reload,
-    settings::{AliasOptions, ChatPolicy, LiveSettings, RegionQuotas, RoutingPolicy, Timeouts},
+    settings::{AliasOptions, ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
 };
 use outcrop_upstream::fetch::FetchLimits;
 
@@ -65,6 +65,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             default_max_tokens: chat.default_max_tokens,
             max_choices: chat.max_choices,
             max_tools: chat.max_tools as usize,
+            leave_out_hosted_tools: chat.leave_out_hosted_tools,
             cache: chat.prompt_caching,
             guardrail: chat.guardrail.clone(),
             guardrail_override: chat.guardrail_override,
@@ -90,6 +91,11 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             idle: settings.timeouts.stream_idle,
         },
         fetch: FetchLimits { max_bytes: usize::try_from(settings.fetch.max_bytes).unwrap_or(usize::MAX), total: settings.fetch.timeout },
+        responses: ResponsesPolicy {
+            retention: settings.responses.retention,
+            max_bytes: settings.responses.max_bytes,
+            max_chain: settings.responses.max_chain,
+        },
     }
 }
 

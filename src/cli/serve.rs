@@ -179,7 +179,7 @@ fn reloader(
         let mut reload = live::reload(&new, &world);
         reload.policy.regions.clone_from(&at_start.aws.regions);
         gateway.tree.reload(reload).map_err(|error| error.to_string())?;
-        gateway.tree.set_chat_limits(app::chat_limits(&new));
+        gateway.tree.set_limits(app::lane_limits(&new));
         edge.set_limits(live::edge_limits(&new));
         logs.set_level(&new.log.filter()).map_err(|error| error.to_string())?;
         current.store(Arc::new(new));

@@ -91,7 +91,8 @@ fn respond_later(
     event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits))
 }
 
-fn event_stream(body: Body) -> Response {
+/// A response whose body is a stream of events.
+pub(super) fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

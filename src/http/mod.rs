@@ -10,6 +10,7 @@ mod body_memory;
 pub mod chaos;
 mod edge;
 mod errors;
+mod event_body;
 mod headers;
 mod job;
 mod openai;

@@ -43,7 +43,10 @@ pub(super) fn tell(headers: &mut HeaderMap, limits: &ModelLimits, about: &Answer
     match about.dialect {
         AnswerDialect::Passed if about.passed.is_some() => {}
         AnswerDialect::Messages | AnswerDialect::Passed => write_all(headers, limits, Family::Anthropic),
-        AnswerDialect::OpenAiChat { .. } | AnswerDialect::Responses { .. } | AnswerDialect::Completions { .. } => {
+        AnswerDialect::OpenAiChat { .. }
+        | AnswerDialect::Responses { .. }
+        | AnswerDialect::Compaction { .. }
+        | AnswerDialect::Completions { .. } => {
             write_all(headers, limits, Family::OpenAi);
         }
     }

@@ -6,7 +6,7 @@ use super::{Entry, Settings, read::lies_within};
 
 /// Settings that are read once at start: sockets, connection pools, actors that are started by them. Everything else is
 /// read from the snapshot that a reload replaces.
-const NEEDS_RESTART: [&str; 24] = [
+const NEEDS_RESTART: [&str; 25] = [
     "server.bind",
     "server.port",
     "server.openai_prefix",
@@ -24,6 +24,7 @@ const NEEDS_RESTART: [&str; 24] = [
     "models.check_availability",
     "routing.state_file",
     "routing.quotas",
+    "store",
     "fetch.max_redirects",
     "fetch.allow_http",
     "fetch.allowed_hosts",

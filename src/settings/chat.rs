@@ -53,6 +53,9 @@ pub struct Chat {
     pub max_choices: u32,
     /// Most tools of a request. 0 to 10,000.
     pub max_tools: u32,
+    /// Tools of a Responses request that the provider would run and the model does not have are left out and reported,
+    /// not refused.
+    pub leave_out_hosted_tools: bool,
     /// Top-level request fields that are never passed on to models.
     pub drop_params: Vec<String>,
     /// Cache marks for clients that set none.
@@ -79,6 +82,7 @@ impl Chat {
             default_max_tokens: section.find("default_max_tokens", Integer::between(1, TOKENS_LIMIT)),
             max_choices: section.get("max_choices", Integer::between(1, 128), MAX_CHOICES),
             max_tools: section.get("max_tools", Integer::between(0, 10_000), MAX_TOOLS),
+            leave_out_hosted_tools: section.get("leave_out_hosted_tools", SWITCH, false),
             drop_params: section.get("drop_params", List::unique(NAME), Vec::new()),
             guardrail_override: section.get("guardrail_override", SWITCH, false),
             guardrail: section.find("guardrail", GUARDRAIL),

@@ -69,7 +69,7 @@ impl World {
     /// As a reload without any change.
     pub fn reload(&self) -> Result<(), Restarting> {
         let tree = &self.gateway.ports().tree;
-        tree.set_chat_limits(app::chat_limits(&self.settings));
+        tree.set_limits(app::lane_limits(&self.settings));
         tree.reload(live::reload(&self.settings, &self.ports))
     }
 

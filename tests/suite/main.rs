@@ -6,11 +6,13 @@
 mod support;
 
 mod accounts;
+mod background;
 mod bad_clients;
 mod bad_input;
 mod chat;
 mod completions;
 mod connections;
+mod conversations;
 mod count_tokens;
 mod edge;
 mod growth;
@@ -23,6 +25,7 @@ mod pains;
 mod program;
 mod rate_headers;
 mod resilience;
+mod responses;
 mod resumed;
 mod routing;
 mod switches;

@@ -15,6 +15,7 @@ use outcrop_gateway::{
     tree::{Gateway, GatewayReport},
 };
 use outcrop_sim::{Call, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Operation, Simulator, SimulatorBuilder};
+use outcrop_supervision::LaneReport;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
@@ -130,7 +131,7 @@ impl TestGateway {
         self.options.set.extend(set.iter().map(|&assignment| assignment.to_owned()));
         let settings = Settings::load(&self.options).unwrap_or_else(|problems| panic!("{problems}"));
         self.ports().tree.reload(live::reload(&settings, &self.world)).expect("every keeper is there");
-        self.ports().tree.set_chat_limits(app::chat_limits(&settings));
+        self.ports().tree.set_limits(app::lane_limits(&settings));
         self.edge.set_limits(live::edge_limits(&settings));
     }
 
@@ -165,7 +166,9 @@ fn is_inference(call: &Call) -> bool {
 }
 
 fn is_idle(report: &GatewayReport) -> bool {
-    report.calls_in_flight == 0 && report.chat_lane.as_ref().is_some_and(|lane| lane.running == 0 && lane.queued == 0)
+    let lanes = [&report.chat_lane, &report.responses_lane, &report.stored_lane, &report.background_lane];
+    let rest = |lane: &Option<LaneReport>| lane.as_ref().is_some_and(|lane| lane.running == 0 && lane.queued == 0);
+    report.calls_in_flight == 0 && report.background_responses == 0 && lanes.into_iter().all(rest)
 }
 
 impl Builder {

@@ -1,6 +1,8 @@
 //! The whole of what the edge may ask of the gateway: values in, values out, no HTTP, but for the headers of calls that pass
 //! through as they are.
 
+mod responses;
+
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
@@ -11,6 +13,7 @@ use outcrop_domain::{
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
     error::GatewayError,
     ids::{ModelId, Region},
+    json::JsonText,
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
 use outcrop_protocol::{
@@ -27,7 +30,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     admission::{KeySnapshot, Principal},
-    lanes::ChatPort,
+    lanes::{ChatPort, ResponsesPort, StoredPort},
     record::RequestRecord,
     settings::LiveSettings,
     tree::{GatewayReport, TreeHandle},
@@ -38,18 +41,27 @@ pub use outcrop_upstream::eventstream::encode_frame;
 /// The operations of the Bedrock runtime.
 pub use outcrop_upstream::ports::RuntimeOperation;
 
+pub use responses::{ConversationAsk, ResponseAsk, ResponsesAnswer, ResponsesJob, ResponsesTask, StoredAnswer, StoredAsk};
+
 /// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
+    archive::EventBytes,
     lanes::{MessagesInput, NativeInput, RawRequest, by_size},
     targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
+/// Pages of lists, as the store knows them.
+pub use outcrop_store::{Order, Page, PageLimit};
 
 /// Everything the edge holds of a running gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayPorts {
     /// Chat requests.
     pub chat: ChatPort,
+    /// Requests for responses.
+    pub responses: ResponsesPort,
+    /// Stored responses and conversations.
+    pub stored: StoredPort,
     /// Keys, for authentication.
     pub keys: Arc<ArcSwap<KeySnapshot>>,
     /// Models, for listings.
@@ -91,6 +103,13 @@ pub enum ClientRequest {
     Completions(Box<CompletionRequest>),
     /// As the client wrote it: which way it goes is for its model to say.
     Raw(RawRequest),
+    /// A conversation of OpenAI responses that is to be made short.
+    Compaction {
+        /// The conversation.
+        ask: Box<ResponsesAsk>,
+        /// `resp_...`: what the ids of its items are made of.
+        id: String,
+    },
 }
 
 /// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
@@ -109,7 +128,7 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
-            Self::Responses(ask) => ask.wire.model.as_deref(),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
             Self::Raw(raw) => raw.model(),
         }
@@ -122,7 +141,7 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
-            Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
             Self::Raw(raw) => raw.set_model(model),
         }
@@ -135,7 +154,7 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
-            Self::Responses(ask) => ask.wire.stream,
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
             Self::Raw(raw) => Some(raw.streams()),
         };
@@ -297,6 +316,11 @@ pub enum AnswerDialect {
         /// What the answer must remember of its request.
         shape: ResponseShape,
     },
+    /// A conversation of OpenAI responses, made short.
+    Compaction {
+        /// The items that stay beside the summary.
+        kept: Arc<Vec<JsonText>>,
+    },
     /// OpenAI's legacy completions.
     Completions {
         /// What the client can read.
@@ -333,7 +357,7 @@ pub struct Explanation {
     /// Where it would be sent, in order.
     pub targets: Vec<ExplainedTarget>,
     /// The exact body.
-    pub body: outcrop_domain::json::JsonText,
+    pub body: JsonText,
     /// Every change.
     pub adjusted: Vec<ExplainedChange>,
 }

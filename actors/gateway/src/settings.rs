@@ -21,6 +21,26 @@ pub struct LiveSettings {
     pub timeouts: Timeouts,
     /// Limits of URL fetches.
     pub fetch: FetchLimits,
+    /// Stored responses and conversations.
+    pub responses: ResponsesPolicy,
+}
+
+/// How long and how much is stored of responses and conversations.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponsesPolicy {
+    /// How long a response can be asked for.
+    pub retention: Duration,
+    /// Most bytes of one response with its input, of a conversation, and of all that a request goes on from.
+    pub max_bytes: u64,
+    /// Most responses in a chain.
+    pub max_chain: u32,
+}
+
+impl Default for ResponsesPolicy {
+    fn default() -> Self {
+        // OpenAI keeps responses for 30 days. A request body may have 64 MiB by default: what was sent can be stored.
+        Self { retention: Duration::from_secs(30 * 24 * 3600), max_bytes: 128 * 1024 * 1024, max_chain: 1_000 }
+    }
 }
 
 /// Deadlines of upstream calls.
@@ -119,6 +139,8 @@ pub struct ChatPolicy {
     pub max_choices: u32,
     /// Most tools of a request.
     pub max_tools: usize,
+    /// Hosted tools of a Responses request that the model does not have are left out and reported, not refused.
+    pub leave_out_hosted_tools: bool,
     /// Cache marks set for clients that set none.
     pub cache: CachePolicy,
     /// Guardrail on every request.
@@ -142,6 +164,7 @@ impl Default for ChatPolicy {
             default_max_tokens: None,
             max_choices: 16,
             max_tools: 1024,
+            leave_out_hosted_tools: false,
             cache: CachePolicy::default(),
             guardrail: None,
             guardrail_override: false,

@@ -54,8 +54,7 @@ pub(super) struct DialectRow {
 }
 
 impl Dialect {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Chat, Self::Messages, Self::Converse, Self::Invoke, Self::TranslatedMessages, Self::Responses];
+    pub(super) const ALL: [Self; 6] = [Self::Chat, Self::Messages, Self::Converse, Self::Invoke, Self::TranslatedMessages, Self::Responses];
 
     pub(super) fn name(self) -> &'static str {
         match self {

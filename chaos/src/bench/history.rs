@@ -62,7 +62,9 @@ pub(super) fn chat() -> Value {
     for turn in turns() {
         let call = json!({"name": "read_file_0", "arguments": json!({"path": turn.path}).to_string()});
         messages.push(json!({"role": "user", "content": turn.wish}));
-        messages.push(json!({"role": "assistant", "content": turn.remark, "tool_calls": [{"id": turn.id, "type": "function", "function": call}]}));
+        messages.push(
+            json!({"role": "assistant", "content": turn.remark, "tool_calls": [{"id": turn.id, "type": "function", "function": call}]}),
+        );
         messages.push(json!({"role": "tool", "tool_call_id": turn.id, "content": turn.found}));
     }
     let tool = |name: &str, about: &str, schema: Value| json!({"type": "function", "function": {"name": name, "description": about, "parameters": schema}});
@@ -106,7 +108,8 @@ pub(super) fn converse() -> Value {
         result = Some(json!({"toolResult": {"toolUseId": turn.id, "content": [{"text": turn.found}]}}));
     }
     messages.push(json!({"role": "user", "content": result.into_iter().collect::<Vec<_>>()}));
-    let tool = |name: &str, about: &str, schema: Value| json!({"toolSpec": {"name": name, "description": about, "inputSchema": {"json": schema}}});
+    let tool =
+        |name: &str, about: &str, schema: Value| json!({"toolSpec": {"name": name, "description": about, "inputSchema": {"json": schema}}});
     json!({"system": [{"text": SYSTEM}], "messages": messages, "toolConfig": {"tools": tools(tool)}})
 }
 
@@ -120,7 +123,8 @@ pub(super) fn responses() -> Value {
         input.push(json!({"type": "function_call", "call_id": turn.id, "name": "read_file_0", "arguments": arguments}));
         input.push(json!({"type": "function_call_output", "call_id": turn.id, "output": turn.found}));
     }
-    let tool = |name: &str, about: &str, schema: Value| json!({"type": "function", "name": name, "description": about, "parameters": schema});
+    let tool =
+        |name: &str, about: &str, schema: Value| json!({"type": "function", "name": name, "description": about, "parameters": schema});
     json!({"instructions": SYSTEM, "input": input, "store": false, "tools": tools(tool)})
 }
 
@@ -130,7 +134,8 @@ mod tests {
 
     #[test]
     fn every_dialect_has_two_megabytes_forty_tools_and_two_hundred_calls() {
-        let tool_lists = [(chat(), "/tools"), (messages(), "/tools"), (invoke(), "/tools"), (converse(), "/toolConfig/tools"), (responses(), "/tools")];
+        let tool_lists =
+            [(chat(), "/tools"), (messages(), "/tools"), (invoke(), "/tools"), (converse(), "/toolConfig/tools"), (responses(), "/tools")];
         for (body, tools) in tool_lists {
             assert_eq!(body.pointer(tools).unwrap().as_array().unwrap().len(), TOOLS);
             let text = body.to_string();

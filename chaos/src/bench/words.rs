@@ -72,7 +72,8 @@ mod tests {
     fn every_dialect_is_read() {
         let chat = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n: ping\n\ndata: {\"choices\":[{\"delta\":{\"content\":\" b\"}}]}\n\ndata: [DONE]\n\n";
         assert_eq!(of_chat(chat.as_bytes()), "a b");
-        let messages = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a b\"}}\n\n";
+        let messages =
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a b\"}}\n\n";
         assert_eq!(of_deltas(messages.as_bytes()), "a b");
         let responses = "event: x\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"a b\"}\n\ndata: {\"type\":\"response.output_text.done\",\"text\":\"a b\"}\n\n";
         assert_eq!(of_deltas(responses.as_bytes()), "a b");

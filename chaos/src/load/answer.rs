@@ -124,18 +124,17 @@ impl Answer {
 
     /// The stream's body has ended (`clean`) or the connection broke.
     pub(super) fn end_of_stream(self, clean: bool) -> Read {
-        let end =
-            if !self.strange.is_empty() || self.after_end || self.errors > 1 || (self.errors == 1 && self.finish && self.done) {
-                End::Malformed
-            } else if self.errors == 1 {
-                End::StreamError
-            } else if self.done && self.finish {
-                End::Complete
-            } else if clean {
-                End::Silent
-            } else {
-                End::Cut
-            };
+        let end = if !self.strange.is_empty() || self.after_end || self.errors > 1 || (self.errors == 1 && self.finish && self.done) {
+            End::Malformed
+        } else if self.errors == 1 {
+            End::StreamError
+        } else if self.done && self.finish {
+            End::Complete
+        } else if clean {
+            End::Silent
+        } else {
+            End::Cut
+        };
         self.into_read(end)
     }
 

@@ -54,7 +54,9 @@ impl<'a> Wish<'a> {
             let properties = json!({"path": text("File of the survey"), "note": text("What to remember of it")});
             json!({"type": "object", "properties": properties, "required": ["path", "note"]})
         };
-        (0..self.tools).map(|number| tool(format!("tool_{number}"), "Looks at a file of the survey and leaves a note about it", schema())).collect()
+        (0..self.tools)
+            .map(|number| tool(format!("tool_{number}"), "Looks at a file of the survey and leaves a note about it", schema()))
+            .collect()
     }
 
     /// Anthropic's clients mark what is to be cached themselves: the instructions, and where they are now.
@@ -133,8 +135,7 @@ impl<'a> Wish<'a> {
             body["system"] = json!([{"text": system}, {"cachePoint": {"type": "default"}}]);
         }
         if self.tools > 0 {
-            let tool =
-                |name: String, about: &str, schema: Value| json!({"toolSpec": {"name": name, "description": about, "inputSchema": {"json": schema}}});
+            let tool = |name: String, about: &str, schema: Value| json!({"toolSpec": {"name": name, "description": about, "inputSchema": {"json": schema}}});
             body["toolConfig"] = json!({"tools": self.tools(tool)});
         }
         body
@@ -170,7 +171,12 @@ mod tests {
             (Dialect::Responses, ["/instructions", "/input/0/content/1/text", "/tools/1/name", "/prompt_cache_key"]),
             (
                 Dialect::Converse,
-                ["/system/0/text", "/messages/0/content/1/text", "/toolConfig/tools/1/toolSpec/name", "/messages/0/content/0/image/source/bytes"],
+                [
+                    "/system/0/text",
+                    "/messages/0/content/1/text",
+                    "/toolConfig/tools/1/toolSpec/name",
+                    "/messages/0/content/0/image/source/bytes",
+                ],
             ),
         ] {
             let body = wish.body(dialect);

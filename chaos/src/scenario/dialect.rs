@@ -39,7 +39,8 @@ impl Dialect {
             Self::Responses => format!("{prefix}/responses"),
             Self::Messages => format!("{root}/anthropic/v1/messages"),
             Self::Converse => {
-                let label: String = model.chars().map(|letter| if is_plain(letter) { letter.to_string() } else { escaped(letter) }).collect();
+                let label: String =
+                    model.chars().map(|letter| if is_plain(letter) { letter.to_string() } else { escaped(letter) }).collect();
                 format!("{root}/model/{label}/{}", if stream { "converse-stream" } else { "converse" })
             }
         }

@@ -218,7 +218,7 @@ def test_image_and_document(client):
 def test_a_cached_prompt_shows_in_usage(client):
     instructions = "You are a careful librarian with a long memory. " * 1200
     first, second = (
-        client.responses.create(model=CLAUDE, instructions=instructions, input="Say exactly: hi", prompt_cache_key="instructions") for _ in range(2)
+        client.responses.create(model=CLAUDE, instructions=instructions, input="Say exactly: hi", prompt_cache_key="system.messages") for _ in range(2)
     )
     assert first.usage.input_tokens == second.usage.input_tokens
     assert second.usage.input_tokens_details.cached_tokens > 1000
@@ -241,9 +241,6 @@ def test_errors(client, base_url):
     with pytest.raises(openai.BadRequestError) as hot:
         client.responses.create(model=CLAUDE, input="hi", temperature=3)
     assert hot.value.param == "temperature"
-    with pytest.raises(openai.BadRequestError) as orphan:
-        client.responses.create(model=CLAUDE, input=[{"type": "function_call_output", "call_id": "call_unknown", "output": "x"}])
-    assert "call_unknown" in str(orphan.value)
     with pytest.raises(openai.BadRequestError) as hosted:
         client.responses.create(model=CLAUDE, input="hi", tools=[{"type": "file_search", "vector_store_ids": ["vs_1"]}])
     assert "file_search" in str(hosted.value)
@@ -265,10 +262,11 @@ def test_a_stream_that_breaks_ends_with_an_error_and_not_silently(client, weathe
 
 @shows("compaction")
 @pytest.mark.parametrize("model", [CLAUDE, NOVA])
-def test_compact(client, model):
+def test_compact(client, lenient, model):
+    # What comes back is all user messages and the compaction; the client's type knows no user messages.
     history = [{"role": "user", "content": "The code word is heliotrope."}]
     history += client.responses.create(model=model, input=history, store=False).output
-    compacted = client.responses.compact(model=model, input=history)
+    compacted = lenient.responses.compact(model=model, input=history)
     assert compacted.object == "response.compaction" and compacted.output[-1].type == "compaction"
     assert compacted.usage.output_tokens > 0
     after = client.responses.create(model=model, input=[*compacted.output, {"role": "user", "content": "Say exactly: and on we go"}], store=False)

@@ -22,14 +22,15 @@ use outcrop_domain::{
 };
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot, Principal},
+    archive::Stores,
     ports::{ChatAnswer, ChatJob, ClientRequest, RequestOverrides, StreamItem},
     record::{JobReport, RecordSink, RequestLine, RequestRecord},
-    settings::{ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+    settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::RoutingMemory,
-    tree::{Gateway, GatewayParts, RegionParts, start_gateway},
+    tree::{Gateway, GatewayParts, LaneLimits, RegionParts, start_gateway},
 };
 use outcrop_protocol::openai::body::decode;
-use outcrop_store::Snapshots;
+use outcrop_store::{MemoryStore, Snapshots};
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
     fetch::{FetchLimits, FetchSettings, Fetcher},
@@ -310,6 +311,8 @@ pub(crate) struct TestTree {
     pub reports: Arc<Reports>,
     pub world: Ports,
     pub ported: Ported,
+    /// Stored responses and conversations.
+    pub kept: Arc<MemoryStore>,
 }
 
 pub(crate) fn settings() -> LiveSettings {
@@ -318,6 +321,7 @@ pub(crate) fn settings() -> LiveSettings {
         routing: RoutingPolicy::default(),
         timeouts: Timeouts::default(),
         fetch: FetchLimits { max_bytes: 1 << 20, total: Duration::from_secs(5) },
+        responses: ResponsesPolicy::default(),
     }
 }
 
@@ -326,6 +330,9 @@ pub(crate) fn book() -> Arc<ModelBook> {
 }
 
 pub(crate) const LIMITS: IntakeLimits = IntakeLimits { running: 64, queued: 64, max_wait: Duration::from_secs(5) };
+
+/// One response in the background at a time, and one that waits.
+const BACKGROUND: IntakeLimits = IntakeLimits { running: 1, queued: 1, max_wait: Duration::from_secs(600) };
 
 impl TestTree {
     pub(crate) async fn start(names: &[&str]) -> Self {
@@ -345,6 +352,7 @@ impl TestTree {
     ) -> Self {
         let ported = Ported::default();
         let world = ported.ports();
+        let kept = Arc::new(MemoryStore::new(1 << 20));
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
         let controls: Vec<_> = names
             .iter()
@@ -377,7 +385,8 @@ impl TestTree {
             book: book(),
             policy: CataloguePolicy { regions: names.iter().map(|name| (*name).into()).collect(), ..CataloguePolicy::default() },
             discovery_interval: Duration::from_secs(900),
-            chat_limits,
+            limits: LaneLimits { chat: chat_limits, responses: LIMITS, stored: LIMITS, background: BACKGROUND },
+            stores: Stores::of(Arc::clone(&kept), true),
             drain: Duration::from_secs(5),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff,
@@ -391,7 +400,7 @@ impl TestTree {
             ports: world.clone(),
         };
         let gateway = start_gateway(parts).await.unwrap();
-        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported };
+        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported, kept };
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         tree
     }

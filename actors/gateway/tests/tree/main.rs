@@ -11,6 +11,7 @@ mod kit;
 mod metering;
 mod passing;
 mod profiles;
+mod responses;
 mod resume;
 mod silence;
 mod streams;

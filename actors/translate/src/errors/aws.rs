@@ -69,6 +69,7 @@ fn face(error: &GatewayError) -> (u16, &str) {
         GatewayError::Unauthenticated { .. } => (403, "UnrecognizedClientException"),
         GatewayError::Forbidden { .. } => (403, DENIED),
         GatewayError::ModelNotFound { .. } => (404, NOT_FOUND),
+        GatewayError::UnknownReference { .. } => (404, NOT_FOUND),
         GatewayError::NotFound { .. } => (404, "UnknownOperationException"),
         GatewayError::BodyTooLarge { .. } => (413, "RequestEntityTooLargeException"),
         GatewayError::BodyTimeout { .. } => (408, "RequestTimeoutException"),

@@ -21,7 +21,13 @@ fn gather(all: &mut Seen, seen: Seen) {
 }
 
 fn said() -> Vec<Part> {
-    vec![Part::Text("5.0 ".into()), Part::Text("5.1".into()), Part::Call, Part::Arguments("{\"note\":".into()), Part::Arguments("\"5.2\"}".into())]
+    vec![
+        Part::Text("5.0 ".into()),
+        Part::Text("5.1".into()),
+        Part::Call,
+        Part::Arguments("{\"note\":".into()),
+        Part::Arguments("\"5.2\"}".into()),
+    ]
 }
 
 #[test]
@@ -48,7 +54,8 @@ fn messages_are_read() {
     let error = events(Dialect::Messages, &[r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#]).error.unwrap();
     assert!(error.well_formed);
     assert_eq!(event(Dialect::Messages, br#"{"choices":[]}"#), None);
-    let whole = br#"{"content":[{"type":"text","text":"5.0"},{"type":"tool_use","input":{"note":"5.1"}}],"stop_reason":"tool_use","usage":{}}"#;
+    let whole =
+        br#"{"content":[{"type":"text","text":"5.0"},{"type":"tool_use","input":{"note":"5.1"}}],"stop_reason":"tool_use","usage":{}}"#;
     let whole = super::whole(Dialect::Messages, whole).unwrap();
     assert_eq!((whole.parts.len(), whole.finish), (3, true));
 }
@@ -72,7 +79,10 @@ fn responses_are_read() {
     assert_eq!((seen.parts, seen.finish, seen.done), (said(), true, true));
     assert_eq!(seen.usage, Some(Tokens { input: 7, output: 9, cache_read: 3, cache_write: 0 }));
     assert_eq!(event(Dialect::Responses, br#"{"type":"response.created"}"#), None, "a number is missing");
-    let failed = events(Dialect::Responses, &[r#"{"type":"response.failed","sequence_number":3,"response":{"error":{"code":"server_error","message":"m"}}}"#]);
+    let failed = events(
+        Dialect::Responses,
+        &[r#"{"type":"response.failed","sequence_number":3,"response":{"error":{"code":"server_error","message":"m"}}}"#],
+    );
     assert!(failed.error.unwrap().well_formed);
 }
 

@@ -1,6 +1,8 @@
 //! What differs between the dialects of chat clients: how a request is read into the hub, and what the edge must know to
 //! write its answer. Everything between the two is the same for all.
 
+use std::sync::Arc;
+
 use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError, model::ModelSpec};
 use outcrop_protocol::openai::completions::CompletionRequest;
 use outcrop_translate::{
@@ -12,11 +14,17 @@ use outcrop_translate::{
     },
     openai_chat::{request as openai_chat, stream::UsageChunk},
     openai_completions::request as completions,
-    openai_responses::request::{self as responses, MissingTools, ResponsesOptions},
+    openai_responses::{
+        compact,
+        request::{self as responses, MissingTools, ResponsesOptions},
+    },
 };
 
 use super::facts::Hints;
-use crate::ports::{AnswerDialect, ClientRequest, ResponsesAsk};
+use crate::{
+    ports::{AnswerDialect, ClientRequest, ResponsesAsk},
+    settings::ChatPolicy,
+};
 
 /// A request in no dialect any more.
 pub(super) struct Read {
@@ -39,7 +47,7 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
     match request {
         ClientRequest::OpenAiChat(wire) => openai_chat::media_urls(wire),
         ClientRequest::Messages(wire) => messages::media_urls(wire),
-        ClientRequest::Responses(ask) => responses::media_urls(&ask.wire, &ask.earlier),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => responses::media_urls(&ask.wire, &ask.earlier),
         ClientRequest::Completions(_) | ClientRequest::Raw(_) => Vec::new(),
     }
 }
@@ -52,7 +60,7 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
             let user = wire.metadata.as_ref().and_then(|metadata| metadata.get("user_id")).and_then(|user| user.as_str());
             Hints { session, prompt_cache_key: None, user: user.map(str::to_owned) }
         }
-        ClientRequest::Responses(ask) => hints_of_responses(ask, session),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => hints_of_responses(ask, session),
         ClientRequest::Completions(wire) => {
             Hints { session, prompt_cache_key: text_member(wire, "prompt_cache_key"), user: wire.user.clone() }
         }
@@ -76,7 +84,13 @@ fn text_member(wire: &CompletionRequest, name: &str) -> Option<String> {
 ///
 /// # Errors
 /// What is wrong with it, in the words of its dialect.
-pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: ReadOptions, model: &ModelSpec) -> Result<Read, GatewayError> {
+pub(super) fn read(
+    request: ClientRequest,
+    fetched: &FetchedMedia,
+    options: ReadOptions,
+    policy: &ChatPolicy,
+    model: &ModelSpec,
+) -> Result<Read, GatewayError> {
     match request {
         ClientRequest::OpenAiChat(wire) => {
             let read = openai_chat::read(*wire, fetched, &options)?;
@@ -96,14 +110,19 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
         }
         ClientRequest::Responses(ask) => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let options = ResponsesOptions { shared: options, missing_tools: MissingTools::Refused, context_tokens: model.context_tokens };
-            let read = responses::read(wire, &earlier, fetched, &options)?;
+            let read = responses::read(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let mode = match read.delivery {
                 responses::Delivery::Whole => Mode::Whole,
                 responses::Delivery::Stream => Mode::Stream,
             };
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Responses { shape: read.shape });
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode, dialect })
+        }
+        ClientRequest::Compaction { ask, id } => {
+            let ResponsesAsk { wire, earlier } = *ask;
+            let read = compact::read(wire, &earlier, fetched, &for_responses(options, policy, model), &id)?;
+            let (adjustments, dialect) = (read.adjustments, AnswerDialect::Compaction { kept: Arc::new(read.kept) });
+            Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
         ClientRequest::Completions(wire) => {
             let read = completions::read(*wire, &options)?;
@@ -122,6 +141,11 @@ pub(super) fn read(request: ClientRequest, fetched: &FetchedMedia, options: Read
     }
 }
 
+fn for_responses(shared: ReadOptions, policy: &ChatPolicy, model: &ModelSpec) -> ResponsesOptions {
+    let missing_tools = if policy.leave_out_hosted_tools { MissingTools::LeftOut } else { MissingTools::Refused };
+    ResponsesOptions { shared, missing_tools, context_tokens: model.context_tokens }
+}
+
 /// Answers to all of a request's prompts: one, and so many beside it.
 pub(super) fn in_all(choices_each: u32, beside: usize) -> u32 {
     let prompts = u32::try_from(beside).unwrap_or(u32::MAX).saturating_add(1);
@@ -137,8 +161,6 @@ fn delivery(delivery: openai_chat::Delivery) -> (Mode, UsageChunk) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use outcrop_domain::{
         chat::{SystemTool, Tool},
         model::{BUILTIN, ModelBook},
@@ -193,17 +215,20 @@ mod tests {
     #[test]
     fn a_search_is_the_models_own_where_it_has_one_and_refused_by_name_where_not() {
         let book = ModelBook::load(BUILTIN).unwrap();
-        let read_for = |id: &str| {
+        let read_for = |id: &str, policy: &ChatPolicy| {
             let model = book.get(id).unwrap();
             let system_tools = model.chat.as_ref().unwrap().system_tools.clone();
             let options = ReadOptions { system_tools, ..ReadOptions::new(|_, _, _| None) };
             let request = responses(r#"{"model": "m", "input": "news?", "tools": [{"type": "web_search"}]}"#);
-            read(request, &FetchedMedia::default(), options, model)
+            read(request, &FetchedMedia::default(), options, policy, model)
         };
-        let found = read_for("amazon.nova-2-lite-v1:0").unwrap();
+        let found = read_for("amazon.nova-2-lite-v1:0", &ChatPolicy::default()).unwrap();
         assert_eq!(found.request.tools, [Tool::System(SystemTool { name: "nova_grounding".to_owned() })]);
-        let refused = read_for("amazon.nova-lite-v1:0").err().unwrap();
+        let refused = read_for("amazon.nova-lite-v1:0", &ChatPolicy::default()).err().unwrap();
         assert!(refused.to_string().contains("web_search"), "{refused}");
+        let lenient = ChatPolicy { leave_out_hosted_tools: true, ..ChatPolicy::default() };
+        let left_out = read_for("amazon.nova-lite-v1:0", &lenient).unwrap();
+        assert_eq!((left_out.request.tools.len(), left_out.adjustments.to_string().as_str()), (0, "tools.web_search=dropped"));
     }
 
     #[test]
@@ -211,7 +236,7 @@ mod tests {
         let book = ModelBook::load(BUILTIN).unwrap();
         let model = book.get("amazon.nova-lite-v1:0").unwrap();
         let request = completions(r#"{"model": "m", "prompt": ["a", "b", "c"], "n": 2, "stream": true}"#);
-        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), model).unwrap();
+        let read = read(request, &FetchedMedia::default(), ReadOptions::new(|_, _, _| None), &ChatPolicy::default(), model).unwrap();
         assert_eq!((read.beside.len(), read.choices_each, read.mode), (2, 2, Mode::Stream));
         assert!(matches!(read.dialect, AnswerDialect::Completions { choices: 6, .. }), "{:?}", read.dialect);
         assert_eq!((in_all(2, 2), in_all(1, 0), in_all(u32::MAX, 5)), (6, 1, u32::MAX));

@@ -32,6 +32,7 @@ use outcrop_domain::{
 };
 use outcrop_supervision::{CallError, Job, JobFuture, JobOutcome, LaneHandle, LaneObserver, LaneReport, Refusal, Reply, Slot};
 
+pub(super) use self::tally::refused;
 pub use self::{
     heavy::by_size,
     input::{MessagesInput, NativeInput, RawRequest},
@@ -93,15 +94,18 @@ pub struct ChatWork {
 enum WorkReply {
     Answer(ChatReply),
     Explain(Reply<Result<Explanation, GatewayError>>, Disclosure),
+    Check(Reply<Result<AnswerFacts, GatewayError>>),
 }
 
 impl Job for ChatWork {
     fn refused(self, refusal: Refusal) {
         let waited = self.context.ports.clock.now().since(self.submitted);
-        tally::refused(&self.job, &unanswered(&CallError::Refused(refusal)), waited);
+        let error = unanswered(&CallError::Refused(refusal), LANE);
+        tally::refused(&self.job.record, self.job.request.model(), &error, waited);
         let delivered = match self.reply {
             WorkReply::Answer(reply) => reply.refuse(refusal),
             WorkReply::Explain(reply, _) => reply.refuse(refusal),
+            WorkReply::Check(reply) => reply.refuse(refusal),
         };
         tracing::debug!(request.id = %self.job.record.id(), refusal = refusal.as_str(), ?delivered, "job refused");
     }
@@ -111,6 +115,7 @@ impl Job for ChatWork {
         match self.reply {
             WorkReply::Answer(reply) => Box::pin(run::run(self.context, self.job, reply, waited)),
             WorkReply::Explain(reply, disclosure) => Box::pin(run::explain(self.context, self.job, disclosure, reply, waited)),
+            WorkReply::Check(reply) => Box::pin(run::check(self.context, self.job, reply, waited)),
         }
     }
 
@@ -118,6 +123,7 @@ impl Job for ChatWork {
         match &self.reply {
             WorkReply::Answer(reply) => reply.is_closed(),
             WorkReply::Explain(reply, _) => reply.is_closed(),
+            WorkReply::Check(reply) => reply.is_closed(),
         }
     }
 }
@@ -149,7 +155,7 @@ impl ChatPort {
     pub async fn submit(&self, job: ChatJob) -> Result<ChatAnswer, GatewayError> {
         let (reply, answer) = Reply::channel();
         self.send(job, WorkReply::Answer(reply));
-        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
     }
 
     /// Explains a request, with as much of the operator's own as `disclosure` allows.
@@ -159,7 +165,17 @@ impl ChatPort {
     pub async fn explain(&self, job: ChatJob, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
         let (reply, answer) = Reply::channel();
         self.send(job, WorkReply::Explain(reply, disclosure));
-        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
+    }
+
+    /// Reads a request as [`ChatPort::submit`] does, and tells what its answer would be written as. Nothing is fetched or sent.
+    ///
+    /// # Errors
+    /// As [`ChatPort::submit`], except what only sending would show.
+    pub async fn check(&self, job: ChatJob) -> Result<AnswerFacts, GatewayError> {
+        let (reply, answer) = Reply::channel();
+        self.send(job, WorkReply::Check(reply));
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
     }
 
     /// What the lane does.
@@ -181,8 +197,11 @@ impl ChatPort {
     }
 }
 
-/// A job without an answer, as its caller sees it.
-fn unanswered(error: &CallError) -> GatewayError {
+/// Name of the lane in messages.
+const LANE: &str = "chat lane";
+
+/// A job of the lane of that name without an answer, as its caller sees it.
+pub(super) fn unanswered(error: &CallError, lane: &str) -> GatewayError {
     let retry_after = RETRY_SOON;
     match error {
         CallError::Refused(Refusal::QueueFull) => {
@@ -196,7 +215,7 @@ fn unanswered(error: &CallError) -> GatewayError {
             GatewayError::Unavailable { message: "the gateway is shutting down".to_owned(), retry_after }
         }
         CallError::Refused(Refusal::Unavailable) | CallError::Unavailable(_) => {
-            GatewayError::Unavailable { message: "the chat lane is restarting".to_owned(), retry_after }
+            GatewayError::Unavailable { message: format!("the {lane} is restarting"), retry_after }
         }
         CallError::Timeout { after } => GatewayError::DeadlineExceeded { after: *after },
         CallError::WorkerLost => GatewayError::WorkerLost,

@@ -172,7 +172,7 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
     let Read { request, beside, mut adjustments, choices_each, mode: client_mode, dialect } =
-        dialect::read(request, &media.fetched, options, &resolution.model)?;
+        dialect::read(request, &media.fetched, options, policy, &resolution.model)?;
     adjustments.extend(resolution.notes.clone());
     let mut tier = None;
     let mut ask_for = |mut request: ChatRequest| {

@@ -316,3 +316,34 @@ pub(super) async fn explain(
         metrics::counter!("outcrop_answers_unread_total").increment(1);
     }
 }
+
+/// Reads a request, and tells what its answer would be written as.
+pub(super) async fn check(
+    context: Arc<ChatContext>,
+    mut job: ChatJob,
+    reply: Reply<Result<AnswerFacts, GatewayError>>,
+    queue_wait: Duration,
+) {
+    let settings = context.settings.load_full();
+    let clock = Arc::clone(&context.ports.clock);
+    let (record, usage, board) = (Arc::clone(&job.record), Arc::clone(&context.usage), Arc::clone(&context.board));
+    let mut tally = Tally::open(record, usage, job.principal.key.clone(), clock, board, queue_wait);
+    tally.asked(job.request.model().unwrap_or_default());
+    let purpose = Purpose::Showing(Disclosure::Operator);
+    let prepared = prepare(&context, &settings, &mut job, purpose, None, &mut tally).await;
+    let checked = prepared.and_then(|prepared| {
+        tally.adjusted(&prepared.adjustments);
+        let target = prepared.resolution.targets.first();
+        let region = target.map(|target| target.region.clone());
+        region
+            .map(|region| prepared.facts(&context, &settings, region, 0))
+            .ok_or_else(|| GatewayError::Internal { message: "a model without targets".to_owned() })
+    });
+    match &checked {
+        Ok(_) => tally.settle(JobOutcome::Completed, None),
+        Err(error) => tally.settle(JobOutcome::Failed, Some(error)),
+    }
+    if reply.send(checked) == Delivery::CallerGone {
+        metrics::counter!("outcrop_answers_unread_total").increment(1);
+    }
+}

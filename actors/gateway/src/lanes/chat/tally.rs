@@ -22,7 +22,6 @@ use outcrop_domain::{
 use super::wire::Whole;
 use crate::{
     foundation::{UsageInbox, UsageRow},
-    ports::ChatJob,
     record::{JobOutcome, JobReport, RequestRecord},
     targets::{HealthBoard, TargetCell},
 };
@@ -327,12 +326,12 @@ pub(super) fn answer_usage(response: &ChatResponse, prompt_tokens: u64) -> (Usag
 }
 
 /// The account of a job that the lane refused: nothing to settle, but the log line shall say so.
-pub(super) fn refused(job: &ChatJob, error: &GatewayError, queue_wait: Duration) {
-    job.record.set_job(JobReport {
+pub(in crate::lanes) fn refused(record: &RequestRecord, model_asked: Option<&str>, error: &GatewayError, queue_wait: Duration) {
+    record.set_job(JobReport {
         outcome: JobOutcome::Failed,
         error_class: Some(error.class()),
         error_detail: Some(error.to_string()),
-        model_asked: shortened(job.request.model().unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
+        model_asked: shortened(model_asked.unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
         queue_wait,
         ..JobReport::default()
     });
