@@ -309,6 +309,16 @@ async fn a_native_call_passes_to_the_byte_both_ways_and_is_metered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_native_count_is_billed_to_nobody() {
+    let tree = tree().await;
+    tree.regions[0].then(Step::Raw(r#"{"inputTokens":42}"#.to_owned()));
+    let job = native(&tree, RuntimeOperation::CountTokens, CLAUDE, r#"{"input":{}}"#, HeaderMap::new());
+    assert_eq!(raw(&tree, job).await.0, r#"{"inputTokens":42}"#);
+    assert_eq!(tree.regions[0].last_call().invoke_id.as_str(), CLAUDE);
+    assert_eq!((tree.last_report().usage, tree.last_report().outcome), (None, JobOutcome::Completed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn native_frames_pass_as_frames() {
     let tree = tree().await;
     let frames: Vec<Bytes> = [start_event(), text_event("one")].into_iter().chain(end_events()).collect();
