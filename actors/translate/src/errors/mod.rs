@@ -21,3 +21,6 @@ pub(crate) fn incomplete_stream() -> GatewayError {
         region: None,
     })
 }
+
+#[cfg(test)]
+mod tests;
