@@ -6,11 +6,12 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use outcrop_domain::clock::Ports;
 use outcrop_gateway::{
+    archive::{Stores, settle_interrupted},
     foundation::BackgroundJob,
     targets::RoutingMemory,
-    tree::{Gateway, GatewayParts, RegionParts, start_gateway},
+    tree::{Gateway, GatewayParts, LaneLimits, RegionParts, start_gateway},
 };
-use outcrop_store::{FileSnapshot, Snapshots};
+use outcrop_store::{FileSnapshot, MemoryStore, Snapshots, SqliteStore};
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
     aws::{
@@ -24,7 +25,7 @@ use outcrop_upstream::{
 
 use crate::{
     live,
-    settings::{Service, Settings},
+    settings::{Lane, Lanes, Service, Settings},
     telemetry::UPKEEP_INTERVAL,
 };
 
@@ -62,7 +63,8 @@ pub async fn start_over(
         book: Arc::clone(&settings.models.book),
         policy: live::policy(settings),
         discovery_interval: settings.models.discovery_interval,
-        chat_limits: chat_limits(settings),
+        limits: lane_limits(settings),
+        stores: stores(settings, world)?,
         drain: settings.server.shutdown_grace,
         fetcher: Arc::new(fetcher),
         sniff,
@@ -115,11 +117,28 @@ async fn upkeep(recorder: PrometheusHandle) {
     }
 }
 
-/// Limits of the chat lane.
+/// Limits of the lanes.
 #[must_use]
-pub fn chat_limits(settings: &Settings) -> IntakeLimits {
-    let lane = &settings.lanes.chat;
-    IntakeLimits { running: lane.concurrency as usize, queued: lane.queue_limit as usize, max_wait: lane.queue_wait }
+pub fn lane_limits(settings: &Settings) -> LaneLimits {
+    let Lanes { chat, responses, stored, background } = &settings.lanes;
+    let of =
+        |lane: &Lane| IntakeLimits { running: lane.concurrency as usize, queued: lane.queue_limit as usize, max_wait: lane.queue_wait };
+    LaneLimits { chat: of(chat), responses: of(responses), stored: of(stored), background: of(background) }
+}
+
+/// Where responses and conversations are kept. What an earlier process was at when it ended is ended here, before the first
+/// request is taken.
+fn stores(settings: &Settings, world: &Ports) -> anyhow::Result<Stores> {
+    let Some(file) = &settings.store.file else {
+        return Ok(Stores::of(Arc::new(MemoryStore::new(settings.store.memory)), true));
+    };
+    let store = SqliteStore::open(file).context("opening the store of responses (store.file)")?;
+    let stores = Stores::of(Arc::new(store), false);
+    let interrupted = settle_interrupted(&stores, world.clock.wall().into()).context("reading the store of responses (store.file)")?;
+    if interrupted > 0 {
+        tracing::warn!(responses = interrupted, "responses that the last run had not completed are failed now");
+    }
+    Ok(stores)
 }
 
 fn transport_settings(settings: &Settings, extra_ca_pem: Option<Vec<u8>>) -> TransportSettings {

@@ -9,12 +9,12 @@ use outcrop_domain::{
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot},
     ports::Reload,
-    settings::{AliasOptions, ChatPolicy, LiveSettings, RegionQuotas, RoutingPolicy, Timeouts},
+    settings::{AliasOptions, ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
 };
 use outcrop_upstream::fetch::FetchLimits;
 
 use crate::{
-    http::{EdgeLimits, ToldHeaders},
+    http::{EdgeLimits, NativeRoutes, Prefixes, ToldHeaders},
     settings::Settings,
 };
 
@@ -39,8 +39,20 @@ pub fn edge_limits(settings: &Settings) -> EdgeLimits {
         body_memory: usize::try_from(settings.server.body_memory).unwrap_or(usize::MAX),
         keep_alive: settings.server.keep_alive_interval,
         open_stream_after: settings.chat.open_stream_after,
-        told: ToldHeaders { adjustments: settings.chat.report_adjustments, routing: settings.routing.report },
+        told: ToldHeaders {
+            adjustments: settings.chat.report_adjustments,
+            routing: settings.routing.report,
+            limits: settings.routing.report_limits,
+        },
     }
+}
+
+/// Where the dialects have their routes. Read once, when the router is put together.
+#[must_use]
+pub fn prefixes(settings: &Settings) -> Prefixes<'_> {
+    let server = &settings.server;
+    let native = if server.native_routes { NativeRoutes::Served } else { NativeRoutes::Absent };
+    Prefixes { openai: &server.openai_prefix, anthropic: &server.anthropic_prefix, native }
 }
 
 /// What jobs read.
@@ -79,6 +91,11 @@ pub fn settings(settings: &Settings) -> LiveSettings {
             idle: settings.timeouts.stream_idle,
         },
         fetch: FetchLimits { max_bytes: usize::try_from(settings.fetch.max_bytes).unwrap_or(usize::MAX), total: settings.fetch.timeout },
+        responses: ResponsesPolicy {
+            retention: settings.responses.retention,
+            max_bytes: settings.responses.max_bytes,
+            max_chain: settings.responses.max_chain,
+        },
     }
 }
 

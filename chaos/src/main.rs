@@ -28,7 +28,7 @@ enum Command {
     Seed(seeds::SeedArgs),
     /// Runs many seeds of the deterministic simulation; from the repository's root.
     Seeds(seeds::SeedsArgs),
-    /// Compares the gateway with a bare SDK handler and a plain proxy, in one run. Takes under five minutes; run it alone.
+    /// Compares the gateway with a bare SDK handler and a plain proxy, in one run, and the dialects with each other. Takes under ten minutes; run it alone.
     Bench {
         /// The gateway's binary; built in release.
         #[arg(long, default_value = "target/release/outcrop")]

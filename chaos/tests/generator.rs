@@ -12,7 +12,7 @@ use outcrop_chaos::{
     load::{Asked, Client, Dial, Dialling, Generator, Io, LiveCounts, Net, SelfWatch, keys},
     measure::{self, Window},
     plan::{Prompts, Schedule, resolve},
-    scenario::{Scenario, parse_text},
+    scenario::{Dialect, Scenario, parse_text},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -137,7 +137,7 @@ async fn a_closed_loop_does_not() {
     while origin.elapsed() < Duration::from_secs(60) {
         let now = client.now();
         let request = Request { intended: now, deadline: now.plus(Micros::seconds(60)), ..Request::default() };
-        requests.push(client.ask(Asked { request, body: bytes::Bytes::from_static(b"{}"), deed: None }).await);
+        requests.push(client.ask(Asked { request, dialect: Dialect::Chat, body: bytes::Bytes::from_static(b"{}"), deed: None }).await);
     }
     assert!(p99(requests) < 0.2, "it waits out the freeze with a single request");
 }

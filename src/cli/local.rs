@@ -24,7 +24,7 @@ pub(super) struct LocalArgs {
     /// Time between two deltas of a simulated stream, in milliseconds.
     #[arg(long, default_value_t = 0)]
     pace_ms: u64,
-    /// Writes OUTCROP_URL and OUTCROP_KEY to this file once requests are answered.
+    /// Writes OUTCROP_URL, OUTCROP_KEY and OUTCROP_FAULTS to this file once requests are answered.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// A scenario of the chaos harness whose faults happen again and again, by its name; a wrong one lists them.
@@ -159,7 +159,8 @@ fn greet(
     let kept = if kept.is_empty() { String::new() } else { format!("  As you set them, not as the scenario does: {}.\n", kept.join(", ")) };
     let url = format!("http://127.0.0.1:{}/v1", serving.address.port());
     if let Some(file) = &arguments.ready_file {
-        let text = format!("OUTCROP_URL={url}\nOUTCROP_KEY={}\n", arguments.key);
+        let faults = simulator.control_endpoint().map(|control| format!("OUTCROP_FAULTS={control}/faults\n")).unwrap_or_default();
+        let text = format!("OUTCROP_URL={url}\nOUTCROP_KEY={}\n{faults}", arguments.key);
         std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     }
     let admin = serving.admin_address.map_or_else(|| "off".to_owned(), |address| format!("http://{address}/metrics"));

@@ -64,7 +64,7 @@ impl Serving {
             .await
             .with_context(|| format!("listening on {} (server.bind, server.port)", settings.server.address()))?;
         let address = listener.local_addr()?;
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         listeners.spawn(http::serve(listener, router, edge.clone(), server_options(&settings), connections.clone()));
         let current = Arc::new(ArcSwap::from_pointee(settings));
@@ -179,7 +179,7 @@ fn reloader(
         let mut reload = live::reload(&new, &world);
         reload.policy.regions.clone_from(&at_start.aws.regions);
         gateway.tree.reload(reload).map_err(|error| error.to_string())?;
-        gateway.tree.set_chat_limits(app::chat_limits(&new));
+        gateway.tree.set_limits(app::lane_limits(&new));
         edge.set_limits(live::edge_limits(&new));
         logs.set_level(&new.log.filter()).map_err(|error| error.to_string())?;
         current.store(Arc::new(new));

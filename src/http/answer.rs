@@ -30,6 +30,14 @@ pub(super) trait Answers: Send + 'static {
 
     /// Writes the error of a stream that was opened before there was an answer.
     fn error_writer(&self) -> Writer;
+
+    /// The body of an answer that is a number of tokens.
+    ///
+    /// # Errors
+    /// [`GatewayError::Internal`] in dialects that ask for none.
+    fn counted(&self, _tokens: u64) -> Result<Vec<u8>, GatewayError> {
+        Err(GatewayError::Internal { message: "a request was counted instead of answered".to_owned() })
+    }
 }
 
 /// Runs a job and makes a response of its answer.
@@ -55,6 +63,16 @@ fn respond(answers: &impl Answers, answered: ChatAnswer, limits: &EdgeLimits) ->
             headers::describe(response.headers_mut(), &about, limits.told);
             Ok(response)
         }
+        ChatAnswer::Raw { body, about } => {
+            let mut response = json_response(StatusCode::OK, body);
+            headers::describe(response.headers_mut(), &about, limits.told);
+            Ok(response)
+        }
+        ChatAnswer::Counted { tokens, about } => {
+            let mut response = json_response(StatusCode::OK, answers.counted(tokens)?);
+            headers::describe(response.headers_mut(), &about, limits.told);
+            Ok(response)
+        }
         ChatAnswer::Stream { events, about } => {
             let mut response = event_stream(ChatStream::flowing(events, answers.writer(&about), limits));
             headers::describe(response.headers_mut(), &about, limits.told);
@@ -69,13 +87,12 @@ fn respond_later(
     limits: &EdgeLimits,
 ) -> Response {
     let error_writer = answers.error_writer();
-    let make_writer = Box::new(move |answer: &ChatAnswer| match answer {
-        ChatAnswer::Whole { about, .. } | ChatAnswer::Stream { about, .. } => answers.writer(about),
-    });
+    let make_writer = Box::new(move |answer: &ChatAnswer| answers.writer(answer.about()));
     event_stream(ChatStream::waiting(Pending { answer, make_writer, error_writer }, limits))
 }
 
-fn event_stream(body: Body) -> Response {
+/// A response whose body is a stream of events.
+pub(super) fn event_stream(body: Body) -> Response {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

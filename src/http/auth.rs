@@ -1,4 +1,4 @@
-//! Who asks: a gateway key as bearer token or `x-api-key`.
+//! Who asks: a gateway key as bearer token or `x-api-key`; on Bedrock's own paths also as the access key id of a signature.
 
 use std::sync::Arc;
 
@@ -31,17 +31,32 @@ impl FromRequestParts<Edge> for Caller {
 /// # Errors
 /// [`GatewayError::Unauthenticated`].
 pub(super) fn admit(parts: &Parts, edge: &Edge) -> Result<Caller, GatewayError> {
+    admitted(parts, edge, presented(&parts.headers))
+}
+
+/// As [`admit`], for requests that AWS's own clients may have signed.
+///
+/// The signature is not checked: nobody here has a secret to check it with. The access key id is the secret. It travels in clear
+/// as a bearer token does, so it proves as much and is worth as much to whoever reads it.
+///
+/// # Errors
+/// [`GatewayError::Unauthenticated`].
+pub(super) fn admit_signed(parts: &Parts, edge: &Edge) -> Result<Caller, GatewayError> {
+    admitted(parts, edge, signer(&parts.headers).or_else(|| presented(&parts.headers)))
+}
+
+fn admitted(parts: &Parts, edge: &Edge, key: Option<&str>) -> Result<Caller, GatewayError> {
     route::note(parts, Interest::Usual);
-    let principal = authenticate(&parts.headers, edge)?;
+    let principal = authenticate(key, edge)?;
     if let Some(record) = parts.extensions.get::<Arc<RequestRecord>>() {
         record.asked_by(&principal.key);
     }
     Ok(Caller(principal))
 }
 
-fn authenticate(headers: &HeaderMap, edge: &Edge) -> Result<Arc<Principal>, GatewayError> {
+fn authenticate(key: Option<&str>, edge: &Edge) -> Result<Arc<Principal>, GatewayError> {
     let keys = edge.gateway().keys.load();
-    match presented(headers) {
+    match key {
         // A key that is not known is a mistake even where none is needed: it must not become somebody else.
         Some(key) => keys
             .find(key)
@@ -62,6 +77,22 @@ fn presented(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(|| headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim).filter(|key| !key.is_empty()))
 }
 
+/// The access key id of a signature: `AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/SERVICE/aws4_request, ...`. Ids of ours may hold
+/// slashes, so the scope is taken off from behind.
+fn signer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, parts) = text.split_once(' ')?;
+    if !scheme.starts_with("AWS4-") {
+        return None;
+    }
+    let credential = parts.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    let mut parts = credential.rsplitn(SCOPE_PARTS + 1, '/');
+    parts.nth(SCOPE_PARTS).filter(|id| !id.is_empty())
+}
+
+/// Date, region, service and a fixed word. Source: Signature Version 4.
+const SCOPE_PARTS: usize = 4;
+
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -79,6 +110,21 @@ mod tests {
         assert_eq!(presented(&headers(&[("x-api-key", "sk-2")])), Some("sk-2"));
         assert_eq!(presented(&headers(&[("authorization", "Bearer sk-1"), ("x-api-key", "sk-2")])), Some("sk-1"));
         assert_eq!(presented(&headers(&[("authorization", "Bearer "), ("x-api-key", "sk-2")])), Some("sk-2"));
+    }
+
+    #[test]
+    fn the_access_key_id_of_a_signature_is_a_key() {
+        let of = |credential: &str| {
+            let text = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host;x-amz-date, Signature=abc");
+            let headers: HeaderMap = [(AUTHORIZATION, HeaderValue::from_str(&text).unwrap())].into_iter().collect();
+            signer(&headers).map(str::to_owned)
+        };
+        assert_eq!(of("sk-team/20261130/us-east-1/bedrock/aws4_request").as_deref(), Some("sk-team"));
+        assert_eq!(of("sk/with/slashes/20261130/us-east-1/bedrock/aws4_request").as_deref(), Some("sk/with/slashes"));
+        for broken in ["sk-team", "/20261130/us-east-1/bedrock/aws4_request", "20261130/us-east-1/bedrock/aws4_request"] {
+            assert_eq!(of(broken), None, "{broken}");
+        }
+        assert_eq!(signer(&headers(&[("authorization", "Bearer sk-1")])), None);
     }
 
     #[test]

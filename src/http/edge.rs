@@ -28,7 +28,7 @@ use outcrop_gateway::{
 use tower::Service;
 
 use super::{
-    anthropic,
+    anthropic, bedrock,
     body::{RecordedBody, ResponseGuard},
     body_memory::BodyMemory,
     errors::openai_error,
@@ -61,6 +61,8 @@ pub struct ToldHeaders {
     pub adjustments: bool,
     /// `x-outcrop-region` and `x-outcrop-attempts`.
     pub routing: bool,
+    /// What is left of a model's quotas, in the headers of the dialect.
+    pub limits: bool,
 }
 
 /// What every handler holds.
@@ -197,6 +199,9 @@ fn panicked(record: &Arc<RequestRecord>) -> Response {
     let error = GatewayError::Internal { message: "the gateway failed on this request; the fault is not in it".to_owned() };
     if record.route().is_some_and(|(pattern, _)| anthropic::answers(pattern)) {
         return anthropic::failed(record, error);
+    }
+    if record.route().is_some_and(|(pattern, _)| bedrock::answers(pattern)) {
+        return bedrock::failed(record, &error);
     }
     openai_error(&error)
 }

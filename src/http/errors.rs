@@ -74,8 +74,8 @@ fn retried_by_status(status: StatusCode) -> bool {
 const USUAL_HEADERS: usize = 8;
 
 /// A JSON response.
-pub(super) fn json_response(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(super) fn json_response(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(USUAL_HEADERS);

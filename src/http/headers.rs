@@ -11,6 +11,7 @@ use outcrop_gateway::{
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as WordError};
 
+use super::rate_headers;
 use crate::http::ToldHeaders;
 
 /// The changes made to the request: `field=action,...`.
@@ -70,8 +71,13 @@ pub(super) fn overrides(headers: &HeaderMap) -> Result<RequestOverrides, Gateway
         service_tier: word::<ServiceTier>(headers, &SERVICE_TIER)?,
         latency: word::<Latency>(headers, &LATENCY)?,
         beta_flags: beta_flags(headers),
-        session: SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned),
+        session: session(headers),
     })
+}
+
+/// The session that a request belongs to, in the client's words.
+pub(super) fn session(headers: &HeaderMap) -> Option<String> {
+    SESSIONS.iter().find_map(|name| text(headers, name)).map(str::to_owned)
 }
 
 /// `anthropic-beta`: comma lists, repeated headers, or both.
@@ -111,6 +117,9 @@ pub(super) fn describe(headers: &mut HeaderMap, about: &AnswerFacts, told: ToldH
     set(headers, MODEL, about.model.as_str());
     if told.adjustments && !about.adjustments.is_empty() {
         set(headers, ADJUSTED, &about.adjustments.to_string());
+    }
+    if let Some(limits) = about.limits.as_ref().filter(|_| told.limits) {
+        rate_headers::tell(headers, limits, about);
     }
     if let Some(words) = &about.replaced {
         set(headers, REPLACED, words);

@@ -4,15 +4,18 @@ pub mod admin;
 mod answer;
 mod anthropic;
 mod auth;
+mod bedrock;
 mod body;
 mod body_memory;
 pub mod chaos;
 mod edge;
 mod errors;
+mod event_body;
 mod headers;
 mod job;
 mod openai;
 mod ops;
+mod rate_headers;
 mod route;
 mod server;
 mod sse;
@@ -29,10 +32,25 @@ pub struct Prefixes<'p> {
     pub openai: &'p str,
     /// Before Anthropic's, which begin with `/v1` themselves, e.g. `/anthropic`.
     pub anthropic: &'p str,
+    /// Whether Bedrock's own paths are served.
+    pub native: NativeRoutes,
 }
 
-/// The public router: the dialects under their prefixes, health beside them.
+/// Whether Bedrock's own paths are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NativeRoutes {
+    /// For AWS's clients.
+    Served,
+    /// They are unknown.
+    Absent,
+}
+
+/// The public router: the dialects under their prefixes, Bedrock's own paths and health beside them.
 pub fn router(edge: Edge, prefixes: Prefixes<'_>) -> Router {
     let dialects = openai::routes(prefixes.openai).merge(anthropic::routes(prefixes.anthropic));
+    let dialects = match prefixes.native {
+        NativeRoutes::Served => dialects.merge(bedrock::routes()),
+        NativeRoutes::Absent => dialects,
+    };
     Router::new().merge(ops::routes()).merge(dialects).fallback(errors::unknown_url).with_state(edge)
 }

@@ -1,4 +1,5 @@
-//! The body of a streamed chat answer: events in, the dialect's server-sent events out, with signs of life in silence.
+//! The body of a streamed answer: events in, the dialect's own out, with signs of life in silence. What comes in the client's
+//! dialect already is passed on.
 
 use std::{
     future::Future,
@@ -11,9 +12,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use outcrop_domain::{chat::ChatEvent, error::GatewayError};
-use outcrop_gateway::ports::{ChatAnswer, StreamItem};
+use outcrop_gateway::ports::{ChatAnswer, StreamItem, encode_frame};
 use outcrop_translate::{
     anthropic_messages::stream::{MessageWriter, PING},
+    errors::aws,
     openai_chat::stream::ChunkWriter,
     openai_completions::stream::TextWriter,
 };
@@ -35,6 +37,8 @@ pub(super) enum Writer {
     Messages(Box<MessageWriter>),
     /// OpenAI's legacy completions, which few send.
     Completions(Box<TextWriter>),
+    /// Frames of an event stream, which come as they are; the exception that ends them when they break is ours.
+    Frames,
 }
 
 impl Writer {
@@ -43,6 +47,14 @@ impl Writer {
             Self::Chat(writer) => writer.write(choice, event, out),
             Self::Messages(writer) => writer.write(event, out),
             Self::Completions(writer) => writer.write(choice, event, out),
+            Self::Frames => {}
+        }
+    }
+
+    /// What came in the client's own dialect is complete.
+    fn passed(&mut self) {
+        if let Self::Messages(writer) = self {
+            writer.passed();
         }
     }
 
@@ -51,6 +63,7 @@ impl Writer {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
             Self::Completions(writer) => writer.finish(out),
+            Self::Frames => {}
         }
     }
 
@@ -59,6 +72,7 @@ impl Writer {
             Self::Chat(writer) => writer.fail(error, out),
             Self::Messages(writer) => writer.fail(error, out),
             Self::Completions(writer) => writer.fail(error, out),
+            Self::Frames => out.extend_from_slice(&exception(error)),
         }
     }
 
@@ -67,8 +81,17 @@ impl Writer {
         match self {
             Self::Chat(_) | Self::Completions(_) => KEEP_ALIVE,
             Self::Messages(_) => PING,
+            // The format knows none: SDKs would take it for an event.
+            Self::Frames => &[],
         }
     }
+}
+
+/// The frame that tells of an error.
+fn exception(error: &GatewayError) -> Bytes {
+    let body = serde_json::to_vec(&aws::reply(error).body).unwrap_or_default();
+    let kind = aws::exception_name(error);
+    encode_frame(&[(":exception-type", &kind), (":content-type", "application/json"), (":message-type", "exception")], &body)
 }
 
 /// An answer that has not come when the stream was opened.
@@ -133,6 +156,9 @@ impl ChatStream {
     }
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        if self.state.sign_of_life().is_empty() {
+            return Poll::Pending;
+        }
         if self.keep_alive.as_mut().poll(context).is_pending() {
             return Poll::Pending;
         }
@@ -163,6 +189,10 @@ fn write_available(
                 for event in events {
                     writer.write(choice, &event, out);
                 }
+            }
+            Poll::Ready(Some(StreamItem::Bytes(bytes))) => {
+                writer.passed();
+                out.extend_from_slice(&bytes);
             }
             Poll::Ready(Some(StreamItem::Resumed { choice, region })) => {
                 let place = if tells_regions { region.as_str() } else { "another region" };
@@ -238,7 +268,7 @@ fn begin(pending: Pending, answer: Result<ChatAnswer, GatewayError>, out: &mut V
             let writer = (pending.make_writer)(&answer);
             match answer {
                 ChatAnswer::Stream { events, .. } => State::Flowing { events, writer },
-                ChatAnswer::Whole { .. } => {
+                ChatAnswer::Whole { .. } | ChatAnswer::Raw { .. } | ChatAnswer::Counted { .. } => {
                     error_writer.fail(&GatewayError::Internal { message: "a streamed request was answered whole".to_owned() }, out);
                     State::Ended
                 }

@@ -6,11 +6,12 @@ use super::{Entry, Settings, read::lies_within};
 
 /// Settings that are read once at start: sockets, connection pools, actors that are started by them. Everything else is
 /// read from the snapshot that a reload replaces.
-const NEEDS_RESTART: [&str; 23] = [
+const NEEDS_RESTART: [&str; 25] = [
     "server.bind",
     "server.port",
     "server.openai_prefix",
     "server.anthropic_prefix",
+    "server.native_routes",
     "server.body_memory",
     "server.header_limit",
     "server.header_read_timeout",
@@ -23,6 +24,7 @@ const NEEDS_RESTART: [&str; 23] = [
     "models.check_availability",
     "routing.state_file",
     "routing.quotas",
+    "store",
     "fetch.max_redirects",
     "fetch.allow_http",
     "fetch.allowed_hosts",

@@ -38,7 +38,10 @@ fn check_prefixes(settings: &Settings, reader: &Reader) {
     if openai == format!("{anthropic}/v1") {
         reader.problem_at("server.openai_prefix", format!("`server.anthropic_prefix` ({anthropic}) has its own routes under {openai}"));
     }
-    let taken = ["/health".to_owned(), "/v1/messages".to_owned(), openai.to_owned()];
+    let mut taken = vec!["/health".to_owned(), "/v1/messages".to_owned(), openai.to_owned()];
+    if settings.server.native_routes {
+        taken.extend(["/model", "/foundation-models", "/inference-profiles"].map(str::to_owned));
+    }
     let inside = |path: &String| !path.is_empty() && (anthropic == path || anthropic.starts_with(&format!("{path}/")));
     if let Some(path) = taken.iter().find(|path| inside(path)) {
         reader.problem_at("server.anthropic_prefix", format!("other routes lie under {path}; choose another prefix"));

@@ -13,11 +13,27 @@ const CHAT_QUEUE_LIMIT: u32 = 2_000;
 /// After this a client does better to retry elsewhere than to keep waiting.
 const CHAT_QUEUE_WAIT: Duration = Duration::from_secs(10);
 
+/// Each is a chat request, too: a lower number would only leave places of that lane unused.
+const RESPONSES: Lane = Lane { concurrency: CHAT_CONCURRENCY, queue_limit: CHAT_QUEUE_LIMIT, queue_wait: CHAT_QUEUE_WAIT };
+
+/// A look-up takes a millisecond: more at once than the store has connections would only wait there.
+const STORED: Lane = Lane { concurrency: 64, queue_limit: 2_000, queue_wait: CHAT_QUEUE_WAIT };
+
+/// Nobody waits for these at the other end of a connection, so they may wait for a while, and leave most places to those who do.
+/// Each keeps its request and all that it has said in memory.
+const BACKGROUND: Lane = Lane { concurrency: 200, queue_limit: 1_000, queue_wait: Duration::from_secs(600) };
+
 /// The bulkheads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lanes {
     /// Chat requests of every dialect.
     pub chat: Lane,
+    /// Requests for responses that a client waits for.
+    pub responses: Lane,
+    /// Questions about stored responses and conversations, and changes of them.
+    pub stored: Lane,
+    /// Responses in the background.
+    pub background: Lane,
 }
 
 /// One bulkhead.
@@ -34,7 +50,12 @@ pub struct Lane {
 impl Lanes {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
         let chat = Lane { concurrency: CHAT_CONCURRENCY, queue_limit: CHAT_QUEUE_LIMIT, queue_wait: CHAT_QUEUE_WAIT };
-        Self { chat: section.table("chat", |section| Lane::read(section, chat)) }
+        Self {
+            chat: section.table("chat", |section| Lane::read(section, chat)),
+            responses: section.table("responses", |section| Lane::read(section, RESPONSES)),
+            stored: section.table("stored", |section| Lane::read(section, STORED)),
+            background: section.table("background", |section| Lane::read(section, BACKGROUND)),
+        }
     }
 }
 

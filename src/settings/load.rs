@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Admin, Aws, Chat, Environment, FILE_VARIABLE, Fetch, Keys, Lanes, Log, Metrics, Models, Origin, Routing, Server, Settings,
-    SettingsError, Timeouts, checks,
+    Admin, Aws, Chat, Environment, FILE_VARIABLE, Fetch, Keys, Lanes, Log, Metrics, Models, Origin, Responses, Routing, Server, Settings,
+    SettingsError, Store, Timeouts, checks,
     environment::{overlay, underlay},
     read::{Document, Reader, Section, Table, insert, parse_path, untyped},
 };
@@ -166,6 +166,8 @@ fn read_sections(root: &mut Section<'_>, file: Option<PathBuf>) -> Settings {
         routing: root.table("routing", Routing::read),
         models: root.table("models", Models::read),
         chat: root.table("chat", Chat::read),
+        responses: root.table("responses", Responses::read),
+        store: root.table("store", Store::read),
         fetch: root.table("fetch", Fetch::read),
         keys: root.table("keys", Keys::read),
         log: root.table("log", Log::read),

@@ -25,6 +25,7 @@ mod log;
 mod metrics;
 mod models;
 mod read;
+mod responses;
 mod routing;
 mod server;
 mod show;
@@ -46,6 +47,7 @@ pub use metrics::Metrics;
 pub use models::{Alias, Models};
 pub(crate) use read::parse_duration;
 pub use read::{Entry, Origin, Problem, SettingsError};
+pub use responses::{Responses, Store};
 pub use routing::{Quotas, RegionQuotas, Routing};
 pub use server::Server;
 pub use show::Origins;
@@ -70,6 +72,10 @@ pub struct Settings {
     pub models: Models,
     /// Defaults and limits of chat requests.
     pub chat: Chat,
+    /// What is stored of responses and conversations.
+    pub responses: Responses,
+    /// Where it is stored.
+    pub store: Store,
     /// The fence around URLs of callers.
     pub fetch: Fetch,
     /// Who may call.

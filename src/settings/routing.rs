@@ -51,6 +51,8 @@ pub struct Routing {
     pub resume: bool,
     /// Answers tell region and attempts in headers.
     pub report: bool,
+    /// Answers tell what is left of their model's quotas, in the headers of their dialect.
+    pub report_limits: bool,
     /// Where what was learned of the targets is kept for the next start.
     pub state_file: Option<PathBuf>,
     /// Quotas that are known ahead, by region.
@@ -93,6 +95,7 @@ impl Routing {
             hedge_percent: section.get("hedge_percent", Integer::between(0, 10), 0),
             resume: section.get("resume", SWITCH, false),
             report: section.get("report", SWITCH, true),
+            report_limits: section.get("report_limits", SWITCH, true),
             state_file: section.find("state_file", STATE_FILE),
             quotas: section.get("quotas", Map { check_name, item: REGION_QUOTAS }, BTreeMap::new()),
             backoff: section.table("backoff", read_backoffs),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::read::{ADDRESS, Integer, ROUTE_PREFIX, Section, Size, Span, show_size};
+use super::read::{ADDRESS, Integer, ROUTE_PREFIX, SWITCH, Section, Size, Span, show_size};
 
 /// Every interface: the server runs in containers, and keys are required unless that is switched off.
 const BIND: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -63,6 +63,8 @@ pub struct Server {
     pub openai_prefix: String,
     /// Path before the Anthropic routes, which begin with `/v1`; empty for none.
     pub anthropic_prefix: String,
+    /// Whether Bedrock's own paths are served at the root, for AWS's clients.
+    pub native_routes: bool,
     /// Largest request body. Bytes, 1 KiB to 1 GiB.
     pub body_limit: u64,
     /// Longest time for a body to arrive. 1 s to 1 h.
@@ -94,6 +96,7 @@ impl Server {
             port: section.get("port", Integer::between(0, 65_535), PORT),
             openai_prefix: section.get("openai_prefix", ROUTE_PREFIX, OPENAI_PREFIX.to_owned()),
             anthropic_prefix: section.get("anthropic_prefix", ROUTE_PREFIX, ANTHROPIC_PREFIX.to_owned()),
+            native_routes: section.get("native_routes", SWITCH, true),
             body_limit: section.get("body_limit", Size::between(1 << 10, 1 << 30), BODY_LIMIT),
             body_timeout: section.get("body_timeout", Span::between(second, minutes(60)), BODY_TIMEOUT),
             body_idle_timeout: section.get("body_idle_timeout", Span::between(second, minutes(60)), BODY_IDLE_TIMEOUT),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use outcrop_gateway::record::{Interest, RecordSink, RequestLine};
+use outcrop_gateway::record::{EdgeFacts, Interest, RecordSink, RequestLine};
 use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 pub use panics::log_panics;
@@ -147,6 +147,11 @@ fn describe_metrics() {
     );
     describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows beyond those that may wait for a ledger that does not run");
     describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
+    describe_histogram!("outcrop_store_duration_seconds", "Calls to the store of responses and conversations, by operation");
+    describe_counter!("outcrop_store_errors_total", "Calls to that store that failed for a reason of its own");
+    describe_counter!("outcrop_stored_responses_expired_total", "Stored responses that were removed when their time was over");
+    describe_counter!("outcrop_stored_responses_let_go_total", "Stored responses that were let go before their time, for want of memory");
+    describe_counter!("outcrop_healed_total", "Refused bodies that were sent once more without what was refused, by model and remedy");
     describe_counter!("outcrop_streams_resumed_total", "Streams that broke and went on in another region, by model");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
     describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
@@ -176,7 +181,9 @@ impl RecordSink for RequestLog {
             tracing::warn!(request.id = %line.id, duration_ms, "request ended without a response");
             return;
         };
-        self.count(edge.status);
+        if edge.method != EdgeFacts::NO_REQUEST {
+            self.count(edge.status);
+        }
         if let Some(writer) = &self.json {
             let wanted = match edge.interest {
                 Interest::Usual => tracing::enabled!(tracing::Level::INFO),

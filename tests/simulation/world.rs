@@ -59,7 +59,7 @@ impl World {
         let gateway = app::start_over(&transport, &settings, &ports, None).await.unwrap();
         let rows = Rows::new(options.plant);
         let edge = Edge::new(gateway.ports().clone(), live::edge_limits(&settings), ports.clone(), Arc::clone(&rows) as _);
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions { header_read_timeout: settings.server.header_read_timeout, ..ServerOptions::default() };
         let front = Front { clock, origin, router, edge, server, connections: Connections::default() };
@@ -69,7 +69,7 @@ impl World {
     /// As a reload without any change.
     pub fn reload(&self) -> Result<(), Restarting> {
         let tree = &self.gateway.ports().tree;
-        tree.set_chat_limits(app::chat_limits(&self.settings));
+        tree.set_limits(app::lane_limits(&self.settings));
         tree.reload(live::reload(&self.settings, &self.ports))
     }
 

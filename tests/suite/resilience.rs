@@ -64,14 +64,14 @@ async fn kill_under_load(gateway: &TestGateway, name: &str) {
 }
 
 /// The supervisors below the root.
-const SUPERVISORS: [&str; 5] = ["foundation", "admission", "catalogue", "targets", "lanes"];
+const SUPERVISORS: [&str; 6] = ["foundation", "admission", "catalogue", "targets", "lanes", "jobs"];
 
 #[tokio::test]
 async fn any_actor_that_is_killed_under_load_comes_back_and_costs_no_request() {
     let gateway = slow_gateway().await;
     let names: Vec<String> = gateway.ports().tree.killables().into_iter().map(|(name, _)| name).collect();
     let workers: Vec<&String> = names.iter().filter(|name| !SUPERVISORS.contains(&name.as_str())).collect();
-    assert_eq!((workers.len(), names.len()), (14, 19), "{names:?}");
+    assert_eq!((workers.len(), names.len()), (19, 25), "{names:?}");
     for name in workers {
         kill_under_load(&gateway, name).await;
     }

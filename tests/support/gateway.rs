@@ -15,6 +15,7 @@ use outcrop_gateway::{
     tree::{Gateway, GatewayReport},
 };
 use outcrop_sim::{Call, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Operation, Simulator, SimulatorBuilder};
+use outcrop_supervision::LaneReport;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
@@ -130,7 +131,7 @@ impl TestGateway {
         self.options.set.extend(set.iter().map(|&assignment| assignment.to_owned()));
         let settings = Settings::load(&self.options).unwrap_or_else(|problems| panic!("{problems}"));
         self.ports().tree.reload(live::reload(&settings, &self.world)).expect("every keeper is there");
-        self.ports().tree.set_chat_limits(app::chat_limits(&settings));
+        self.ports().tree.set_limits(app::lane_limits(&settings));
         self.edge.set_limits(live::edge_limits(&settings));
     }
 
@@ -160,11 +161,14 @@ impl Deref for TestGateway {
 }
 
 fn is_inference(call: &Call) -> bool {
-    matches!(call.operation, Operation::Converse | Operation::ConverseStream)
+    let ways = [Operation::Converse, Operation::ConverseStream, Operation::InvokeModel, Operation::InvokeModelWithResponseStream];
+    ways.contains(&call.operation)
 }
 
 fn is_idle(report: &GatewayReport) -> bool {
-    report.calls_in_flight == 0 && report.chat_lane.as_ref().is_some_and(|lane| lane.running == 0 && lane.queued == 0)
+    let lanes = [&report.chat_lane, &report.responses_lane, &report.stored_lane, &report.background_lane];
+    let rest = |lane: &Option<LaneReport>| lane.as_ref().is_some_and(|lane| lane.running == 0 && lane.queued == 0);
+    report.calls_in_flight == 0 && report.background_responses == 0 && lanes.into_iter().all(rest)
 }
 
 impl Builder {
@@ -243,7 +247,7 @@ impl Builder {
         let listener = TcpListener::bind(settings.server.address()).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let connections = Connections::default();
-        let prefixes = http::Prefixes { openai: &settings.server.openai_prefix, anthropic: &settings.server.anthropic_prefix };
+        let prefixes = live::prefixes(&settings);
         let router = http::router(edge.clone(), prefixes);
         let server = ServerOptions {
             header_read_timeout: self.head_timeout.unwrap_or(settings.server.header_read_timeout),

@@ -12,7 +12,7 @@ pub use client::{Answer, Client};
 pub use gateway::{KEY, TestGateway};
 pub use raw::Raw;
 pub use records::Numbers;
-pub use sse::{Event, Folded};
+pub use sse::{Event, EventStream, Folded};
 pub use wait::{eventually, soon};
 pub use web::{PNG, WebServer, png_data_url};
 

@@ -78,6 +78,8 @@ impl EventStream {
         // The gateway writes whole events: a character is never cut in two.
         self.read.push_str(std::str::from_utf8(bytes).expect("UTF-8"));
         while let Some((event, rest)) = self.read.split_once("\n\n") {
+            // Where events have names, the data says them too.
+            let event = event.strip_prefix("event: ").and_then(|named| named.split_once('\n')).map_or(event, |(_, data)| data);
             self.ready.push_back(match (event.strip_prefix("data: "), event.strip_prefix(':')) {
                 (Some(data), _) => Event::Data(data.to_owned()),
                 (None, Some(comment)) => Event::Comment(comment.trim().to_owned()),

@@ -146,6 +146,16 @@ pub enum GatewayError {
         /// What was not found.
         message: String,
     },
+    /// The request names something stored that its key does not have.
+    #[error("{message}")]
+    UnknownReference {
+        /// What was not found.
+        message: String,
+        /// The field that names it.
+        param: Option<String>,
+        /// OpenAI's machine-readable code, e.g. `previous_response_not_found`.
+        code: Option<&'static str>,
+    },
     /// The body is over the limit.
     #[error("request body is larger than {limit_bytes} bytes")]
     BodyTooLarge {
@@ -231,7 +241,7 @@ impl GatewayError {
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::Forbidden { .. } => "forbidden",
             Self::ModelNotFound { .. } => "model_not_found",
-            Self::NotFound { .. } => "not_found",
+            Self::NotFound { .. } | Self::UnknownReference { .. } => "not_found",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
             Self::FetchFailed { .. } => "fetch_failed",

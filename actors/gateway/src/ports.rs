@@ -1,13 +1,19 @@
-//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP.
+//! The whole of what the edge may ask of the gateway: values in, values out, no HTTP, but for the headers of calls that pass
+//! through as they are.
+
+mod responses;
 
 use std::{fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::{ChatEvent, ChatResponse, Guardrail, Latency, ServiceTier},
     error::GatewayError,
     ids::{ModelId, Region},
+    json::JsonText,
     model::{Catalogue, CataloguePolicy, ModelBook},
 };
 use outcrop_protocol::{
@@ -24,24 +30,38 @@ use tokio::sync::mpsc;
 
 use crate::{
     admission::{KeySnapshot, Principal},
-    lanes::ChatPort,
+    lanes::{ChatPort, ResponsesPort, StoredPort},
     record::RequestRecord,
     settings::LiveSettings,
     tree::{GatewayReport, TreeHandle},
 };
 
-/// Where work on large content is done, on either side of this page.
+/// Encodes the exception that ends a native stream.
+pub use outcrop_upstream::eventstream::encode_frame;
+/// The operations of the Bedrock runtime.
+pub use outcrop_upstream::ports::RuntimeOperation;
+
+pub use responses::{ConversationAsk, ResponseAsk, ResponsesAnswer, ResponsesJob, ResponsesTask, StoredAnswer, StoredAsk};
+
+/// Where work on large content is done, on either side of this page; and requests that may pass as they are.
 pub use crate::{
-    lanes::by_size,
-    targets::{ClosedModel, RegionHealth, RegionStatus},
+    archive::EventBytes,
+    lanes::{MessagesInput, NativeInput, RawRequest, by_size},
+    targets::{ClosedModel, Limit, ModelLimits, RegionHealth, RegionStatus},
     tree::Deed,
 };
+/// Pages of lists, as the store knows them.
+pub use outcrop_store::{Order, Page, PageLimit};
 
 /// Everything the edge holds of a running gateway.
 #[derive(Debug, Clone)]
 pub struct GatewayPorts {
     /// Chat requests.
     pub chat: ChatPort,
+    /// Requests for responses.
+    pub responses: ResponsesPort,
+    /// Stored responses and conversations.
+    pub stored: StoredPort,
     /// Keys, for authentication.
     pub keys: Arc<ArcSwap<KeySnapshot>>,
     /// Models, for listings.
@@ -81,6 +101,15 @@ pub enum ClientRequest {
     Responses(Box<ResponsesAsk>),
     /// OpenAI's legacy completions.
     Completions(Box<CompletionRequest>),
+    /// As the client wrote it: which way it goes is for its model to say.
+    Raw(RawRequest),
+    /// A conversation of OpenAI responses that is to be made short.
+    Compaction {
+        /// The conversation.
+        ask: Box<ResponsesAsk>,
+        /// `resp_...`: what the ids of its items are made of.
+        id: String,
+    },
 }
 
 /// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
@@ -99,8 +128,9 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
-            Self::Responses(ask) => ask.wire.model.as_deref(),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
+            Self::Raw(raw) => raw.model(),
         }
     }
 
@@ -111,8 +141,9 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
-            Self::Responses(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
+            Self::Raw(raw) => raw.set_model(model),
         }
         request
     }
@@ -123,8 +154,9 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
-            Self::Responses(ask) => ask.wire.stream,
+            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
+            Self::Raw(raw) => Some(raw.streams()),
         };
         stream == Some(true)
     }
@@ -183,6 +215,20 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+    /// At once, as upstream wrote it.
+    Raw {
+        /// The body.
+        body: Bytes,
+        /// About the answer.
+        about: AnswerFacts,
+    },
+    /// The tokens of the request, which were all that was asked.
+    Counted {
+        /// Input tokens.
+        tokens: u64,
+        /// About the answer.
+        about: AnswerFacts,
+    },
     /// As it is written. The channel ends with [`StreamItem::Done`] or [`StreamItem::Failed`]; if it closes without
     /// either, the worker died.
     Stream {
@@ -191,6 +237,16 @@ pub enum ChatAnswer {
         /// About the answer.
         about: AnswerFacts,
     },
+}
+
+impl ChatAnswer {
+    /// About the answer.
+    #[must_use]
+    pub fn about(&self) -> &AnswerFacts {
+        match self {
+            Self::Whole { about, .. } | Self::Raw { about, .. } | Self::Counted { about, .. } | Self::Stream { about, .. } => about,
+        }
+    }
 }
 
 /// A piece of a streamed answer.
@@ -203,6 +259,8 @@ pub enum StreamItem {
         /// In order.
         events: Vec<ChatEvent>,
     },
+    /// Bytes for the client, whole events each.
+    Bytes(Bytes),
     /// The answer broke, and goes on from another region.
     Resumed {
         /// Which choice.
@@ -233,6 +291,10 @@ pub struct AnswerFacts {
     pub dialect: AnswerDialect,
     /// Should the stream break, it goes on from another region.
     pub resumes: bool,
+    /// What is left of the model's quotas; `None` where nobody keeps quotas.
+    pub limits: Option<ModelLimits>,
+    /// Headers of upstream's answer that native clients read; `None` in every other dialect.
+    pub passed: Option<Box<HeaderMap>>,
 }
 
 /// What the writer of an answer must know of its request.
@@ -254,6 +316,11 @@ pub enum AnswerDialect {
         /// What the answer must remember of its request.
         shape: ResponseShape,
     },
+    /// A conversation of OpenAI responses, made short.
+    Compaction {
+        /// The items that stay beside the summary.
+        kept: Arc<Vec<JsonText>>,
+    },
     /// OpenAI's legacy completions.
     Completions {
         /// What the client can read.
@@ -263,6 +330,8 @@ pub enum AnswerDialect {
         /// Answers asked for, to all prompts together.
         choices: u32,
     },
+    /// The client's own, already: it is passed on.
+    Passed,
 }
 
 /// How much of the operator's own an explanation shows.
@@ -288,7 +357,7 @@ pub struct Explanation {
     /// Where it would be sent, in order.
     pub targets: Vec<ExplainedTarget>,
     /// The exact body.
-    pub body: outcrop_domain::json::JsonText,
+    pub body: JsonText,
     /// Every change.
     pub adjusted: Vec<ExplainedChange>,
 }

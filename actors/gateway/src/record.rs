@@ -37,6 +37,14 @@ pub struct EdgeFacts {
     pub error_class: Option<&'static str>,
 }
 
+impl EdgeFacts {
+    /// Stands in place of a method in the line of work that no request waits for.
+    pub const NO_REQUEST: &'static str = "JOB";
+
+    /// Stands there in place of a status: the request was answered before.
+    const ACCEPTED: u16 = 202;
+}
+
 /// Whether somebody wants to read of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Interest {
@@ -173,6 +181,25 @@ impl RequestRecord {
         &self.id
     }
 
+    /// The record of work that goes on when the request has been answered: it begins now, under the same id, and is a line of its own.
+    #[must_use]
+    pub fn successor(&self) -> Arc<Self> {
+        let successor = Self::open(self.id.clone(), Arc::clone(&self.clock), Arc::clone(&self.sink));
+        let (path, interest) = self.route().cloned().unwrap_or_else(|| (Arc::from("background"), Interest::Usual));
+        let key = self.key().cloned();
+        successor.set_edge(EdgeFacts {
+            method: EdgeFacts::NO_REQUEST,
+            path,
+            interest,
+            status: EdgeFacts::ACCEPTED,
+            sent_bytes: 0,
+            client_gone: false,
+            key,
+            error_class: None,
+        });
+        successor
+    }
+
     /// When the request was accepted.
     #[must_use]
     pub fn began(&self) -> Moment {
@@ -248,6 +275,43 @@ mod tests {
         let id = RequestId::from("req_1");
         let line = RequestLine { id: &id, duration: Duration::ZERO, edge, job };
         (line.outcome(), line.error_class())
+    }
+
+    #[derive(Default)]
+    struct Lines(std::sync::Mutex<Vec<(RequestId, Option<EdgeFacts>)>>);
+
+    impl RecordSink for Lines {
+        fn write(&self, line: &RequestLine<'_>) {
+            self.0.lock().unwrap().push((line.id.clone(), line.edge.cloned()));
+        }
+    }
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Moment {
+            Moment::default()
+        }
+
+        fn wall(&self) -> std::time::SystemTime {
+            std::time::SystemTime::UNIX_EPOCH
+        }
+    }
+
+    #[test]
+    fn what_goes_on_after_the_answer_has_a_line_of_its_own_under_the_same_id() {
+        let lines = Arc::<Lines>::default();
+        let record = RequestRecord::open(RequestId::from("req_1"), Arc::new(Stopped), Arc::clone(&lines) as Arc<dyn RecordSink>);
+        record.routed("/v1/responses", Interest::Usual);
+        let successor = record.successor();
+        record.set_edge(edge(200, false));
+        drop(record);
+        drop(successor);
+        let written = lines.0.lock().unwrap();
+        let seen: Vec<_> = written.iter().map(|(id, edge)| (id.as_str(), edge.as_ref().unwrap().method)).collect();
+        assert_eq!(seen, [("req_1", "GET"), ("req_1", EdgeFacts::NO_REQUEST)]);
+        assert_eq!(written[1].1.as_ref().unwrap().path.as_ref(), "/v1/responses");
     }
 
     #[test]

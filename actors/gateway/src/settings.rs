@@ -21,6 +21,26 @@ pub struct LiveSettings {
     pub timeouts: Timeouts,
     /// Limits of URL fetches.
     pub fetch: FetchLimits,
+    /// Stored responses and conversations.
+    pub responses: ResponsesPolicy,
+}
+
+/// How long and how much is stored of responses and conversations.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponsesPolicy {
+    /// How long a response can be asked for.
+    pub retention: Duration,
+    /// Most bytes of one response with its input, of a conversation, and of all that a request goes on from.
+    pub max_bytes: u64,
+    /// Most responses in a chain.
+    pub max_chain: u32,
+}
+
+impl Default for ResponsesPolicy {
+    fn default() -> Self {
+        // OpenAI keeps responses for 30 days. A request body may have 64 MiB by default: what was sent can be stored.
+        Self { retention: Duration::from_secs(30 * 24 * 3600), max_bytes: 128 * 1024 * 1024, max_chain: 1_000 }
+    }
 }
 
 /// Deadlines of upstream calls.

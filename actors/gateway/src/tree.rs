@@ -4,9 +4,10 @@
 //! Root [one_for_one 3/60]
 //! |- Foundation [rest_for_one 5/30]  SettingsKeeper, LedgerWriter, RoutingKeeper
 //! |- Admission  [one_for_one 10/10]  KeyDirectory
-//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, one Discovery per region
+//! |- Catalogue  [one_for_one 10/60]  CatalogueKeeper, ProfileFinder, FlagKeeper, one Discovery per region
 //! |- Targets    [one_for_one 20/60]  WaitingRoom, one Target per region
-//! `- Lanes      [one_for_one 10/10]  chat
+//! |- Lanes      [one_for_one 10/10]  chat, responses, stored
+//! `- Jobs       [one_for_one 10/60]  background responses, Sweeper
 //! ```
 //!
 //! The root restarts one branch by itself: branches share only snapshots and slots, which outlive them, so the failure
@@ -23,7 +24,7 @@ use outcrop_domain::{
     model::{CataloguePolicy, ModelBook},
 };
 use outcrop_store::Snapshots;
-use outcrop_supervision::{ChildSpec, IntakeLimits, Intensity, Jitter, Root, RootExit, Slot, Strategy, SupervisorSpec, drain, start};
+use outcrop_supervision::{ChildSpec, Intensity, Jitter, Root, RootExit, Slot, Strategy, SupervisorSpec, drain, start};
 use outcrop_upstream::{
     fetch::Fetcher,
     ports::{ControlPlane, RuntimeClient},
@@ -32,17 +33,22 @@ use ractor::SpawnErr;
 
 use crate::{
     admission::{KeyDirectory, KeyDirectoryArgs, KeySnapshot},
-    catalogue::{CatalogueKeeper, CatalogueKeeperArgs, CatalogueRules, Discovery, DiscoveryArgs, ProfileFinder, ProfileFinderArgs},
+    archive::{Stores, Vault},
+    catalogue::{
+        CatalogueKeeper, CatalogueKeeperArgs, CatalogueRules, Discovery, DiscoveryArgs, FlagKeeper, FlagKeeperArgs, ProfileFinder,
+        ProfileFinderArgs,
+    },
     foundation::{
         Background, BackgroundJob, BackgroundMsg, LedgerWriter, RoutingKeeper, RoutingKeeperArgs, SettingsKeeper, SettingsKeeperArgs,
     },
-    lanes::{ChatContext, ChatPort, Sniff},
+    jobs::{Sweeper, SweeperArgs},
+    lanes::{ChatContext, ChatPort, ResponsesContext, ResponsesPort, Sniff, StoredContext, StoredPort},
     ports::GatewayPorts,
     settings::LiveSettings,
     targets::{RegionHandle, RegionTargets, RoutingMemory, Target, TargetArgs, WaitingRoom, WaitingRoomArgs},
 };
 
-pub use handle::{Deed, GatewayReport, Restarting, TreeHandle};
+pub use handle::{Deed, GatewayReport, LaneLimits, Restarting, TreeHandle};
 
 /// Everything a gateway is built from.
 pub struct GatewayParts {
@@ -58,8 +64,10 @@ pub struct GatewayParts {
     pub policy: CataloguePolicy,
     /// Time between two discoveries of a region.
     pub discovery_interval: Duration,
-    /// Limits of the chat lane.
-    pub chat_limits: IntakeLimits,
+    /// Limits of the lanes.
+    pub limits: LaneLimits,
+    /// Where responses and conversations are kept.
+    pub stores: Stores,
     /// Time that a shutdown leaves to running requests.
     pub drain: Duration,
     /// The way to callers' URLs.
@@ -109,8 +117,11 @@ pub struct Gateway {
 pub async fn start_gateway(parts: GatewayParts) -> Result<Gateway, SpawnErr> {
     let handle = TreeHandle::new(&parts);
     let chat = chat_port(&parts, &handle);
-    let root = start(root_spec(&parts, &handle)).await?;
-    let ports = GatewayPorts { chat, keys: Arc::clone(&handle.0.keys), catalogue: Arc::clone(&handle.0.catalogue), tree: handle };
+    let vault = Vault::new(parts.stores.clone(), Arc::clone(&handle.0.settings), parts.ports.clone());
+    let (responses, stored) = responses_ports(&chat, &vault, &handle);
+    let root = start(root_spec(&parts, &handle, &vault)).await?;
+    let (keys, catalogue) = (Arc::clone(&handle.0.keys), Arc::clone(&handle.0.catalogue));
+    let ports = GatewayPorts { chat, responses, stored, keys, catalogue, tree: handle };
     ports.tree.0.view.store(Some(Arc::new(root.view().clone())));
     Ok(Gateway { root, ports })
 }
@@ -146,6 +157,8 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
         settings: Arc::clone(&handle.0.settings),
         catalogue: Arc::clone(&handle.0.catalogue),
         profiles: handle.0.profile_finder.clone(),
+        refused_flags: Arc::clone(&handle.0.refused_flags),
+        flag_keeper: handle.0.flag_keeper.clone(),
         board: Arc::clone(&handle.0.board),
         regions: RegionTargets(regions),
         waiting: handle.0.waiting.clone(),
@@ -157,7 +170,15 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
     ChatPort::new(handle.0.lane.clone(), Arc::new(context))
 }
 
-fn root_spec(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
+fn responses_ports(chat: &ChatPort, vault: &Vault, handle: &TreeHandle) -> (ResponsesPort, StoredPort) {
+    let live = Arc::clone(&handle.0.live);
+    let responses =
+        ResponsesContext { chat: chat.clone(), vault: vault.clone(), live: Arc::clone(&live), background: handle.0.background.clone() };
+    let stored = StoredContext { vault: vault.clone(), live };
+    (ResponsesPort::new(handle.0.responses.clone(), Arc::new(responses)), StoredPort::new(handle.0.stored.clone(), Arc::new(stored)))
+}
+
+fn root_spec(parts: &GatewayParts, handle: &TreeHandle, vault: &Vault) -> SupervisorSpec {
     let jitter = jitter(&parts.ports);
     let branch = |spec: SupervisorSpec| branch(handle, spec.jitter(jitter.clone()).tolerance(parts.tolerance));
     SupervisorSpec::new("root", Strategy::OneForOne, Intensity::new(3, 60))
@@ -168,6 +189,7 @@ fn root_spec(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
         .child(branch(catalogue(parts, handle)))
         .child(branch(targets(parts, handle)))
         .child(branch(lanes(handle)))
+        .child(branch(jobs(handle, vault)))
 }
 
 /// The chance in restart delays, from the port: a simulated run must be the same every time.
@@ -187,7 +209,7 @@ fn branch(handle: &TreeHandle, spec: SupervisorSpec) -> ChildSpec {
 }
 
 /// The branches of the root.
-const BRANCHES: [&str; 5] = ["foundation", "admission", "catalogue", "targets", "lanes"];
+const BRANCHES: [&str; 6] = ["foundation", "admission", "catalogue", "targets", "lanes", "jobs"];
 
 fn foundation(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
     let cell = Arc::clone(&handle.0.settings);
@@ -224,10 +246,12 @@ fn catalogue(parts: &GatewayParts, handle: &TreeHandle) -> SupervisorSpec {
         catalogue: Arc::clone(&handle.0.catalogue),
         ports: parts.ports.clone(),
     };
+    let flag_args = FlagKeeperArgs { cell: Arc::clone(&handle.0.refused_flags), ports: parts.ports.clone() };
     let mut spec = SupervisorSpec::new("catalogue", Strategy::OneForOne, Intensity::new(10, 60))
         .readiness(&handle.0.readiness)
         .child(ChildSpec::actor(&handle.0.catalogue_keeper, move || (CatalogueKeeper, keeper_args.clone())))
-        .child(ChildSpec::actor(&handle.0.profile_finder, move || (ProfileFinder, finder_args.clone())));
+        .child(ChildSpec::actor(&handle.0.profile_finder, move || (ProfileFinder, finder_args.clone())))
+        .child(ChildSpec::actor(&handle.0.flag_keeper, move || (FlagKeeper, flag_args.clone())));
     for (slot, part) in handle.0.discoveries.iter().zip(&parts.regions) {
         let args = DiscoveryArgs {
             control: Arc::clone(&part.control),
@@ -264,4 +288,14 @@ fn lanes(handle: &TreeHandle) -> SupervisorSpec {
     SupervisorSpec::new("lanes", Strategy::OneForOne, Intensity::new(10, 10))
         .readiness(&handle.0.readiness)
         .child(handle.0.lane.child_spec())
+        .child(handle.0.responses.child_spec())
+        .child(handle.0.stored.child_spec())
+}
+
+fn jobs(handle: &TreeHandle, vault: &Vault) -> SupervisorSpec {
+    let args = SweeperArgs { vault: vault.clone() };
+    SupervisorSpec::new("jobs", Strategy::OneForOne, Intensity::new(10, 60))
+        .readiness(&handle.0.readiness)
+        .child(handle.0.background.child_spec())
+        .child(ChildSpec::actor(&handle.0.sweeper, move || (Sweeper, args.clone())))
 }

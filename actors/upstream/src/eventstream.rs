@@ -48,6 +48,8 @@ pub struct RawFrame {
     pub headers: Bytes,
     /// Payload.
     pub payload: Bytes,
+    /// All of it, lengths and checksums too.
+    pub whole: Bytes,
 }
 
 /// Splits chunks into frames. Push a chunk, then take frames until there is none, then push the next.
@@ -182,7 +184,11 @@ fn open_frame(frame: &Bytes, lengths: &Lengths) -> Result<RawFrame, DecodeError>
     }
     let headers_end = PRELUDE_BYTES + lengths.headers;
     // In range: `Lengths::read` has checked that headers and overhead fit into the total.
-    Ok(RawFrame { headers: frame.slice(PRELUDE_BYTES..headers_end), payload: frame.slice(headers_end..lengths.total - 4) })
+    Ok(RawFrame {
+        headers: frame.slice(PRELUDE_BYTES..headers_end),
+        payload: frame.slice(headers_end..lengths.total - 4),
+        whole: frame.clone(),
+    })
 }
 
 /// A header's value, as far as anybody here asks.
@@ -267,7 +273,7 @@ impl<'a> Iterator for Headers<'a> {
     }
 }
 
-/// Encodes one frame whose headers are all text. For scripted upstreams in tests of this and other crates.
+/// Encodes one frame whose headers are all text: an exception of ours, or what a test scripts.
 #[must_use]
 pub fn encode_frame(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut block = Vec::new();

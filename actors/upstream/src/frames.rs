@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame as BodyFrame};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use outcrop_domain::{
@@ -29,6 +30,8 @@ pub struct Frame {
     pub event_type: EventType,
     /// JSON. A slice of the received bytes.
     pub payload: Bytes,
+    /// The frame as it came, for clients that read frames themselves.
+    pub whole: Bytes,
 }
 
 /// Events of ConverseStream and of InvokeModelWithResponseStream.
@@ -83,6 +86,9 @@ impl EventType {
     }
 }
 
+/// Beginning of the names of headers that tell of an answer.
+const TOLD: &str = "x-amzn-bedrock-";
+
 /// How long a stream may take.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamTiming {
@@ -102,6 +108,8 @@ pub struct FrameStream {
     timing: Option<Timing>,
     request_id: Option<String>,
     region: Option<Region>,
+    /// Headers of the answer that its reader wants to see; few have any.
+    told: Option<Box<HeaderMap>>,
     state: State,
 }
 
@@ -136,6 +144,7 @@ impl FrameStream {
             timing: timing.map(|limits| Timing { limits, timer: Box::pin(tokio::time::sleep_until(limits.deadline)), armed: false }),
             request_id: None,
             region: None,
+            told: None,
             state: State::Open,
         }
     }
@@ -148,6 +157,25 @@ impl FrameStream {
     pub fn with_origin(mut self, request_id: Option<String>, region: Region) -> Self {
         (self.request_id, self.region) = (request_id, Some(region));
         self
+    }
+
+    /// Keeps the headers of the answer that Bedrock has for its readers (`x-amzn-bedrock-*`), copied for the same reason.
+    /// Converse has none.
+    #[must_use]
+    pub fn with_told(mut self, headers: &HeaderMap) -> Self {
+        let told = headers.iter().filter(|(name, _)| name.as_str().starts_with(TOLD));
+        let copied = told.filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+            Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
+        });
+        let copied: HeaderMap = copied.collect();
+        self.told = (!copied.is_empty()).then(|| Box::new(copied));
+        self
+    }
+
+    /// The headers that [`FrameStream::with_told`] kept. To be taken once.
+    pub fn take_told(&mut self) -> Option<Box<HeaderMap>> {
+        self.told.take()
     }
 
     /// Frames of chunks that are all there already: for scripted upstreams in tests.
@@ -293,7 +321,9 @@ fn read_frame(frame: &RawFrame) -> Result<Frame, UpstreamFailure> {
     }
     let name = name.unwrap_or_default();
     match message_type {
-        Some(b"event") => Ok(Frame { event_type: EventType::from_wire(name, &frame.headers), payload: frame.payload.clone() }),
+        Some(b"event") => {
+            Ok(Frame { event_type: EventType::from_wire(name, &frame.headers), payload: frame.payload.clone(), whole: frame.whole.clone() })
+        }
         Some(b"exception") => Err(told_exception(name, &frame.payload)),
         Some(b"error") => Err(told_error(name, error_message.unwrap_or_default())),
         _ => Err(own_failure(Cause::Malformed, "MessageTypeMissing", "a frame says neither event, exception nor error")),

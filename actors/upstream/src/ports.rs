@@ -30,6 +30,38 @@ pub enum RuntimeOperation {
     CountTokens,
 }
 
+impl RuntimeOperation {
+    /// AWS's name for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Converse => "Converse",
+            Self::ConverseStream => "ConverseStream",
+            Self::InvokeModel => "InvokeModel",
+            Self::InvokeModelWithResponseStream => "InvokeModelWithResponseStream",
+            Self::CountTokens => "CountTokens",
+        }
+    }
+
+    /// The last segment of its path.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Converse => "converse",
+            Self::ConverseStream => "converse-stream",
+            Self::InvokeModel => "invoke",
+            Self::InvokeModelWithResponseStream => "invoke-with-response-stream",
+            Self::CountTokens => "count-tokens",
+        }
+    }
+
+    /// Is it answered by an event stream?
+    #[must_use]
+    pub fn streams(self) -> bool {
+        matches!(self, Self::ConverseStream | Self::InvokeModelWithResponseStream)
+    }
+}
+
 /// One call to a model.
 #[derive(Debug, Clone)]
 pub struct RuntimeCall {

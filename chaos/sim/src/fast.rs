@@ -1,10 +1,10 @@
 //! Pre-encoded answers for benchmarks: the simulator must cost far less than any gateway in front of it.
 //!
 //! With authentication off, a connection starts in a loop that reads just enough of each request to skip its body
-//! and writes stored bytes. The first request that is anything but a plain Converse call hands the connection,
+//! and writes stored bytes. The first request that is anything but a plain call of a model hands the connection,
 //! with the bytes read so far, to the ordinary HTTP server.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memmem;
@@ -13,33 +13,55 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::{
     brain::{Block, Turn, TurnUsage},
     converse::{self, Echo},
-    draw, event_stream,
+    draw::{self, Stream},
+    event_stream,
+    events::{Event, Events},
     journal::Journal,
+    native::{self, Answer},
     pace::{Pace, Tempo},
     route::Operation,
-    validate::Refusal,
+    validate::{
+        Refusal,
+        native::{Asks, Manner, Wishes},
+    },
     wire::Wire,
 };
 
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+/// The model that stored messages name: benchmarks ask one model at a time, and none looks at the name.
+const MODEL: &str = "anthropic.claude-sonnet-4-5-20250929-v1:0";
 /// Deltas of the stored stream. With `messageStart`, `contentBlockStop`, `messageStop` and `metadata`: 104 events.
 const DELTAS: usize = 100;
 /// A request head longer than this is left to the ordinary server.
 const LARGEST_HEAD: usize = 64 * 1024;
 const READ_BUFFER: usize = 16 * 1024;
 
-/// One stored answer for Converse and one for ConverseStream.
+/// Stored answers for Converse and for InvokeModel (a Claude message), whole and streamed.
 #[derive(Debug, Clone)]
 pub struct FastAnswers {
+    converse: Stored,
+    messages: Stored,
+}
+
+/// One answer, by itself and behind its HTTP head.
+#[derive(Debug, Clone)]
+struct Stored {
     whole: Bytes,
     stream: Bytes,
     whole_response: Bytes,
     stream_response: Bytes,
 }
 
+impl Stored {
+    fn new(whole: Vec<u8>, stream: Vec<u8>) -> Self {
+        let (whole, stream) = (Bytes::from(whole), Bytes::from(stream));
+        Self { whole_response: response(JSON, &whole), stream_response: response(EVENT_STREAM, &stream), whole, stream }
+    }
+}
+
 impl FastAnswers {
-    /// Encodes an answer of a hundred words; streamed it has 104 events.
+    /// Encodes an answer of a hundred words; streamed by Converse it has 104 events.
     ///
     /// # Errors
     /// The answer cannot be written as JSON.
@@ -54,43 +76,59 @@ impl FastAnswers {
             service_tier: None,
             additional_response_fields: None,
         };
-        let echo = Echo { performance: None, latency: std::time::Duration::from_millis(1), mark: None };
-        let whole = Bytes::from(converse::answer(&turn, &echo)?);
-        let stream = Bytes::from(Self::frames(&turn, &words, &echo)?);
-        Ok(Self { whole_response: response(JSON, &whole), stream_response: response(EVENT_STREAM, &stream), whole, stream })
+        let latency = Duration::from_millis(1);
+        let echo = Echo { performance: None, latency, mark: None };
+        let converse = Stored::new(
+            converse::answer(&turn, &echo)?,
+            frames(&turn, &words, |turn, tempo, rng| converse::turn_events(turn, &echo, tempo, rng))?,
+        );
+        let wishes = Wishes::default();
+        let stream =
+            frames(&turn, &words, |turn, tempo, rng| message(turn, &wishes, latency).chunks(Events::new(latency, None, tempo, rng)))?;
+        let whole = message(&turn, &wishes, latency).whole()?;
+        Ok(Self { converse, messages: Stored::new(whole, stream) })
     }
 
     /// Content type and body for an operation that has a stored answer.
     pub(crate) fn answer(&self, operation: Operation) -> Option<(&'static str, Bytes)> {
         match operation {
-            Operation::Converse => Some((JSON, self.whole.clone())),
-            Operation::ConverseStream => Some((EVENT_STREAM, self.stream.clone())),
+            Operation::Converse => Some((JSON, self.converse.whole.clone())),
+            Operation::ConverseStream => Some((EVENT_STREAM, self.converse.stream.clone())),
+            Operation::InvokeModel => Some((JSON, self.messages.whole.clone())),
+            Operation::InvokeModelWithResponseStream => Some((EVENT_STREAM, self.messages.stream.clone())),
             _ => None,
         }
     }
+}
 
-    /// One delta for each word, whatever the usual random cuts would be.
-    fn frames(turn: &Turn, words: &[String], echo: &Echo<'_>) -> Result<Vec<u8>, Refusal> {
-        let mut rng = draw::stream(0, "fast", 0);
-        let mut tempo = Tempo::new(Pace::NONE, 0, 0);
-        let empty = Turn { blocks: vec![Block::Text(String::new())], ..turn.clone() };
-        let mut frames = Vec::new();
-        for event in converse::turn_events(&empty, echo, &mut tempo, &mut rng)? {
-            if !event.delta {
-                frames.extend_from_slice(&event_stream::event(event.kind, &event.payload));
-                continue;
-            }
-            for (index, word) in words.iter().enumerate() {
-                let text = if index == 0 { word.clone() } else { format!(" {word}") };
-                let single = Turn { blocks: vec![Block::Text(text)], ..turn.clone() };
-                let delta = converse::turn_events(&single, echo, &mut tempo, &mut rng)?.into_iter().find(|event| event.delta);
-                if let Some(delta) = delta {
-                    frames.extend_from_slice(&event_stream::event(delta.kind, &delta.payload));
-                }
+fn message<'a>(turn: &'a Turn, wishes: &'a Wishes, latency: Duration) -> Answer<'a> {
+    let (manner, asks, id) = (Manner::Messages, Asks::default(), native::answer_id(0, 0));
+    Answer { manner, turn, model: MODEL, asks, wishes, id, created: 0, latency }
+}
+
+/// A stream with one delta for each word, whatever the usual random cuts would be.
+fn frames(
+    turn: &Turn,
+    words: &[String],
+    tell: impl Fn(&Turn, &mut Tempo, &mut Stream) -> Result<Vec<Event>, Refusal>,
+) -> Result<Vec<u8>, Refusal> {
+    let (mut rng, mut tempo) = (draw::stream(0, "fast", 0), Tempo::new(Pace::NONE, 0, 0));
+    let empty = Turn { blocks: vec![Block::Text(String::new())], ..turn.clone() };
+    let mut frames = Vec::new();
+    for event in tell(&empty, &mut tempo, &mut rng)? {
+        if !event.delta {
+            frames.extend_from_slice(&event_stream::event(event.kind, &event.payload));
+            continue;
+        }
+        for (index, word) in words.iter().enumerate() {
+            let text = if index == 0 { word.clone() } else { format!(" {word}") };
+            let single = Turn { blocks: vec![Block::Text(text)], ..turn.clone() };
+            if let Some(delta) = tell(&single, &mut tempo, &mut rng)?.into_iter().find(|event| event.delta) {
+                frames.extend_from_slice(&event_stream::event(delta.kind, &delta.payload));
             }
         }
-        Ok(frames)
     }
+    Ok(frames)
 }
 
 /// Head and body of a whole HTTP response.
@@ -172,17 +210,18 @@ struct Plan {
 }
 
 impl Plan {
-    /// `None` for every request that is not a plain, counted Converse call on a lasting connection.
+    /// `None` for every request that is not a plain, counted call of a model on a lasting connection.
     fn of(head: &[u8], answers: &FastAnswers) -> Option<Self> {
         let line_end = memmem::find(head, b"\r\n")?;
         let line = head.get(..line_end)?;
         let path = line.strip_prefix(b"POST /model/")?.strip_suffix(b" HTTP/1.1")?;
-        let response = if path.ends_with(b"/converse") {
-            &answers.whole_response
-        } else if path.ends_with(b"/converse-stream") {
-            &answers.stream_response
-        } else {
-            return None;
+        let verb = path.rsplit(|byte| *byte == b'/').next()?;
+        let response = match verb {
+            b"converse" => &answers.converse.whole_response,
+            b"converse-stream" => &answers.converse.stream_response,
+            b"invoke" => &answers.messages.whole_response,
+            b"invoke-with-response-stream" => &answers.messages.stream_response,
+            _ => return None,
         };
         let mut body_length = None;
         let mut rest = head.get(line_end + 2..)?;
@@ -212,12 +251,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_converse_calls_take_the_short_cut() {
+    fn only_plain_calls_of_models_take_the_short_cut() {
         let answers = FastAnswers::new().unwrap();
         let plan = |head: &str| Plan::of(head.as_bytes(), &answers).map(|plan| (plan.body_length, plan.response));
         let whole = plan("POST /model/a%3A0/converse HTTP/1.1\r\nHost: x\r\nCONTENT-LENGTH: 12\r\nconnection: keep-alive").unwrap();
-        assert_eq!(whole, (12, answers.whole_response.clone()));
-        assert_eq!(plan("POST /model/a/converse-stream HTTP/1.1\r\ncontent-length: 0").unwrap().1, answers.stream_response);
+        assert_eq!(whole, (12, answers.converse.whole_response.clone()));
+        for (verb, response) in [
+            ("converse-stream", &answers.converse.stream_response),
+            ("invoke", &answers.messages.whole_response),
+            ("invoke-with-response-stream", &answers.messages.stream_response),
+        ] {
+            assert_eq!(&plan(&format!("POST /model/a/{verb} HTTP/1.1\r\ncontent-length: 0")).unwrap().1, response);
+        }
         for other in [
             "GET /foundation-models HTTP/1.1\r\nhost: x",
             "POST /model/a/count-tokens HTTP/1.1\r\ncontent-length: 2",
@@ -234,7 +279,7 @@ mod tests {
     #[test]
     fn the_stored_stream_has_104_events_and_the_words_of_the_stored_answer() {
         let answers = FastAnswers::new().unwrap();
-        let (mut rest, mut events, mut text) = (answers.stream.clone(), 0, String::new());
+        let (mut rest, mut events, mut text) = (answers.converse.stream.clone(), 0, String::new());
         while !rest.is_empty() {
             let total = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
             let headers = u32::from_be_bytes(rest[4..8].try_into().unwrap()) as usize;
@@ -243,7 +288,7 @@ mod tests {
             events += 1;
             rest.advance(total);
         }
-        let whole: serde_json::Value = serde_json::from_slice(&answers.whole).unwrap();
+        let whole: serde_json::Value = serde_json::from_slice(&answers.converse.whole).unwrap();
         assert_eq!(events, 104);
         assert_eq!(whole["output"]["message"]["content"][0]["text"], text);
     }

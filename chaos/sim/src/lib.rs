@@ -1,11 +1,12 @@
 //! A simulator of AWS Bedrock in several regions that refuses what AWS refuses.
 //!
 //! Each region listens on its own loopback port (or answers on any in-memory byte stream) and speaks the real
-//! wire protocols: SigV4 or bearer authentication, JSON operations of the runtime and of the control plane, and
-//! binary event streams with checksums and padding. Tests script it ([`Rule`]), limit it ([`Quota`]), break whole
-//! regions ([`RegionMode`]) and read its [`Journal`]: an independent book of what was asked, answered, sent and
-//! billed. Chaos scenarios install [`faults`], give models a [`Behaviour`] (pace, watermarked answers, prompt cache)
-//! and judge by the journal's [`CallRecord`]s and by the [`QuotaReplay`] of every bucket.
+//! wire protocols: SigV4 or bearer authentication, JSON operations of the runtime (Converse, InvokeModel with the models'
+//! own bodies, CountTokens) and of the control plane, and binary event streams with checksums and padding. Tests script
+//! it ([`Rule`]), limit it ([`Quota`]), break whole regions ([`RegionMode`]) and read its [`Journal`]: an independent
+//! book of what was asked, answered, sent and billed. Chaos scenarios install [`faults`], give models a [`Behaviour`]
+//! (pace, watermarked answers, prompt cache) and judge by the journal's [`CallRecord`]s and by the [`QuotaReplay`] of
+//! every bucket.
 //!
 //! Everything random is drawn from one seed, in named streams; all time is tokio's, from an epoch the caller may give
 //! ([`SimClock`]). In memory ([`SimulatorBuilder::in_memory`], [`Simulator::connect`]) it needs neither socket nor
@@ -36,7 +37,7 @@
 //! | `clock`, `span`, `draw` | time, its units, and chance |
 //! | `service`, `route`, `reply` | one call from request head to answer |
 //! | `auth` | signatures and API keys |
-//! | `inference`, `converse`, `playback`, `event_stream` | answers: JSON, events, frames, timing |
+//! | `inference`, `converse`, `native`, `events`, `playback`, `event_stream` | answers: JSON, events, frames, timing |
 //! | `control_plane` | model and inference-profile listings |
 //! | `script`, `quota`, `pace`, `journal` | what tests order, limit, slow down and read |
 //! | `models`, `validate`, `brain` | which models exist, what is refused, what is answered |
@@ -57,12 +58,14 @@ mod converse;
 mod draw;
 mod error;
 mod event_stream;
+mod events;
 mod fast;
 mod inference;
 mod journal;
 mod listener;
 mod lock;
 mod memory_stream;
+mod native;
 mod options;
 mod pace;
 mod playback;

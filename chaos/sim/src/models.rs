@@ -11,7 +11,7 @@ use crate::validate::Refusal;
 
 mod traits;
 
-pub use traits::{CacheMode, Dialect, Overflow, Replay, Sampling, ThinkingMode, ToolSupport, Traits};
+pub use traits::{CacheMode, Dialect, Invoke, Overflow, Replay, Sampling, ThinkingMode, ToolSupport, Traits};
 
 #[cfg(test)]
 mod tests;
@@ -128,13 +128,23 @@ impl ModelBook {
         Ok(found)
     }
 
+    /// Resolves the label of a CountTokens call: foundation models by id or ARN, whether they have on-demand throughput or not. Source:
+    /// several projects' probes, which found inference profiles refused and the models behind them counted.
+    ///
+    /// # Errors
+    /// As [`ModelBook::resolve`]; profiles of every kind are models that do not count.
+    pub fn resolve_counted(&self, region: &str, label: &str) -> Result<&SimModel, Refusal> {
+        let id = if label.starts_with("arn:") { foundation_model(region, label) } else { Some(label) };
+        match id.and_then(|id| self.model(id)).filter(|model| model.lifecycle != "EOL" && self.reaches(model, region)) {
+            Some(model) => Ok(model),
+            None => self.resolve(region, label).and_then(|_| Err(uncounted())),
+        }
+    }
+
     /// The models listed in `region`: callable there by bare id or through a profile, and not retired.
     #[must_use]
     pub fn offered_in(&self, region: &str) -> Vec<&SimModel> {
-        let offered = |model: &&SimModel| {
-            model.lifecycle != "EOL" && (model.on_demand_in(region) || model.profiles.iter().any(|prefix| self.covers(prefix, region)))
-        };
-        self.models.iter().filter(offered).collect()
+        self.models.iter().filter(|model| model.lifecycle != "EOL" && self.reaches(model, region)).collect()
     }
 
     /// The inference profiles callable from `region`: system-defined ones first, then the account's application profiles.
@@ -176,8 +186,7 @@ impl ModelBook {
             if model.on_demand_in(region) || model.lifecycle == "EOL" {
                 return Ok(model);
             }
-            let reachable = model.profiles.iter().any(|prefix| self.covers(prefix, region));
-            return Err(if reachable { no_on_demand(id) } else { invalid_identifier() });
+            return Err(if self.reaches(model, region) { no_on_demand(id) } else { invalid_identifier() });
         }
         self.profile(region, id).ok_or_else(invalid_identifier)
     }
@@ -218,6 +227,11 @@ impl ModelBook {
             )) => Err(missing()),
             _ => Err(invalid_identifier()),
         }
+    }
+
+    /// Whether the model is callable in a region, by whatever name.
+    fn reaches(&self, model: &SimModel, region: &str) -> bool {
+        model.on_demand_in(region) || model.profiles.iter().any(|prefix| self.covers(prefix, region))
     }
 
     fn covers(&self, prefix: &str, region: &str) -> bool {
@@ -265,6 +279,15 @@ impl ModelBook {
     }
 }
 
+/// The model id of a foundation-model ARN of this region.
+fn foundation_model<'a>(region: &str, arn: &'a str) -> Option<&'a str> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        [_, _, "bedrock", at, _, resource] if *at == region => resource.strip_prefix("foundation-model/"),
+        _ => None,
+    }
+}
+
 fn partition(region: &str) -> &'static str {
     if region.starts_with("us-gov-") { "aws-us-gov" } else { "aws" }
 }
@@ -277,6 +300,11 @@ fn no_on_demand(label: &str) -> Refusal {
     Refusal::validation(format!(
         "Invocation of model ID {label} with on-demand throughput isn't supported. Retry your request with the ID or ARN of an inference profile that contains this model."
     ))
+}
+
+/// The refusal of a label whose tokens are not counted.
+pub(crate) fn uncounted() -> Refusal {
+    Refusal::validation("The provided model doesn't support counting tokens.")
 }
 
 #[derive(Debug, Deserialize)]

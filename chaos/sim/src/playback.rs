@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::{
     body::{Step, Written},
-    converse::{Event, json},
+    converse::json,
     draw::Stream,
     event_stream,
+    events::{Event, Part},
     script::{Action, CutManner, StreamFaults},
     validate::Refusal,
 };
@@ -168,10 +169,10 @@ fn framed(event: Event) -> Piece {
 /// Faults that change which events there are.
 fn reshape(events: &mut Vec<Event>, fault: &Action) {
     match fault {
-        Action::NoStop => events.retain(|event| event.kind != "messageStop"),
-        Action::NoUsage => events.retain(|event| event.kind != "metadata"),
+        Action::NoStop => events.retain(|event| !matches!(event.part, Part::Stop(_))),
+        Action::NoUsage => events.retain_mut(without_usage),
         Action::LateUsage(pause) => {
-            for event in events.iter_mut().filter(|event| event.kind == "metadata") {
+            for event in events.iter_mut().filter(|event| matches!(event.part, Part::Usage(_))) {
                 event.wait += *pause;
             }
         }
@@ -181,6 +182,18 @@ fn reshape(events: &mut Vec<Event>, fault: &Action) {
             }
         }
         _ => {}
+    }
+}
+
+/// Takes the usage out of an event; false if nothing else is in it.
+fn without_usage(event: &mut Event) -> bool {
+    match &mut event.part {
+        Part::Usage(None) => false,
+        Part::Usage(Some(bare)) | Part::Stop(Some(bare)) => {
+            event.payload = std::mem::take(bare);
+            true
+        }
+        Part::Stop(None) | Part::Content => true,
     }
 }
 

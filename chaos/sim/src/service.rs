@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
@@ -15,6 +15,7 @@ use crate::{
     inference::{self, Inference},
     journal::{Arrival, Recorder, RefusedBy},
     lock::held,
+    models::SimModel,
     playback,
     quota::ProfileClass,
     reply::Reply,
@@ -41,6 +42,7 @@ pub(crate) struct Service {
 pub(crate) struct Ask<'a> {
     pub(crate) asked: Asked,
     pub(crate) query: Option<String>,
+    pub(crate) headers: &'a HeaderMap,
     pub(crate) recorder: &'a Recorder,
 }
 
@@ -102,7 +104,7 @@ impl Service {
         let asked = self.asked(caller, body);
         let query = caller.parts.uri.query().map(str::to_owned);
         let orders = self.orders(caller, &asked, &identity);
-        self.decide(&Ask { asked, query, recorder: &caller.recorder }, orders).await
+        self.decide(&Ask { asked, query, headers: &caller.parts.headers, recorder: &caller.recorder }, orders).await
     }
 
     fn identify(&self, caller: &Caller, body: &Bytes) -> Result<Identity, Refusal> {
@@ -131,7 +133,7 @@ impl Service {
             .label
             .as_deref()
             .filter(|_| route.operation.runs_model())
-            .and_then(|label| self.world.models.resolve(&self.region.name, label).ok())
+            .and_then(|label| self.resolve(route.operation, label).ok())
             .map(|model| model.id.clone());
         let profile = model.as_deref().and_then(|model| route.label.as_deref().map(|label| ProfileClass::of(label, model)));
         if let (Some(model), Some(profile)) = (&model, profile) {
@@ -146,6 +148,13 @@ impl Service {
             profile,
             body,
             at: caller.at,
+        }
+    }
+
+    fn resolve(&self, operation: Operation, label: &str) -> Result<&SimModel, Refusal> {
+        match operation {
+            Operation::CountTokens => self.world.models.resolve_counted(&self.region.name, label),
+            _ => self.world.models.resolve(&self.region.name, label),
         }
     }
 
@@ -226,20 +235,22 @@ impl Service {
     async fn operate(&self, ask: &Ask<'_>, orders: Orders) -> Result<Reply, Refusal> {
         let (world, region) = (&*self.world, &*self.region);
         match ask.asked.operation {
-            Operation::Converse | Operation::ConverseStream => {
+            Operation::InvokeModelWithResponseStream if matches!(orders.answer, AnswerOrder::Chunks(_)) => {
+                inference::scripted_chunks(world, region, ask, orders)
+            }
+            Operation::Converse | Operation::ConverseStream | Operation::InvokeModel | Operation::InvokeModelWithResponseStream => {
                 if let Some((content_type, body)) = world.fast.as_ref().and_then(|fast| fast.answer(ask.asked.operation)) {
                     let headers = [(header::CONTENT_TYPE.as_str().to_owned(), content_type.to_owned())];
                     return Ok(Reply::raw(200, &headers, body, orders.cut_after_bytes));
                 }
                 let inference = Inference { world, region, ask };
-                let (reply, pause) = inference.converse(orders)?;
+                let (reply, pause) = inference.run(orders)?;
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
                 Ok(reply)
             }
             Operation::CountTokens => Inference { world, region, ask }.count_tokens(orders.cut_after_bytes),
-            Operation::InvokeModelWithResponseStream => inference::scripted_chunks(world, region, ask, orders),
             Operation::ListFoundationModels
             | Operation::GetFoundationModel
             | Operation::GetFoundationModelAvailability

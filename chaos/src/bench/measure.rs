@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::{
     ACCESS_KEY, MODEL, Plan, SECRET_KEY,
+    dialects::{self, Beside, Dialect, DialectRow, HistoryRow},
     load::{self, Check, Shot},
     process::Server,
-    upstream,
+    upstream, words,
 };
 
 /// Who takes part.
@@ -20,6 +21,8 @@ pub(super) struct Lineup {
     pub(super) fast_upstream: String,
     pub(super) slow_upstream: String,
     pub(super) paced_upstream: String,
+    /// Bodies of a long history in every dialect.
+    pub(super) histories: Vec<(Dialect, Bytes)>,
 }
 
 /// A contestant.
@@ -81,6 +84,9 @@ pub(super) struct Measured {
     pub(super) rows: Vec<Row>,
     pub(super) answers: Ratio,
     pub(super) streams: Ratio,
+    pub(super) dialects: Vec<DialectRow>,
+    pub(super) histories: Vec<HistoryRow>,
+    pub(super) beside: Beside,
 }
 
 /// Connections while CPU is measured: busy, not saturated.
@@ -96,6 +102,11 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
         for (of_contestant, measured) in rounds.iter_mut().zip(measured) {
             of_contestant.push(measured);
         }
+    }
+    let mut dialect_rounds = Vec::new();
+    for round in 0..plan.dialect_rounds {
+        note(&format!("dialects, round {} of {}", round + 1, plan.dialect_rounds))?;
+        dialect_rounds.push(dialects::round(lineup, plan).await.with_context(|| format!("dialects, round {}", round + 1))?);
     }
     let mut rows = Vec::new();
     for (contestant, mine) in Contestant::ALL.into_iter().zip(&rounds) {
@@ -115,19 +126,27 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
     }
     let [gateway, sdk, _] = &rounds;
     let ratio = |pick: fn(&Round) -> f64| Ratio::of(gateway.iter().zip(sdk).map(|(ours, theirs)| pick(ours) / pick(theirs)).collect());
-    Ok(Measured { rows, answers: ratio(|round| round.cpu_answers), streams: ratio(|round| round.cpu_streams) })
+    let (answers, streams) = (ratio(|round| round.cpu_answers), ratio(|round| round.cpu_streams));
+    let dialects = dialects::rows(lineup, plan, &dialect_rounds).await?;
+    note("long histories")?;
+    let gateway = start(lineup, Contestant::Gateway, &lineup.fast_upstream).await?;
+    let proxy = start(lineup, Contestant::Proxy, &lineup.fast_upstream).await?;
+    let histories = dialects::histories(lineup, plan, &proxy, &gateway).await.context("long histories")?;
+    let beside = dialects::beside(lineup, plan, &gateway).await?;
+    Ok(Measured { rows, answers, streams, dialects, histories, beside })
 }
 
-fn note(text: &str) -> anyhow::Result<()> {
+/// Tells progress.
+pub(super) fn note(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     writeln!(std::io::stderr(), "  {text}").context("telling progress")
 }
 
 async fn start(lineup: &Lineup, contestant: Contestant, upstream: &str) -> anyhow::Result<Server> {
-    let url = format!("http://{upstream}");
     match contestant {
-        Contestant::Gateway => start_gateway(lineup, &url).await,
+        Contestant::Gateway => start_gateway(lineup, upstream).await,
         Contestant::Sdk | Contestant::Proxy => {
+            let url = format!("http://{upstream}");
             let kind = if contestant == Contestant::Sdk { "sdk" } else { "proxy" };
             let arguments = ["baseline", kind, "--upstream", &url].map(str::to_owned);
             Server::announced(&lineup.harness, &arguments).await.with_context(|| format!("the {kind} baseline"))
@@ -135,7 +154,8 @@ async fn start(lineup: &Lineup, contestant: Contestant, upstream: &str) -> anyho
     }
 }
 
-async fn start_gateway(lineup: &Lineup, url: &str) -> anyhow::Result<Server> {
+/// The gateway in front of a simulated region, which is at `host:port`.
+pub(super) async fn start_gateway(lineup: &Lineup, upstream: &str) -> anyhow::Result<Server> {
     let port = free_port().await?;
     let config = format!(
         r#"
@@ -150,7 +170,7 @@ concurrency = 8192
 regions = ["us-east-1"]
 credentials = {{ access_key_id = "{ACCESS_KEY}", secret_access_key = "{SECRET_KEY}" }}
 [aws.endpoints]
-default = "{url}"
+default = "http://{upstream}"
 [[keys.key]]
 id = "bench"
 secret = "sk-bench"
@@ -191,10 +211,12 @@ async fn one_round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Round>> {
         servers.push((contestant, server));
     }
     for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
-        round.cpu_answers = cpu_of(server, *contestant, false, plan.answers).await.context("answers")?;
+        let (whole, _) = checks(*contestant, upstream::text());
+        round.cpu_answers = cpu_of(server, &chat(server, *contestant, false), whole, plan.answers).await.context("answers")?;
     }
     for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
-        round.cpu_streams = cpu_of(server, *contestant, true, plan.streams).await.context("streams")?;
+        let (_, streamed) = checks(*contestant, upstream::text());
+        round.cpu_streams = cpu_of(server, &chat(server, *contestant, true), streamed, plan.streams).await.context("streams")?;
     }
     for (round, (contestant, server)) in rounds.iter_mut().zip(&servers) {
         let whole = chat(server, *contestant, false);
@@ -209,14 +231,16 @@ async fn one_round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Round>> {
     Ok(rounds)
 }
 
-/// CPU seconds per 1,000 requests.
-async fn cpu_of(server: &Server, contestant: Contestant, stream: bool, count: u64) -> anyhow::Result<f64> {
-    let shot = chat(server, contestant, stream);
-    let (check_whole, check_stream) = checks(contestant, upstream::text());
-    let check = if stream { check_stream } else { check_whole };
-    load::volley(&shot, count / 10, BUSY_CONNECTIONS, check.clone()).await.context("warming up")?;
+/// CPU seconds of a server per 1,000 requests while it is busy.
+pub(super) async fn cpu_of(server: &Server, shot: &Shot, check: Check, count: u64) -> anyhow::Result<f64> {
+    cpu_with(server, shot, check, count, BUSY_CONNECTIONS).await
+}
+
+/// CPU seconds of a server per 1,000 requests over so many connections, after some to warm up.
+pub(super) async fn cpu_with(server: &Server, shot: &Shot, check: Check, count: u64, connections: u64) -> anyhow::Result<f64> {
+    load::volley(shot, (count / 10).max(connections), connections, check.clone()).await.context("warming up")?;
     let before = server.cpu()?;
-    let answered = load::volley(&shot, count, BUSY_CONNECTIONS, check).await?.answers;
+    let answered = load::volley(shot, count, connections, check).await?.answers;
     Ok(per_thousand(server.cpu()? - before, answered))
 }
 
@@ -226,17 +250,23 @@ fn checks(contestant: Contestant, streamed: String) -> (Check, Check) {
     let whole: Check = Some(Arc::new(move |body: &[u8]| contains(body, whole_text.as_bytes())));
     let stream: Check = match contestant {
         Contestant::Proxy => Some(Arc::new(|body: &[u8]| contains(body, b"word99"))),
-        Contestant::Gateway | Contestant::Sdk => Some(Arc::new(move |body: &[u8]| upstream::streamed_text(body) == streamed)),
+        Contestant::Gateway | Contestant::Sdk => Some(Arc::new(move |body: &[u8]| words::of_chat(body) == streamed)),
     };
     (whole, stream)
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+/// Whether bytes hold these bytes.
+pub(super) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
+/// What every small request asks.
+pub(super) fn question() -> String {
+    "Tell me something about the sea, its tides and its storms. ".repeat(12)
+}
+
 fn chat(server: &Server, contestant: Contestant, stream: bool) -> Shot {
-    let text = "Tell me something about the sea, its tides and its storms. ".repeat(12);
+    let text = question();
     let body = match contestant {
         // A proxy does not translate: its clients speak Converse.
         Contestant::Proxy => format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"{text}"}}]}}]}}"#),
@@ -257,14 +287,16 @@ fn per_thousand(cpu: Duration, count: u64) -> f64 {
 }
 
 impl Ratio {
-    fn of(rounds: Vec<f64>) -> Self {
+    /// Of the ratios of the rounds.
+    pub(super) fn of(rounds: Vec<f64>) -> Self {
         let lowest = rounds.iter().copied().fold(f64::INFINITY, f64::min);
         let highest = rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Self { median: median(rounds.into_iter()), lowest, highest }
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
@@ -273,11 +305,15 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// CPU of streams whose deltas come one by one, as a model's do.
 async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<f64> {
     let server = start(lineup, contestant, &lineup.paced_upstream).await?;
-    let stream = chat(&server, contestant, true);
     let (_, check) = checks(contestant, upstream::paced_text());
-    load::volley(&stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
+    paced_cpu(&server, &chat(&server, contestant, true), check, plan).await
+}
+
+/// CPU seconds per 1,000 paced streams.
+pub(super) async fn paced_cpu(server: &Server, stream: &Shot, check: Check, plan: Plan) -> anyhow::Result<f64> {
+    load::volley(stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
-    let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
+    let streams = load::volley(stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
     Ok(per_thousand(server.cpu()? - before, streams))
 }
 
@@ -295,15 +331,20 @@ async fn memory(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::
     let mut result = [f64::NAN; 2];
     for (slot, count) in result.iter_mut().zip(plan.open_streams) {
         let server = start(lineup, contestant, &lineup.slow_upstream).await?;
-        let stream = chat(&server, contestant, true);
-        // What the first requests of a process cost once and for all is no stream's.
-        drop(load::hold_open(&stream, WARMING_STREAMS).await.context("warming up")?);
-        tokio::time::sleep(SETTLING).await;
-        let before = server.rss_kib()?;
-        let open = load::hold_open(&stream, count).await.with_context(|| format!("{count} open streams"))?;
-        tokio::time::sleep(SETTLING).await;
-        *slot = (server.rss_kib()? as f64 - before as f64) / count as f64;
-        drop(open);
+        *slot = memory_of(&server, &chat(&server, contestant, true), count).await?;
     }
     Ok(result)
+}
+
+/// KiB that each of so many open streams adds to a new server.
+pub(super) async fn memory_of(server: &Server, stream: &Shot, count: usize) -> anyhow::Result<f64> {
+    // What the first requests of a process cost once and for all is no stream's.
+    drop(load::hold_open(stream, WARMING_STREAMS).await.context("warming up")?);
+    tokio::time::sleep(SETTLING).await;
+    let before = server.rss_kib()?;
+    let open = load::hold_open(stream, count).await.with_context(|| format!("{count} open streams"))?;
+    tokio::time::sleep(SETTLING).await;
+    let added = (server.rss_kib()? as f64 - before as f64) / count as f64;
+    drop(open);
+    Ok(added)
 }

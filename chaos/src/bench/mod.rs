@@ -4,12 +4,17 @@
 //! by side: each round, with new processes, measures one thing of all three before the next thing, and the median of the
 //! rounds' ratios is taken. A machine is slower for seconds at a time, and a process is by where its memory happens to lie; rounds
 //! that measured one contestant's everything first, in one process, gave ratios between 0.71 and 0.85 for the same program.
+//!
+//! The gateway's other dialects are compared with its chat path the same way (`dialects`), also over a long history (`history`).
 
+mod dialects;
+mod history;
 mod load;
 mod measure;
 mod process;
 mod report;
 pub mod upstream;
+mod words;
 
 use std::{fs, path::Path};
 
@@ -34,10 +39,16 @@ struct Plan {
     streams: u64,
     lone_requests: u64,
     open_streams: [usize; 2],
+    /// Rounds of the gateway's own dialects, which are compared with its chat path.
+    dialect_rounds: usize,
+    /// Long histories per round and dialect.
+    histories: u64,
 }
 
-const FULL: Plan = Plan { rounds: 14, answers: 4_000, streams: 800, lone_requests: 350, open_streams: [1_000, 5_000] };
-const QUICK: Plan = Plan { rounds: 1, answers: 800, streams: 160, lone_requests: 200, open_streams: [100, 500] };
+const FULL: Plan =
+    Plan { rounds: 14, answers: 4_000, streams: 800, lone_requests: 350, open_streams: [1_000, 5_000], dialect_rounds: 7, histories: 40 };
+const QUICK: Plan =
+    Plan { rounds: 1, answers: 800, streams: 160, lone_requests: 200, open_streams: [100, 500], dialect_rounds: 1, histories: 8 };
 
 /// Runs the benchmark, prints its table and writes its JSON.
 ///
@@ -60,6 +71,7 @@ pub async fn run(gateway: &Path, json: &Path, quick: bool) -> anyhow::Result<()>
         harness,
         fast_upstream: fast.address.clone(),
         slow_upstream: slow.address.clone(),
+        histories: dialects::history_bodies(),
     };
     let report = Report::new(measure::all(&lineup, plan).await?);
     report.print()?;

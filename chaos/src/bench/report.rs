@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::measure::{Contestant, Measured, Ratio, Row};
+use super::{
+    dialects::{Beside, DialectRow, HistoryRow},
+    measure::{Contestant, Measured, Ratio, Row},
+};
 
 /// All numbers of a run.
 #[derive(Debug, Serialize)]
@@ -16,14 +19,26 @@ pub(super) struct Report {
     gateway_to_sdk_answers: Ratio,
     gateway_to_sdk_streams: Ratio,
     gateway_to_sdk_paced_streams: f64,
+    /// The gateway's dialects over its chat path.
+    dialects: Vec<DialectRow>,
+    histories: Vec<HistoryRow>,
+    small_requests_beside_histories: Beside,
 }
 
 impl Report {
     pub(super) fn new(measured: Measured) -> Self {
-        let Measured { rows, answers, streams } = measured;
+        let Measured { rows, answers, streams, dialects, histories, beside } = measured;
         let paced = |who| rows.iter().find(|row| row.contestant == who).map_or(f64::NAN, |row| row.cpu_per_1000_paced_streams);
         let gateway_to_sdk_paced_streams = paced(Contestant::Gateway) / paced(Contestant::Sdk);
-        Self { rows, gateway_to_sdk_answers: answers, gateway_to_sdk_streams: streams, gateway_to_sdk_paced_streams }
+        Self {
+            rows,
+            gateway_to_sdk_answers: answers,
+            gateway_to_sdk_streams: streams,
+            gateway_to_sdk_paced_streams,
+            dialects,
+            histories,
+            small_requests_beside_histories: beside,
+        }
     }
 
     pub(super) fn print(&self) -> anyhow::Result<()> {
@@ -49,7 +64,6 @@ impl Report {
         line("idle RSS (MiB)", &|row| format!("{:.1}", row.idle_rss_mib));
         let mut out = std::io::stdout();
         writeln!(out, "{table}")?;
-        let told = |ratio: Ratio| format!("{:.2} (rounds {:.2} to {:.2})", ratio.median, ratio.lowest, ratio.highest);
         writeln!(
             out,
             "\noutcrop / bare SDK handler: answers {}, streams {}, paced streams {:.2}",
@@ -57,6 +71,36 @@ impl Report {
             told(self.gateway_to_sdk_streams),
             self.gateway_to_sdk_paced_streams
         )
-        .context("printing the report")
+        .context("printing the report")?;
+        self.print_dialects()
     }
+
+    /// The gateway's dialects over its chat path, and the long histories.
+    fn print_dialects(&self) -> anyhow::Result<()> {
+        let mut table = Table::new();
+        table.load_preset(presets::ASCII_MARKDOWN);
+        table.set_header(["over chat", "CPU, answers", "CPU, streams", "CPU, paced streams", "KiB per stream, fewer", "more"]);
+        for row in &self.dialects {
+            let [fewer, more] = row.rss_kib_per_stream;
+            let cells = [row.dialect.name().to_owned(), told(row.answers), told(row.streams), format!("{:.2}", row.paced_streams)];
+            table.add_row(cells.into_iter().chain([fewer, more].map(|kib| format!("{kib:.1}"))));
+        }
+        let mut histories = Table::new();
+        histories.load_preset(presets::ASCII_MARKDOWN);
+        histories.set_header(["2 MB history of an agent", "CPU ms per answer"]);
+        for row in &self.histories {
+            histories.add_row([row.dialect.map_or("plain proxy", |dialect| dialect.name()).to_owned(), format!("{:.1}", row.cpu_ms)]);
+        }
+        let Beside { alone_p50_us, alone_p99_us, beside_p50_us, beside_p99_us } = self.small_requests_beside_histories;
+        writeln!(
+            std::io::stdout(),
+            "\n{table}\n\n{histories}\n\nsmall answers alone: p50 {alone_p50_us} us, p99 {alone_p99_us} us; \
+             beside histories: p50 {beside_p50_us} us, p99 {beside_p99_us} us"
+        )
+        .context("printing the dialects")
+    }
+}
+
+fn told(ratio: Ratio) -> String {
+    format!("{:.2} (rounds {:.2} to {:.2})", ratio.median, ratio.lowest, ratio.highest)
 }

@@ -63,27 +63,3 @@ fn answer() -> Turn {
         additional_response_fields: None,
     }
 }
-
-/// The text that OpenAI chunks in `body` add up to.
-#[must_use]
-pub fn streamed_text(body: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Chunk {
-        choices: Vec<Choice>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Choice {
-        delta: Delta,
-    }
-    #[derive(serde::Deserialize)]
-    struct Delta {
-        content: Option<String>,
-    }
-    let text = String::from_utf8_lossy(body);
-    let chunks = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
-    chunks
-        .filter_map(|data| serde_json::from_str::<Chunk>(data).ok())
-        .flat_map(|chunk| chunk.choices)
-        .filter_map(|choice| choice.delta.content)
-        .collect()
-}

@@ -11,13 +11,14 @@ const SLACK: Micros = Micros::seconds(1);
 /// Judges the header of every 429 and 503, what it promises, and what became of those who obeyed.
 pub(super) fn check(history: &History) -> Verdict {
     let seen = Seen::of(history);
-    let mut verdict = Verdict::default();
+    let rules = &history.about.rules;
+    let (mut verdict, mut promises) = (Verdict::default(), Verdict::default());
     for request in history.requests.iter().filter(|request| refused(request)) {
         let at = request.ended.unwrap_or(request.intended);
         match promised(request) {
             Ok(seconds) => {
                 let kept = could_keep(history, &seen, request, at, Micros::seconds(seconds));
-                verdict.expect(kept, at, Some(request.id), || {
+                promises.expect(kept, at, Some(request.id), || {
                     format!("told to come back after {seconds} s, when no region could have had room for it")
                 });
             }
@@ -26,7 +27,8 @@ pub(super) fn check(history: &History) -> Verdict {
         // A 503 is of the gateway's own queue, and a run that waives I6 promises nobody room.
         if let Role::Obedient { of } = request.role
             && request.throttled()
-            && !history.about.rules.waived.contains_key("I6")
+            && !rules.waived.contains_key("I6")
+            && at > rules.finding
         {
             let room = seen.wanted(request).and_then(|wanted| seen.room(request, at, wanted));
             verdict.expect(room.is_none(), at, Some(request.id), || {
@@ -34,7 +36,18 @@ pub(super) fn check(history: &History) -> Verdict {
             });
         }
     }
+    verdict.checked += promises.checked;
+    if early(&promises) > rules.early_promises {
+        verdict.found += promises.found;
+        verdict.violations.append(&mut promises.violations);
+    }
     verdict
+}
+
+/// Share of promises that could not be kept.
+#[allow(clippy::cast_precision_loss, reason = "counts lie far below 2^52")]
+fn early(promises: &Verdict) -> f64 {
+    promises.found as f64 / promises.checked.max(1) as f64
 }
 
 fn refused(request: &Request) -> bool {
@@ -92,6 +105,19 @@ mod tests {
         // 8,000 short: nine seconds, whatever the header says.
         assert_eq!(check(&history(-8_000, Some("1"))).found, 1);
         assert_eq!(check(&history(-8_000, Some("10"))).found, 0);
+    }
+
+    #[test]
+    fn a_rule_allows_a_share_of_promises_that_come_too_early() {
+        let mut lies = history(-8_000, Some("1"));
+        lies.about.rules.early_promises = 0.5;
+        assert_eq!(check(&lies).found, 1, "all of them");
+        let honest = Request { retry_after: Some("10".to_owned()), ..refused(2, 30, 429) };
+        lies.calls.push(rejected(2, &honest, 429, "Too many tokens"));
+        lies.requests.push(honest);
+        assert_eq!((check(&lies).checked, check(&lies).found), (2, 0), "half of them");
+        lies.about.rules.early_promises = 0.4;
+        assert_eq!(check(&lies).found, 1);
     }
 
     #[test]

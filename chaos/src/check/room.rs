@@ -18,6 +18,9 @@ pub(super) fn check(history: &History) -> Verdict {
             continue;
         }
         let Some(ended) = request.ended else { continue };
+        if ended <= history.about.rules.finding {
+            continue;
+        }
         let Some(wanted) = seen.wanted(request) else { continue };
         verdict.look();
         if let Some(region) = seen.room(request, ended, wanted) {
@@ -140,6 +143,15 @@ mod tests {
     fn a_throttle_without_room_anywhere_is_good() {
         let verdict = check(&history(0, 500));
         assert_eq!((verdict.checked, verdict.found), (1, 0), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_is_refused_while_quotas_are_being_found_is_not_judged_one_by_one() {
+        let mut finding = history(0, 20_000);
+        finding.about.rules.finding = Micros::seconds(31);
+        assert_eq!(check(&finding).checked, 0);
+        finding.about.rules.finding = Micros::seconds(29);
+        assert_eq!(check(&finding).found, 1);
     }
 
     #[test]

@@ -85,6 +85,13 @@ pub struct Rules {
     /// Share of a bucket that a conversation whose prompt is cached elsewhere need not be let into: its prefix, read anew, would
     /// push out twenty turns of others, who move in their turn. 0 asks for every last token.
     pub spill_reserve: f64,
+    /// I6, I8: a router that is told nothing of its quotas finds them within this time of the start. Refusals until then are
+    /// judged by the bounds of their phase, not one by one: what nobody knows can only be found by asking.
+    #[serde(default)]
+    pub finding: Micros,
+    /// I8: share of refusals that may tell to come back sooner than room can be there. 0 asks for every one.
+    #[serde(default)]
+    pub early_promises: f64,
     /// I6, I9: after a fault has ended, its region may be avoided this long.
     pub recovery: Micros,
     /// I7.
@@ -146,6 +153,8 @@ impl Default for Rules {
             quiet_within: Micros::seconds(1),
             room_window: Micros::seconds(1),
             spill_reserve: 0.0,
+            finding: Micros::seconds(0),
+            early_promises: 0.0,
             recovery: Micros::seconds(10),
             budget: Budget::default(),
             access_bench: Micros::seconds(60),

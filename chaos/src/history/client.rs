@@ -244,6 +244,17 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// The larger count of each kind.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            output: self.output.max(other.output),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write: self.cache_write.max(other.cache_write),
+        }
+    }
+
     /// Sum of two counts.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

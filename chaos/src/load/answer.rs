@@ -1,82 +1,23 @@
-//! OpenAI's answers, whole and streamed, as a suspicious client reads them.
+//! Answers, whole and streamed, as a suspicious client reads them.
 
-use serde::Deserialize;
-
-use super::{SseEvents, SseLine, WordReader};
-use crate::history::{End, Envelope, Micros, Said, Tokens, WordTime};
-
-/// Longest error message that is kept.
-const LONGEST_MESSAGE: usize = 600;
-
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Vec<Choice>,
-    usage: Option<Usage>,
-    error: Option<WireError>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    /// Of a chunk.
-    delta: Option<Message>,
-    /// Of a whole answer.
-    message: Option<Message>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    content: Option<String>,
-    #[serde(default)]
-    tool_calls: Vec<ToolCall>,
-}
-
-#[derive(Deserialize)]
-struct ToolCall {
-    function: Option<Function>,
-}
-
-#[derive(Deserialize)]
-struct Function {
-    name: Option<String>,
-    arguments: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Usage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
-    prompt_tokens_details: Option<PromptDetails>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: u64,
-}
-
-#[derive(Deserialize)]
-struct WireError {
-    message: Option<String>,
-    r#type: Option<String>,
-    code: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: Option<WireError>,
-}
+use super::{
+    SseEvents, SseLine, WordReader,
+    reading::{self, Frames, LONGEST_MESSAGE, Part, Seen},
+};
+use crate::{
+    history::{End, Envelope, Micros, Said, Tokens, WordTime},
+    scenario::Dialect,
+};
 
 /// An answer as far as it came.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
+    dialect: Dialect,
     events: SseEvents,
+    frames: Frames,
     words: WordReader,
     whole: Vec<u8>,
-    finish: Option<String>,
+    finish: bool,
     done: bool,
     errors: u32,
     after_end: bool,
@@ -97,11 +38,26 @@ pub(super) struct Read {
 }
 
 impl Answer {
+    /// An answer in a dialect.
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { dialect, ..Self::default() }
+    }
+
     /// Bytes of a stream.
     pub(super) fn stream(&mut self, bytes: &[u8], at: Micros) {
+        if self.dialect == Dialect::Converse {
+            self.frames.feed(bytes);
+            while let Some(read) = self.frames.next() {
+                match read {
+                    Ok(frame) => self.seen(reading::frame(&frame), b"a frame of an unknown kind", at),
+                    Err(bytes) => self.strange(&bytes),
+                }
+            }
+            return;
+        }
         for byte in bytes {
             match self.events.feed(*byte) {
-                Some(SseLine::Data(data)) => self.event(&data, at),
+                Some(SseLine::Data(data)) => self.seen(reading::event(self.dialect, &data), &data, at),
                 Some(SseLine::Strange(line)) => self.strange(&line),
                 None => {}
             }
@@ -113,53 +69,50 @@ impl Answer {
         self.whole.extend_from_slice(bytes);
     }
 
-    fn event(&mut self, data: &[u8], at: Micros) {
-        if self.done || self.errors > 0 && data != b"[DONE]" {
+    /// One event of a stream. After an error only the dialect's end may come.
+    fn seen(&mut self, seen: Option<Seen>, raw: &[u8], at: Micros) {
+        let end_alone = seen.as_ref().is_some_and(|seen| seen.done && seen.parts.is_empty() && !seen.finish && seen.error.is_none());
+        let late = seen.as_ref().is_some_and(|seen| seen.late);
+        if (self.done && !late) || (self.errors > 0 && !end_alone) {
             self.after_end = true;
         }
-        if data == b"[DONE]" {
-            self.done = true;
-            return;
-        }
-        let Ok(chunk) = serde_json::from_slice::<Chunk>(data) else {
-            self.strange(data);
+        let Some(mut seen) = seen else {
+            self.strange(raw);
             return;
         };
-        if let Some(error) = chunk.error {
+        self.done |= seen.done;
+        if let Some(error) = seen.error.take() {
             self.errors += 1;
-            self.error = Some(envelope(error));
+            self.error = Some(error);
         }
-        self.take(chunk.choices, chunk.usage, at);
+        self.take(seen, at);
     }
 
-    fn take(&mut self, choices: Vec<Choice>, usage: Option<Usage>, at: Micros) {
-        for choice in choices {
-            let Choice { delta, message, finish_reason } = choice;
-            for message in [delta, message].into_iter().flatten() {
-                self.message(message, at);
+    fn take(&mut self, seen: Seen, at: Micros) {
+        for part in seen.parts {
+            match part {
+                Part::Text(text) if text.is_empty() => {}
+                Part::Text(text) => {
+                    self.first_content.get_or_insert(at);
+                    self.words.text(&text, at);
+                }
+                Part::Call => {
+                    self.first_content.get_or_insert(at);
+                    self.words.end_of_part();
+                }
+                Part::Arguments(arguments) => {
+                    self.first_content.get_or_insert(at);
+                    self.words.arguments(&arguments, at);
+                }
             }
-            self.finish = finish_reason.or(self.finish.take());
         }
-        if let Some(usage) = usage {
-            let cache_read = usage.prompt_tokens_details.map_or(0, |details| details.cached_tokens);
-            let input = usage.prompt_tokens.saturating_sub(cache_read);
-            self.usage = Some(Tokens { input, output: usage.completion_tokens, cache_read, cache_write: 0 });
-        }
-    }
-
-    fn message(&mut self, message: Message, at: Micros) {
-        if let Some(text) = message.content.filter(|text| !text.is_empty()) {
-            self.first_content.get_or_insert(at);
-            self.words.text(&text, at);
-        }
-        for function in message.tool_calls.into_iter().filter_map(|call| call.function) {
-            self.first_content.get_or_insert(at);
-            if function.name.is_some() {
-                self.words.end_of_part();
-            }
-            if let Some(arguments) = function.arguments {
-                self.words.arguments(&arguments, at);
-            }
+        self.finish |= seen.finish;
+        if let Some(usage) = seen.usage {
+            // Messages tell the input at the start and the output at the end.
+            self.usage = Some(match self.usage.filter(|_| self.dialect == Dialect::Messages) {
+                Some(before) => before.most(usage),
+                None => usage,
+            });
         }
     }
 
@@ -171,18 +124,17 @@ impl Answer {
 
     /// The stream's body has ended (`clean`) or the connection broke.
     pub(super) fn end_of_stream(self, clean: bool) -> Read {
-        let end =
-            if !self.strange.is_empty() || self.after_end || self.errors > 1 || (self.errors == 1 && self.finish.is_some() && self.done) {
-                End::Malformed
-            } else if self.errors == 1 {
-                End::StreamError
-            } else if self.done && self.finish.is_some() {
-                End::Complete
-            } else if clean {
-                End::Silent
-            } else {
-                End::Cut
-            };
+        let end = if !self.strange.is_empty() || self.after_end || self.errors > 1 || (self.errors == 1 && self.finish && self.done) {
+            End::Malformed
+        } else if self.errors == 1 {
+            End::StreamError
+        } else if self.done && self.finish {
+            End::Complete
+        } else if clean {
+            End::Silent
+        } else {
+            End::Cut
+        };
         self.into_read(end)
     }
 
@@ -192,28 +144,24 @@ impl Answer {
             return self.into_read(End::Cut);
         }
         let body = std::mem::take(&mut self.whole);
-        match serde_json::from_slice::<Chunk>(&body) {
-            Ok(answer) => {
-                self.take(answer.choices, answer.usage, at);
-                let end = if self.finish.is_some() { End::Complete } else { End::Silent };
+        match reading::whole(self.dialect, &body) {
+            Some(seen) => {
+                self.take(seen, at);
+                let end = if self.finish { End::Complete } else { End::Silent };
                 self.into_read(end)
             }
-            Err(_) if body.is_empty() => self.into_read(End::Silent),
-            Err(_) => {
+            None if body.is_empty() => self.into_read(End::Silent),
+            None => {
                 self.strange(&body);
                 self.into_read(End::Malformed)
             }
         }
     }
 
-    /// A body with an error status has ended or broken.
-    pub(super) fn end_of_error(mut self, clean: bool, json: bool) -> Read {
-        let wire = serde_json::from_slice::<ErrorBody>(&self.whole).ok().and_then(|body| body.error);
-        self.error = Some(match wire {
-            Some(error) => {
-                let envelope = envelope(error);
-                Envelope { well_formed: envelope.well_formed && json, ..envelope }
-            }
+    /// A body with an error status has ended or broken. `kind` is the type that a header names.
+    pub(super) fn end_of_error(mut self, clean: bool, json: bool, kind: Option<&str>) -> Read {
+        self.error = Some(match reading::error(self.dialect, &self.whole, kind) {
+            Some(envelope) => Envelope { well_formed: envelope.well_formed && json, ..envelope },
             None => {
                 Envelope { message: String::from_utf8_lossy(&self.whole).chars().take(LONGEST_MESSAGE).collect(), ..Envelope::default() }
             }
@@ -232,17 +180,6 @@ impl Answer {
             self.strange.iter().for_each(|line| said.stray(line));
         }
         Read { end, said, word_times, error: self.error, usage: self.usage, first_content: self.first_content }
-    }
-}
-
-fn envelope(error: WireError) -> Envelope {
-    let message = error.message.unwrap_or_default();
-    let kind = error.r#type.unwrap_or_default();
-    Envelope {
-        well_formed: !message.is_empty() && !kind.is_empty(),
-        kind,
-        code: error.code.filter(|code| !code.is_null()).map(|code| code.as_str().map_or_else(|| code.to_string(), str::to_owned)),
-        message: message.chars().take(LONGEST_MESSAGE).collect(),
     }
 }
 
@@ -288,6 +225,32 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_of_messages_ends_with_its_own_events() {
+        let event = |data: &str| format!("event: x\ndata: {data}\n\n");
+        let start = event(r#"{"type":"message_start","message":{"usage":{"input_tokens":10,"output_tokens":1}}}"#);
+        let words = event(r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"5.0 5.1"}}"#);
+        let delta = event(r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":3}}"#);
+        let stop = event(r#"{"type":"message_stop"}"#);
+        let error = event(r#"{"type":"error","error":{"type":"api_error","message":"m"}}"#);
+        for (pieces, end) in [
+            (vec![&start, &words, &delta, &stop], End::Complete),
+            (vec![&start, &words, &delta], End::Silent),
+            (vec![&start, &words, &error], End::StreamError),
+            (vec![&start, &words, &error, &words], End::Malformed),
+            (vec![&start, &words, &delta, &stop, &words], End::Malformed),
+        ] {
+            let mut answer = Answer::new(Dialect::Messages);
+            pieces.into_iter().for_each(|piece| answer.stream(piece.as_bytes(), Micros::ZERO));
+            let read = answer.end_of_stream(true);
+            assert_eq!(read.end, end);
+            if end == End::Complete {
+                assert_eq!(read.said.words(), 2);
+                assert_eq!(read.usage, Some(Tokens { input: 10, output: 3, cache_read: 0, cache_write: 0 }));
+            }
+        }
+    }
+
+    #[test]
     fn whole_answers_and_errors_are_read() {
         let mut answer = Answer::default();
         answer.body(b"{\"choices\":[{\"message\":{\"content\":\"5.0\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3,\"prompt_tokens_details\":{\"cached_tokens\":2}}}");
@@ -296,10 +259,10 @@ mod tests {
         assert_eq!(read.usage, Some(Tokens { input: 10, output: 3, cache_read: 2, cache_write: 0 }));
         let mut answer = Answer::default();
         answer.body(b"{\"error\":{\"message\":\"no\",\"type\":\"x\",\"code\":\"c\"}}");
-        let read = answer.end_of_error(true, true);
+        let read = answer.end_of_error(true, true, None);
         assert_eq!((read.end, read.error.unwrap().well_formed), (End::Refused, true));
         let mut answer = Answer::default();
         answer.body(b"Bad Gateway");
-        assert!(!answer.end_of_error(true, false).error.unwrap().well_formed);
+        assert!(!answer.end_of_error(true, false, None).error.unwrap().well_formed);
     }
 }

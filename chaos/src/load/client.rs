@@ -16,7 +16,7 @@ use super::{
 use crate::{
     history::{ClientFault, End, Micros, Request},
     plan::ClientDeed,
-    scenario::ClientPlan,
+    scenario::{ClientPlan, Dialect},
 };
 
 /// Secrets by id of the key.
@@ -42,19 +42,25 @@ pub struct Client {
 pub struct Asked {
     /// The record as far as it is known before.
     pub request: Request,
+    /// What its client speaks.
+    pub dialect: Dialect,
     /// Body.
     pub body: Bytes,
     /// What the client does to it.
     pub deed: Option<ClientDeed>,
 }
 
-/// How a client waits and reads.
+/// How a client speaks, waits and reads.
 #[derive(Clone, Copy)]
 struct Manner {
+    dialect: Dialect,
     until: Instant,
     giving_up: End,
     bytes_per_s: Option<u64>,
 }
+
+/// Where AWS names the type of an error.
+const ERROR_TYPE: &str = "x-amzn-errortype";
 
 impl Client {
     /// Time since the beginning.
@@ -65,17 +71,17 @@ impl Client {
 
     /// Sends and reads; whatever happens, there is a record.
     pub async fn ask(&self, asked: Asked) -> Request {
-        let Asked { mut request, body, deed } = asked;
+        let Asked { mut request, dialect, body, deed } = asked;
         request.sent = Some(self.now());
         request.fault = deed.map(|deed| fault_of(deed.plan));
         let deadline = self.origin + Duration::from(request.deadline);
-        let patient = Manner { until: deadline, giving_up: End::Timeout, bytes_per_s: None };
+        let patient = Manner { dialect, until: deadline, giving_up: End::Timeout, bytes_per_s: None };
         match deed.map(|deed| deed.plan) {
             Some(ClientPlan::HalfOpen) => {
                 let half = body.slice(..body.len() / 2);
-                self.misuse(&mut request, body.len() as u64, &half, deadline).await;
+                self.misuse(&mut request, body.len() as u64, &half, patient).await;
             }
-            Some(ClientPlan::HugeBody { bytes }) => self.misuse(&mut request, bytes, &body, deadline).await,
+            Some(ClientPlan::HugeBody { bytes }) => self.misuse(&mut request, bytes, &body, patient).await,
             Some(ClientPlan::BadBody) => {
                 let bad = body.slice(..body.len().saturating_sub(7));
                 self.converse(&mut request, bad, patient).await;
@@ -94,9 +100,9 @@ impl Client {
         request
     }
 
-    fn http(&self, request: &Request, body: Bytes) -> Result<HttpRequest<Full<Bytes>>, http::Error> {
+    fn http(&self, request: &Request, dialect: Dialect, body: Bytes) -> Result<HttpRequest<Full<Bytes>>, http::Error> {
         let key = self.keys.get(&request.key).map_or("", String::as_str);
-        let mut built = HttpRequest::post(format!("{}/chat/completions", self.prefix))
+        let mut built = HttpRequest::post(dialect.path(&self.prefix, &request.model, request.stream))
             .header(header::HOST, &self.host)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {key}"));
@@ -107,7 +113,7 @@ impl Client {
     }
 
     async fn converse(&self, request: &mut Request, body: Bytes, how: Manner) {
-        let Ok(http) = self.http(request, body) else {
+        let Ok(http) = self.http(request, how.dialect, body) else {
             request.end = End::Malformed;
             return;
         };
@@ -133,12 +139,14 @@ impl Client {
     }
 
     async fn read(&self, request: &mut Request, mut exchange: Exchange, how: Manner) {
-        let Manner { until, giving_up, bytes_per_s } = how;
+        let Manner { dialect, until, giving_up, bytes_per_s } = how;
         let refused = request.status.is_none_or(|status| status >= 400);
         let content_type = exchange.response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let json = content_type.starts_with("application/json");
-        let streamed = !refused && content_type.starts_with("text/event-stream");
-        let mut answer = Answer::default();
+        let stream_type = if dialect == Dialect::Converse { "application/vnd.amazon.eventstream" } else { "text/event-stream" };
+        let streamed = !refused && content_type.starts_with(stream_type);
+        let kind = exchange.response.headers().get(ERROR_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut answer = Answer::new(dialect);
         let clean = loop {
             let frame = match timeout_at(until, exchange.response.body_mut().frame()).await {
                 Err(_) => {
@@ -163,7 +171,7 @@ impl Client {
             exchange.keep(&self.net);
         }
         let read = match (refused, streamed) {
-            (true, _) => answer.end_of_error(clean, json),
+            (true, _) => answer.end_of_error(clean, json, kind.as_deref()),
             (false, true) => answer.end_of_stream(clean),
             (false, false) => answer.end_of_body(clean, self.now()),
         };
@@ -171,17 +179,18 @@ impl Client {
     }
 
     /// Announces more than it sends, and waits for what comes.
-    async fn misuse(&self, request: &mut Request, announced: u64, body: &[u8], deadline: Instant) {
+    async fn misuse(&self, request: &mut Request, announced: u64, body: &[u8], how: Manner) {
         let key = self.keys.get(&request.key).map_or("", String::as_str);
         let head = format!(
-            "POST {}/chat/completions HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nauthorization: Bearer {key}\r\ncontent-length: {announced}\r\n\r\n",
-            self.prefix, self.host
+            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\nauthorization: Bearer {key}\r\ncontent-length: {announced}\r\n\r\n",
+            how.dialect.path(&self.prefix, &request.model, request.stream),
+            self.host
         );
         let exchange = async {
             let mut io = self.net.raw().await?;
             raw::exchange(&mut *io, &head, body).await
         };
-        match timeout_at(deadline, exchange).await {
+        match timeout_at(how.until, exchange).await {
             Err(_) => request.end = End::Timeout,
             Ok(Err(_)) => request.end = End::Cut,
             Ok(Ok(reply)) => {
@@ -189,9 +198,9 @@ impl Client {
                 request.status = reply.status;
                 request.request_id = header("x-request-id");
                 let json = header("content-type").is_some_and(|value| value.starts_with("application/json"));
-                let mut answer = Answer::default();
+                let mut answer = Answer::new(how.dialect);
                 answer.body(&reply.body);
-                take(request, answer.end_of_error(reply.status.is_some(), json));
+                take(request, answer.end_of_error(reply.status.is_some(), json, header(ERROR_TYPE).as_deref()));
             }
         }
     }

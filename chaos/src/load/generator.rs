@@ -144,6 +144,7 @@ impl Sender {
 
     async fn send(&self, arrival: &Arrival, role: Role, id: u64, nonce: u64, intended: Micros, deed: Option<ClientDeed>) -> Request {
         let mut request = self.request(arrival, role, id, nonce, intended);
+        let dialect = self.scenario.load.mix.get(arrival.kind).map(|kind| kind.dialect).unwrap_or_default();
         let body = match self.body(*arrival, nonce, request.model.clone()).await {
             Ok(body) => body,
             Err(error) => {
@@ -163,7 +164,7 @@ impl Sender {
         }
         self.counts.sent.fetch_add(1, Ordering::Relaxed);
         self.counts.running.fetch_add(1, Ordering::Relaxed);
-        let done = self.client.ask(Asked { request, body, deed }).await;
+        let done = self.client.ask(Asked { request, dialect, body, deed }).await;
         self.counts.running.fetch_sub(1, Ordering::Relaxed);
         let count = match &done {
             done if done.succeeded() => &self.counts.complete,

@@ -7,6 +7,7 @@ mod answer;
 mod client;
 mod generator;
 mod raw;
+mod reading;
 mod sse;
 mod watch;
 mod wire;

@@ -34,7 +34,7 @@ const fn measure(name: &'static str, unit: Unit, words: &'static str, of: fn(&Wi
 }
 
 /// Every measure.
-pub const ALL: [Measure; 25] = [
+pub const ALL: [Measure; 26] = [
     measure("silent_ends", Unit::Plain, "requests without an end or an error", |window| window.silent_ends()),
     measure("failed_requests", Unit::Plain, "requests that failed, not by their client's doing", |window| {
         Some(window.count(|request| request.failed()))
@@ -42,6 +42,12 @@ pub const ALL: [Measure; 25] = [
     measure("failed_before_content", Unit::Plain, "requests that failed before the first content, not by their client's doing", |window| {
         Some(window.count(|request| request.failed() && request.first_content.is_none()))
     }),
+    measure(
+        "failed_unbegun",
+        Unit::Plain,
+        "requests that failed although no stream to them had begun upstream, not by their client's doing",
+        |window| window.failed_unbegun(),
+    ),
     measure("failures_besides_throttles", Unit::Plain, "failed requests that are no 429", |window| {
         Some(window.count(|request| request.failed() && !request.throttled()))
     }),

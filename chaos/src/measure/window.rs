@@ -73,6 +73,12 @@ impl<'h> Window<'h> {
         }))
     }
 
+    /// Failed requests of whose answers no byte had come. What of a whole answer came counts for nothing: it could be had anew.
+    pub(super) fn failed_unbegun(&self) -> Option<f64> {
+        let begun = |request: &Request| request.stream && self.joined.calls_of(request).iter().any(|call| call.first_byte.is_some());
+        Some(self.count(|request| request.failed() && !begun(request)))
+    }
+
     fn calm(&self, request: &Request) -> bool {
         let recovery = self.history.about.rules.recovery;
         !self.history.any_fault(request.intended.minus(recovery), request.ended.unwrap_or(request.deadline))

@@ -2,6 +2,7 @@
 //! the seed; answers never change it.
 
 mod cost;
+mod dialects;
 mod maker;
 mod prompt;
 mod rate;

@@ -6,10 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Arrival, NONCE_PREFIX, Talk};
+use super::{Arrival, NONCE_PREFIX, Talk, dialects::Wish};
 use crate::{
     draw::Draw,
-    scenario::{KindPlan, Scenario},
+    scenario::{Dialect, KindPlan, Scenario},
 };
 
 /// Characters of one token, as the simulator counts them.
@@ -56,28 +56,35 @@ struct StreamOptions {
 }
 
 #[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: Content<'a>,
+pub(super) struct Message<'a> {
+    pub(super) role: &'static str,
+    pub(super) content: Content<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Content<'a> {
+pub(super) enum Content<'a> {
     Text(Cow<'a, str>),
     Parts(Vec<Part>),
 }
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Part {
+pub(super) enum Part {
     Text { text: String },
     ImageUrl { image_url: ImageUrl },
 }
 
 #[derive(Serialize)]
-struct ImageUrl {
-    url: String,
+pub(super) struct ImageUrl {
+    pub(super) url: String,
+}
+
+impl ImageUrl {
+    /// The bytes of the image, without what makes a URL of them.
+    pub(super) fn base64(&self) -> &str {
+        self.url.split_once(',').map_or("", |(_, data)| data)
+    }
 }
 
 #[derive(Serialize)]
@@ -132,14 +139,20 @@ impl Prompts {
     /// None that a body of texts and numbers could have; serde's type says otherwise.
     pub fn body(&self, scenario: &Scenario, arrival: &Arrival, nonce: u64, model: &str) -> Result<Bytes, serde_json::Error> {
         let Some(kind) = scenario.load.mix.get(arrival.kind) else { return Ok(Bytes::new()) };
+        let messages = self.messages(kind, arrival, nonce);
+        let prompt_cache_key = arrival.talk.map(|talk| format!("talk-{}", talk.id));
+        if kind.dialect != Dialect::Chat {
+            let body = Wish::of(kind, model, &messages, prompt_cache_key).body(kind.dialect);
+            return serde_json::to_vec(&body).map(Bytes::from);
+        }
         let body = Body {
             model,
-            messages: self.messages(kind, arrival, nonce),
+            messages,
             max_tokens: kind.max_tokens,
             stream: kind.stream,
             stream_options: kind.stream.then_some(StreamOptions { include_usage: true }),
             tools: (0..kind.tools).map(tool).collect(),
-            prompt_cache_key: arrival.talk.map(|talk| format!("talk-{}", talk.id)),
+            prompt_cache_key,
         };
         serde_json::to_vec(&body).map(Bytes::from)
     }

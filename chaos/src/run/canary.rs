@@ -9,7 +9,7 @@ use crate::{
     history::{Request, Role},
     load::{Asked, CANARY_KEY, Client, LOAD_KEY},
     plan::{Prompts, nonce_text},
-    scenario::Scenario,
+    scenario::{Dialect, Scenario},
 };
 
 /// Between two tries.
@@ -80,7 +80,7 @@ pub(super) async fn spend(
         };
         let Ok(body) = prompts.small(&request.model, nonce, true) else { return };
         let client = client.clone();
-        running.spawn(async move { client.ask(Asked { request, body, deed: None }).await });
+        running.spawn(async move { client.ask(Asked { request, dialect: Dialect::Chat, body, deed: None }).await });
     }
     while let Some(done) = running.join_next().await {
         if done.is_ok_and(|done| records.send(done).is_err()) {
@@ -117,7 +117,7 @@ async fn canary(
         ..Request::default()
     };
     match prompts.small(&request.model, nonce, stream) {
-        Ok(body) => client.ask(Asked { request, body, deed: None }).await,
+        Ok(body) => client.ask(Asked { request, dialect: Dialect::Chat, body, deed: None }).await,
         Err(error) => {
             tracing::error!(%error, "a canary's body could not be written");
             request

@@ -163,7 +163,10 @@ impl Upstream {
         let clock = self.clock(origin);
         let installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
         // Questions to the control plane are no attempts.
-        let inference = calls.iter().filter(|record| matches!(record.operation, Operation::Converse | Operation::ConverseStream));
+        let inference = calls.iter().filter(|record| {
+            let native = matches!(record.operation, Operation::InvokeModel | Operation::InvokeModelWithResponseStream);
+            native || matches!(record.operation, Operation::Converse | Operation::ConverseStream)
+        });
         inference.map(|record| call(record, &clock, &installed)).collect()
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outcrop_sim::Amount;
 
-use super::{Arrivals, ConversationPlan, KindPlan, LoadPlan, ModelPlan, RegionPlan, parts::foreign, section::Section};
+use super::{Arrivals, ConversationPlan, Dialect, KindPlan, LoadPlan, ModelPlan, RegionPlan, parts::foreign, section::Section};
 
 /// Requests at once, unless told otherwise: more than any scenario needs while it goes well.
 const MAX_IN_FLIGHT: u64 = 2_000;
@@ -50,10 +50,7 @@ pub(super) fn load(section: &mut Section, models: &[ModelPlan], regions: &[Regio
 }
 
 fn kind(mut section: Section, models: &[ModelPlan], regions: &[RegionPlan]) -> KindPlan {
-    match section.text("dialect").as_deref() {
-        None | Some("openai_chat") => {}
-        Some(other) => section.complain(&section.place.clone(), format!("`{other}` is no dialect that clients speak yet: openai_chat")),
-    }
+    let dialect = dialect(&mut section);
     let model = match section.text("model") {
         None => Some(0),
         Some(name) => {
@@ -82,6 +79,7 @@ fn kind(mut section: Section, models: &[ModelPlan], regions: &[RegionPlan]) -> K
     let kind = KindPlan {
         name: section.text("name").unwrap_or_else(|| usual.to_owned()),
         weight: section.number("weight").unwrap_or(1.0),
+        dialect,
         model: model.unwrap_or(0),
         stream,
         tools,
@@ -93,6 +91,15 @@ fn kind(mut section: Section, models: &[ModelPlan], regions: &[RegionPlan]) -> K
     };
     section.finish();
     kind
+}
+
+fn dialect(section: &mut Section) -> Dialect {
+    let Some(name) = section.text("dialect") else { return Dialect::default() };
+    Dialect::named(&name).unwrap_or_else(|| {
+        let known = Dialect::ALL.map(|(name, _)| name).join(", ");
+        section.complain(&section.place.clone(), format!("`{name}` is no dialect that clients speak: {known}"));
+        Dialect::default()
+    })
 }
 
 fn conversation(mut section: Section) -> ConversationPlan {

@@ -3,6 +3,7 @@
 //! A scenario does not load without a `hypothesis`, `bounds` and a `vacuous` guard. `base` names a file of the same
 //! folder whose keys hold unless they are given anew; tables merge, everything else is replaced.
 
+mod dialect;
 mod faults;
 mod load;
 mod parts;
@@ -15,6 +16,7 @@ use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use outcrop_sim::{Amount, Behaviour, Quota, faults::Fault};
 
+pub use dialect::Dialect;
 pub use read::{ScenarioError, find, load_file, parse_text};
 pub use tree::{Place, Problem};
 
@@ -184,6 +186,8 @@ pub struct KindPlan {
     pub name: String,
     /// How many of all.
     pub weight: f64,
+    /// What its clients speak.
+    pub dialect: Dialect,
     /// Index of its model.
     pub model: usize,
     /// Streamed.

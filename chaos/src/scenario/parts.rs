@@ -225,8 +225,10 @@ pub(super) fn rules(section: &mut Section) -> Rules {
     length("dead_after", &mut rules.dead_after);
     length("quiet_within", &mut rules.quiet_within);
     length("oracle_wait", &mut rules.oracle_wait);
+    length("finding", &mut rules.finding);
     rules.resume = given.truth("resume").unwrap_or(rules.resume);
     rules.spill_reserve = given.share("spill_reserve").unwrap_or(rules.spill_reserve);
+    rules.early_promises = given.share("early_promises").unwrap_or(rules.early_promises);
     rules.cache_share = given.share("cache_share").unwrap_or(rules.cache_share);
     rules.moves = given.share("moves").unwrap_or(rules.moves);
     rules.spend = given.whole("spend").unwrap_or(rules.spend);

@@ -4,13 +4,10 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use outcrop_domain::{chat::ChatResponse, clock::random_id, error::GatewayError};
-use outcrop_gateway::ports::{AnswerFacts, ClientRequest};
-use outcrop_protocol::anthropic::messages::MessagesRequest;
-use outcrop_translate::{
-    anthropic_messages::{RenderMeta, response::render, stream::MessageWriter},
-    errors::anthropic::malformed_body,
-};
+use outcrop_gateway::ports::{AnswerFacts, ClientRequest, MessagesInput, RawRequest};
+use outcrop_translate::anthropic_messages::{RenderMeta, response::render, stream::MessageWriter};
 
 use super::{
     super::{
@@ -18,7 +15,7 @@ use super::{
         answer::{self, Answers},
         auth::Caller,
         headers,
-        job::{Reading, read_job},
+        job::read_raw_job,
         sse::Writer,
     },
     failure::{MessagesCaller, RequestName},
@@ -34,15 +31,18 @@ pub(in crate::http) async fn create(
     let limits = edge.limits().clone();
     match answer(&edge, &limits, caller.0, &request_name, request).await {
         Ok(response) => request_name.name(response),
-        Err(error) => {
-            let mut response = request_name.clone().failed(error.clone()).into_response();
-            // The job has told how far it came before it answered.
-            if let Some(report) = request_name.record().and_then(|record| record.job()) {
-                headers::describe_failure(response.headers_mut(), report, &error, limits.told);
-            }
-            response
-        }
+        Err(error) => failed(&limits, &request_name, error),
     }
+}
+
+/// An error of a request that may have come as far as a job.
+pub(super) fn failed(limits: &EdgeLimits, request_name: &RequestName, error: GatewayError) -> Response {
+    let mut response = request_name.clone().failed(error.clone()).into_response();
+    // The job has told how far it came before it answered.
+    if let Some(report) = request_name.record().and_then(|record| record.job()) {
+        headers::describe_failure(response.headers_mut(), report, &error, limits.told);
+    }
+    response
 }
 
 async fn answer(
@@ -52,11 +52,14 @@ async fn answer(
     request_name: &RequestName,
     request: Request,
 ) -> Result<Response, GatewayError> {
-    let job = read_job(edge, limits, caller, request, READING).await?;
+    let job = read_raw_job(edge, limits, caller, request, read).await?;
     answer::answer(edge, limits, job, Meta::new(edge, request_name)).await
 }
 
-const READING: Reading<MessagesRequest> = Reading { request: ClientRequest::Messages, malformed: malformed_body };
+/// Which way it goes, and so whether it is decoded, is for its model to say.
+fn read(body: &Bytes) -> Result<ClientRequest, GatewayError> {
+    MessagesInput::to_answer(body).map(|input| ClientRequest::Raw(RawRequest::Messages(input)))
+}
 
 /// What an answer carries that does not come from the model.
 struct Meta {

@@ -1,5 +1,6 @@
 //! The Anthropic dialect, one file per endpoint.
 
+mod count_tokens;
 mod failure;
 mod messages;
 mod models;
@@ -24,10 +25,15 @@ const BELOW_MESSAGES: &str = "/v1/messages/{*rest}";
 pub(super) fn routes(prefix: &str) -> Router<Edge> {
     let at = |path: &str| format!("{prefix}/v1{path}");
     let messages = || post(messages::create).fallback(failure::wrong_method);
-    let mut router = Router::new().route(&at("/messages"), messages()).route(BELOW_MESSAGES, any(failure::unknown_url));
+    let counts = || post(count_tokens::count).fallback(failure::wrong_method);
+    let mut router = Router::new()
+        .route(&at("/messages"), messages())
+        .route(&at("/messages/count_tokens"), counts())
+        .route(BELOW_MESSAGES, any(failure::unknown_url));
     if !prefix.is_empty() {
         router = router
             .route("/v1/messages", messages())
+            .route("/v1/messages/count_tokens", counts())
             .route(&at("/models"), get(models::list).fallback(failure::wrong_method))
             // Model ids hold slashes and colons: everything after the slash is the id.
             .route(&at("/models/{*id}"), get(models::retrieve).fallback(failure::wrong_method))

@@ -50,9 +50,11 @@ struct ChatAnswers(Meta);
 fn facts(about: &AnswerFacts) -> (AnswerShape, UsageChunk, u32) {
     match &about.dialect {
         AnswerDialect::OpenAiChat { shape, usage_chunk, choices } => (shape.clone(), *usage_chunk, *choices),
-        AnswerDialect::Messages | AnswerDialect::Responses { .. } | AnswerDialect::Completions { .. } => {
-            (AnswerShape::default(), UsageChunk::Omitted, 1)
-        }
+        AnswerDialect::Messages
+        | AnswerDialect::Passed
+        | AnswerDialect::Responses { .. }
+        | AnswerDialect::Compaction { .. }
+        | AnswerDialect::Completions { .. } => (AnswerShape::default(), UsageChunk::Omitted, 1),
     }
 }
 

@@ -46,9 +46,11 @@ struct CompletionAnswers(Meta);
 fn facts(about: &AnswerFacts) -> (CompletionShape, UsageChunk, u32) {
     match &about.dialect {
         AnswerDialect::Completions { shape, usage_chunk, choices } => (shape.clone(), *usage_chunk, *choices),
-        AnswerDialect::OpenAiChat { .. } | AnswerDialect::Messages | AnswerDialect::Responses { .. } => {
-            (CompletionShape::default(), UsageChunk::Omitted, 1)
-        }
+        AnswerDialect::OpenAiChat { .. }
+        | AnswerDialect::Messages
+        | AnswerDialect::Passed
+        | AnswerDialect::Responses { .. }
+        | AnswerDialect::Compaction { .. } => (CompletionShape::default(), UsageChunk::Omitted, 1),
     }
 }
 

@@ -98,7 +98,8 @@ fn url_pairs(query: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-fn usable<'c>(catalogue: &'c Catalogue, caller: &'c Caller) -> impl Iterator<Item = &'c ListedModel> {
+/// The models that a key may use.
+pub(in crate::http) fn usable<'c>(catalogue: &'c Catalogue, caller: &'c Caller) -> impl Iterator<Item = &'c ListedModel> {
     catalogue.list().filter(|model| {
         let names: Vec<&str> = model.aliases.iter().map(outcrop_domain::ids::ModelAlias::as_str).chain([model.id.as_str()]).collect();
         caller.0.may_use(&names)

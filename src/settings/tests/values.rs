@@ -110,6 +110,7 @@ fn paths_prefixes_hosts_and_patterns_are_checked() {
         ("server.openai_prefix=/../v1", "server.openai_prefix"),
         ("server.openai_prefix=/anthropic/v1", "server.openai_prefix"),
         ("server.anthropic_prefix=/health", "server.anthropic_prefix"),
+        ("server.anthropic_prefix=/model", "server.anthropic_prefix"),
         ("server.anthropic_prefix=/v1/claude", "server.anthropic_prefix"),
         ("admin.metrics_path=metrics", "admin.metrics_path"),
         ("admin.metrics_path=/", "admin.metrics_path"),

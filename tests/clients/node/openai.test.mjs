@@ -1,8 +1,9 @@
 // The unmodified official Node client against a running gateway.
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import OpenAI, { NotFoundError, AuthenticationError } from "openai";
+import { client as of } from "./shown.mjs";
 
+const shows = of("openai (Node): chat");
 const client = new OpenAI({ baseURL: process.env.OUTCROP_URL, apiKey: process.env.OUTCROP_KEY, maxRetries: 0 });
 const model = "claude-sonnet-4-6";
 const weather = {
@@ -14,13 +15,13 @@ const weather = {
   },
 };
 
-test("text", async () => {
+shows("text")("text", async () => {
   const answer = await client.chat.completions.create({ model, messages: [{ role: "user", content: "Say exactly: hello node" }] });
   assert.match(answer.choices[0].message.content, /hello node/);
   assert.equal(answer.choices[0].finish_reason, "stop");
 });
 
-test("stream", async () => {
+shows("stream")("stream", async () => {
   const stream = await client.chat.completions.create({
     model,
     messages: [{ role: "user", content: "Say exactly: a b c d e f g h i j k" }],
@@ -37,7 +38,7 @@ test("stream", async () => {
   assert.ok(usage.completion_tokens > 0);
 });
 
-test("stream helper assembles tool calls", async () => {
+shows("tools", "stream")("stream helper assembles tool calls", async () => {
   const stream = client.chat.completions.stream({
     model,
     messages: [{ role: "user", content: "What is the weather in Rome? Use get_weather." }],
@@ -49,7 +50,7 @@ test("stream helper assembles tool calls", async () => {
   assert.ok("city" in JSON.parse(call.function.arguments));
 });
 
-test("runTools goes through a whole conversation", async () => {
+shows("tools")("runTools goes through a whole conversation", async () => {
   let asked = 0;
   const runner = client.chat.completions.runTools({
     model,
@@ -61,7 +62,7 @@ test("runTools goes through a whole conversation", async () => {
   assert.match(content, /19 degrees/);
 });
 
-test("errors keep their class and code", async () => {
+shows("errors")("errors keep their class and code", async () => {
   await assert.rejects(client.chat.completions.create({ model: "nope", messages: [{ role: "user", content: "x" }] }), (error) => {
     assert.ok(error instanceof NotFoundError);
     assert.equal(error.code, "model_not_found");
@@ -71,7 +72,7 @@ test("errors keep their class and code", async () => {
   await assert.rejects(stranger.models.list(), AuthenticationError);
 });
 
-test("a client that aborts leaves the gateway well", async () => {
+shows("stream")("a client that aborts leaves the gateway well", async () => {
   const abort = new AbortController();
   const stream = await client.chat.completions.create(
     { model, messages: [{ role: "user", content: "Write a very long story about the sea." }], stream: true },

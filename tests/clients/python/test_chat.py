@@ -1,10 +1,13 @@
 """Chat completions through the official OpenAI client."""
 
 import asyncio
+import functools
 import json
 
 import openai
 import pytest
+
+shows = functools.partial(pytest.mark.shows, "openai (Python): chat")
 
 WEATHER = {
     "type": "function",
@@ -62,6 +65,7 @@ def collect(stream):
     return text, calls, finish, usage, chunks
 
 
+@shows("text")
 def test_text(client, model):
     answer = client.chat.completions.create(model=model, messages=user("Say exactly: the quick brown fox"))
     assert "the quick brown fox" in answer.choices[0].message.content
@@ -71,6 +75,7 @@ def test_text(client, model):
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
+@shows("stream")
 def test_stream(client, model):
     stream = client.chat.completions.create(
         model=model, messages=user("Say exactly: one two three four five six seven eight nine ten"), stream=True, stream_options={"include_usage": True}
@@ -84,6 +89,7 @@ def test_stream(client, model):
     assert chunks[-1].choices == [] and chunks[-1].usage is not None
 
 
+@shows("text", "stream")
 def test_stream_and_whole_answer_agree(client):
     messages = user("Say exactly: grüße, 世界, \"quotes\" and \\ backslashes 🎉")
     whole = client.chat.completions.create(model="claude-sonnet-4-6", messages=messages)
@@ -92,6 +98,7 @@ def test_stream_and_whole_answer_agree(client):
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@shows("tools")
 def test_tool_round_trip(client, stream):
     for model in ["claude-sonnet-4-6", "amazon.nova-lite-v1:0", "openai.gpt-oss-120b-1:0"]:
         messages = user("What is the weather in Paris? Use get_weather.")
@@ -116,6 +123,7 @@ def test_tool_round_trip(client, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True])
+@shows("tools")
 def test_parallel_tools(client, stream):
     messages = user("What is the weather in Paris, in London and in Tokyo? Call get_weather for each of the three cities in parallel.")
     if stream:
@@ -135,6 +143,7 @@ def test_parallel_tools(client, stream):
     assert final.choices[0].finish_reason == "stop"
 
 
+@shows("tools")
 def test_forced_tool_and_none(client):
     forced = client.chat.completions.create(
         model="claude-sonnet-4-6", messages=user("Hello"), tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "get_weather"}}
@@ -144,6 +153,7 @@ def test_forced_tool_and_none(client):
     assert not none.choices[0].message.tool_calls
 
 
+@shows("tools")
 def test_long_tool_names_come_back_unchanged(client):
     name = "mcp__a_server_with_a_long_name__" + "x" * 60
     tool = {"type": "function", "function": {**WEATHER["function"], "name": name}}
@@ -153,6 +163,7 @@ def test_long_tool_names_come_back_unchanged(client):
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4-6", "claude-sonnet-4-5", "amazon.nova-lite-v1:0", "claude-opus-5-5"])
 @pytest.mark.parametrize("stream", [False, True])
+@shows("structured")
 def test_structured_output(client, model, stream):
     response_format = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON_SCHEMA, "strict": True}}
     request = dict(model=model, messages=user("Make up a person called Ada."), response_format=response_format)
@@ -169,6 +180,7 @@ def test_structured_output(client, model, stream):
     assert isinstance(person["age"], int) and len(person["tags"]) >= 1
 
 
+@shows("structured")
 def test_parse_helper(client):
     from pydantic import BaseModel
 
@@ -183,12 +195,14 @@ def test_parse_helper(client):
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
+@shows("images")
 def test_vision(client):
     content = [{"type": "text", "text": "What is in this image?"}, {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]
     answer = client.chat.completions.create(model="claude-sonnet-4-6", messages=[{"role": "user", "content": content}])
     assert "image" in answer.choices[0].message.content.lower()
 
 
+@shows("images")
 def test_document(client):
     pdf = "JVBERi0xLjQKJeLjz9MKMSAwIG9iago8PD4+CmVuZG9iagp0cmFpbGVyCjw8Pj4KJSVFT0YK"
     content = [{"type": "text", "text": "Summarise"}, {"type": "file", "file": {"filename": "my report.v2.pdf", "file_data": f"data:application/pdf;base64,{pdf}"}}]
@@ -197,6 +211,7 @@ def test_document(client):
 
 
 @pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-sonnet-4-6"])
+@shows("thinking")
 def test_reasoning_over_two_turns(client, model):
     messages = user("What is the weather in Paris? Use get_weather.")
     answer = client.chat.completions.create(model=model, messages=messages, tools=[WEATHER], reasoning_effort="low", max_completion_tokens=4000)
@@ -211,6 +226,7 @@ def test_reasoning_over_two_turns(client, model):
     assert second.parse().choices[0].message.content
 
 
+@shows("thinking")
 def test_reasoning_without_its_signature_is_dropped_and_reported(client):
     messages = user("Weather in Paris?")
     messages += [
@@ -222,6 +238,7 @@ def test_reasoning_without_its_signature_is_dropped_and_reported(client):
     assert answer.parse().choices[0].message.content
 
 
+@shows("text", "stream")
 def test_several_choices(client):
     whole = client.chat.completions.create(model="claude-sonnet-4-6", messages=user("Say exactly: pick me"), n=3)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
@@ -236,6 +253,7 @@ def test_several_choices(client):
     assert finishes == {0: "stop", 1: "stop", 2: "stop"}
 
 
+@shows("text")
 def test_limits_and_stop(client):
     cut = client.chat.completions.create(model="claude-sonnet-4-6", messages=user("Write a long story about the sea."), max_tokens=5)
     assert cut.choices[0].finish_reason == "length"
@@ -244,6 +262,7 @@ def test_limits_and_stop(client):
     assert stopped.choices[0].finish_reason == "stop"
 
 
+@shows("caching")
 def test_prompt_cache_shows_in_usage(client):
     system = [{"type": "text", "text": "You are a careful librarian. " * 1200, "cache_control": {"type": "ephemeral"}}]
     messages = [{"role": "system", "content": system}, {"role": "user", "content": "Say exactly: hi"}]
@@ -253,6 +272,7 @@ def test_prompt_cache_shows_in_usage(client):
     assert second.usage.prompt_tokens_details.cached_tokens > 1000
 
 
+@shows("models")
 def test_models(client):
     models = {model.id: model for model in client.models.list()}
     assert len(models) > 20
@@ -260,6 +280,7 @@ def test_models(client):
     assert one.object == "model"
 
 
+@shows("errors")
 def test_errors(client, base_url):
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model="no-such-model", messages=user("hi"))
@@ -278,18 +299,21 @@ def test_errors(client, base_url):
     assert "image_url" in image.value.param
 
 
+@shows("errors")
 def test_context_overflow_has_its_code(client):
     with pytest.raises(openai.BadRequestError) as overflow:
         client.chat.completions.create(model="amazon.nova-micro-v1:0", messages=user("word " * 400_000))
     assert overflow.value.code == "context_length_exceeded"
 
 
+@shows("models")
 def test_retired_model_names_its_replacement(client):
     answer = client.chat.completions.with_raw_response.create(model="anthropic.claude-3-opus-20240229-v1:0", messages=user("Say exactly: still here"))
     assert answer.parse().choices[0].message.content
     assert "x-outcrop-replaced" in answer.headers
 
 
+@shows("text")
 def test_async_client_with_many_requests_at_once(aclient):
     async def ask(number: int) -> str:
         answer = await aclient.chat.completions.create(model="claude-sonnet-4-6", messages=user(f"Say exactly: number {number}"))

@@ -17,8 +17,8 @@ pub use capabilities::{
     SystemSupport, ToolIds, ToolResultImages, ToolSupport, TopKField,
 };
 pub use catalogue::{
-    AliasTarget, Catalogue, CataloguePolicy, ConfiguredProfile, FilterError, LegacyModels, ListedModel, ModelFilter, PrefixedNames,
-    ProfileClass, ProfilePreference, ProfileUse, Replaced, Resolution, ResolveError, Route, Standing, Target, Uncallable,
+    AliasTarget, Catalogue, CataloguePolicy, ConfiguredProfile, FilterError, LegacyModels, ListedModel, ListedProfile, ModelFilter,
+    PrefixedNames, ProfileClass, ProfilePreference, ProfileUse, Replaced, Resolution, ResolveError, Route, Standing, Target, Uncallable,
 };
 pub use offer::{OfferPart, OfferProblem, OfferedModel, OfferedProfile, ProfileKind, RegionOffer};
 pub use price::{Factor, LongContextPrice, PriceList, PriceRule, PriceUnit, batch_cost, cost, unit_cost};

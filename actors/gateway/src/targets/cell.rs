@@ -191,9 +191,15 @@ impl TargetCell {
         self.held.store(tokens.to_bits(), Ordering::Release);
     }
 
+    /// Its quotas, requests and tokens, as they are believed at `now`.
+    #[must_use]
+    pub fn quota_view(&self, now: Moment) -> [ResourceView; RESOURCES] {
+        self.quota.view(now)
+    }
+
     /// Tokens per second that it refills.
     pub(super) fn token_rate(&self, now: Moment) -> f64 {
-        let [_, tokens] = self.quota.view(now);
+        let [_, tokens] = self.quota_view(now);
         tokens.rate
     }
 

@@ -9,16 +9,21 @@ use outcrop_domain::{
     model::{Catalogue, RegionOffer},
 };
 use outcrop_supervision::{
-    IntakeLimits, LaneHandle, LaneReport, LaneSpec, Readiness, Slot, SupervisorMsg, SupervisorReport, Trouble, trouble_ahead,
+    IntakeLimits, Job, LaneHandle, LaneReport, LaneSpec, Readiness, Slot, SupervisorMsg, SupervisorReport, Trouble, trouble_ahead,
 };
 use serde::Serialize;
 
 use super::{BRANCHES, GatewayParts};
 use crate::{
     admission::{KeyDirectoryMsg, KeyReport, KeySnapshot},
-    catalogue::{CatalogueKeeperMsg, CatalogueReport, DiscoveryMsg, DiscoveryReport, ProfileFinderMsg, ProfileReport},
+    archive::LiveResponses,
+    catalogue::{
+        CatalogueKeeperMsg, CatalogueReport, DiscoveryMsg, DiscoveryReport, FlagKeeperMsg, FlagReport, ProfileFinderMsg, ProfileReport,
+        RefusedFlags,
+    },
     foundation::{LedgerReport, LedgerWriterMsg, RoutingKeeperMsg, RoutingKeeperReport, SettingsKeeperMsg, SettingsReport, UsageInbox},
-    lanes::{ChatWork, LaneMetrics},
+    jobs::{SweeperMsg, SweeperReport},
+    lanes::{BackgroundWork, ChatWork, LaneMetrics, ResponsesWork, StoredWork},
     ports::Reload,
     settings::SettingsCell,
     targets::{HealthBoard, RegionHealth, TargetMsg, TargetReport, WaitingReport, WaitingRoomMsg, region_health},
@@ -41,12 +46,19 @@ pub(super) struct TreeParts {
     pub(super) key_directory: Slot<KeyDirectoryMsg>,
     pub(super) catalogue_keeper: Slot<CatalogueKeeperMsg>,
     pub(super) profile_finder: Slot<ProfileFinderMsg>,
+    pub(super) refused_flags: Arc<ArcSwap<RefusedFlags>>,
+    pub(super) flag_keeper: Slot<FlagKeeperMsg>,
     pub(super) discoveries: Vec<Slot<DiscoveryMsg>>,
     pub(super) waiting: Slot<WaitingRoomMsg>,
     pub(super) targets: HashMap<Region, Slot<TargetMsg>>,
     pub(super) regions: Vec<Region>,
-    pub(super) branches: [Slot<SupervisorMsg>; 5],
+    pub(super) branches: [Slot<SupervisorMsg>; 6],
     pub(super) lane: LaneHandle<ChatWork>,
+    pub(super) responses: LaneHandle<ResponsesWork>,
+    pub(super) stored: LaneHandle<StoredWork>,
+    pub(super) background: LaneHandle<BackgroundWork>,
+    pub(super) sweeper: Slot<SweeperMsg>,
+    pub(super) live: Arc<LiveResponses>,
     pub(super) readiness: Readiness,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) view: arc_swap::ArcSwapOption<outcrop_supervision::SupervisorView>,
@@ -58,13 +70,18 @@ impl fmt::Debug for TreeHandle {
     }
 }
 
+/// A lane that is counted in the metrics.
+fn counted<J: Job>(spec: LaneSpec, name: &'static str, drain: Duration) -> LaneHandle<J> {
+    LaneHandle::new(spec.observer(LaneMetrics::new(name)).drain(drain))
+}
+
 /// Longest wait for one actor's description.
 const DESCRIBE_WITHIN: Duration = Duration::from_secs(1);
 
 impl TreeHandle {
     pub(super) fn new(parts: &GatewayParts) -> Self {
         let regions: Vec<Region> = parts.regions.iter().map(|part| part.region.clone()).collect();
-        let lane = LaneSpec::new("chat", parts.chat_limits).observer(LaneMetrics::new("chat")).drain(parts.drain);
+        let limits = &parts.limits;
         let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(parts.settings.clone()));
         let board = HealthBoard::new(Arc::clone(&settings), Arc::clone(&parts.ports.clock), parts.memory.clone());
         let ledger = Slot::new("ledger-writer");
@@ -81,12 +98,19 @@ impl TreeHandle {
             key_directory: Slot::new("key-directory"),
             catalogue_keeper: Slot::new("catalogue-keeper"),
             profile_finder: Slot::new("profile-finder"),
+            refused_flags: Arc::default(),
+            flag_keeper: Slot::new("flag-keeper"),
             discoveries: regions.iter().map(|region| Slot::new(format!("discovery-{region}"))).collect(),
             waiting: Slot::new("waiting-room"),
             targets: regions.iter().map(|region| (region.clone(), Slot::new(format!("target-{region}")))).collect(),
             regions,
             branches: BRANCHES.map(Slot::new),
-            lane: LaneHandle::new(lane),
+            lane: counted(LaneSpec::new("chat", limits.chat), "chat", parts.drain),
+            responses: counted(LaneSpec::new("responses", limits.responses), "responses", parts.drain),
+            stored: counted(LaneSpec::new("stored", limits.stored), "stored", parts.drain),
+            background: counted(LaneSpec::new("background", limits.background), "background", parts.drain),
+            sweeper: Slot::new("sweeper"),
+            live: Arc::default(),
             readiness: Readiness::new(),
             clock: Arc::clone(&parts.ports.clock),
             view: arc_swap::ArcSwapOption::empty(),
@@ -120,9 +144,13 @@ impl TreeHandle {
         self.0.catalogue_keeper.cast(replace).map_err(|_| Restarting("catalogue keeper"))
     }
 
-    /// Changes the limits of the chat lane.
-    pub fn set_chat_limits(&self, limits: IntakeLimits) {
-        self.0.lane.set_limits(limits);
+    /// Changes the limits of the lanes.
+    pub fn set_limits(&self, limits: LaneLimits) {
+        let LaneLimits { chat, responses, stored, background } = limits;
+        self.0.lane.set_limits(chat);
+        self.0.responses.set_limits(responses);
+        self.0.stored.set_limits(stored);
+        self.0.background.set_limits(background);
     }
 
     /// Takes a region out, so that no new call goes there, or puts it back. `None`: it is not one of ours; else whether that
@@ -168,11 +196,17 @@ impl TreeHandle {
             keys: parts.key_directory.call(|reply| KeyDirectoryMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             catalogue: parts.catalogue_keeper.call(|reply| CatalogueKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             profiles: parts.profile_finder.call(|reply| ProfileFinderMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
+            refused_flags: parts.flag_keeper.call(|reply| FlagKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             memory: parts.routing_keeper.call(|reply| RoutingKeeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             discovery,
             waiting: parts.waiting.call(|reply| WaitingRoomMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
             targets,
             chat_lane: parts.lane.describe(DESCRIBE_WITHIN).await.ok(),
+            responses_lane: parts.responses.describe(DESCRIBE_WITHIN).await.ok(),
+            stored_lane: parts.stored.describe(DESCRIBE_WITHIN).await.ok(),
+            background_lane: parts.background.describe(DESCRIBE_WITHIN).await.ok(),
+            sweeper: parts.sweeper.call(|reply| SweeperMsg::Describe { reply }, DESCRIBE_WITHIN).await.ok(),
+            background_responses: parts.live.len(),
             calls_in_flight: parts.board.in_flight(),
         }
     }
@@ -201,6 +235,7 @@ impl TreeHandle {
         add(parts.key_directory.name(), parts.key_directory.get().ok().map(|actor| actor.get_cell()));
         add(parts.catalogue_keeper.name(), parts.catalogue_keeper.get().ok().map(|actor| actor.get_cell()));
         add(parts.profile_finder.name(), parts.profile_finder.get().ok().map(|actor| actor.get_cell()));
+        add(parts.flag_keeper.name(), parts.flag_keeper.get().ok().map(|actor| actor.get_cell()));
         for slot in &parts.discoveries {
             add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
@@ -214,6 +249,10 @@ impl TreeHandle {
             add(slot.name(), slot.get().ok().map(|actor| actor.get_cell()));
         }
         add(parts.lane.name(), parts.lane.slot().get().ok().map(|actor| actor.get_cell()));
+        add(parts.responses.name(), parts.responses.slot().get().ok().map(|actor| actor.get_cell()));
+        add(parts.stored.name(), parts.stored.slot().get().ok().map(|actor| actor.get_cell()));
+        add(parts.background.name(), parts.background.slot().get().ok().map(|actor| actor.get_cell()));
+        add(parts.sweeper.name(), parts.sweeper.get().ok().map(|actor| actor.get_cell()));
         cells
     }
 }
@@ -227,6 +266,19 @@ pub enum Deed {
     Panic,
     /// Lets its next message wait that long.
     Stall(Duration),
+}
+
+/// Limits of all lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct LaneLimits {
+    /// Chat requests of every dialect.
+    pub chat: IntakeLimits,
+    /// Requests for responses that a client waits for.
+    pub responses: IntakeLimits,
+    /// Questions about stored things, and changes of them.
+    pub stored: IntakeLimits,
+    /// Responses in the background.
+    pub background: IntakeLimits,
 }
 
 /// A keeper was restarting when it should have been told something.
@@ -249,6 +301,8 @@ pub struct GatewayReport {
     pub catalogue: Option<CatalogueReport>,
     /// Look-ups of profiles that nobody has listed.
     pub profiles: Option<ProfileReport>,
+    /// Beta flags that models have refused.
+    pub refused_flags: Option<FlagReport>,
     /// What is kept for the next run.
     pub memory: Option<RoutingKeeperReport>,
     /// Discovery, by region.
@@ -259,6 +313,16 @@ pub struct GatewayReport {
     pub targets: Vec<TargetReport>,
     /// The chat lane.
     pub chat_lane: Option<LaneReport>,
+    /// The lane of responses.
+    pub responses_lane: Option<LaneReport>,
+    /// The lane of stored things.
+    pub stored_lane: Option<LaneReport>,
+    /// The lane of responses in the background.
+    pub background_lane: Option<LaneReport>,
+    /// What was removed of stored responses.
+    pub sweeper: Option<SweeperReport>,
+    /// Responses in the background that are queued or under way.
+    pub background_responses: usize,
     /// Upstream calls under way.
     pub calls_in_flight: u64,
 }

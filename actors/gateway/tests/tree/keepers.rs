@@ -52,7 +52,7 @@ async fn a_reload_replaces_settings_keys_and_model_policy_together() {
 async fn killing_any_actor_leaves_a_gateway_that_answers() {
     let tree = TestTree::start(&["us-east-1", "us-west-2"]).await;
     let names: Vec<String> = tree.gateway.ports().tree.killables().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 17, "{names:?}");
+    assert_eq!(names.len(), 23, "{names:?}");
     for name in names {
         tree.kill(&name).await;
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;

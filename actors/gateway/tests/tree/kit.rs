@@ -22,14 +22,15 @@ use outcrop_domain::{
 };
 use outcrop_gateway::{
     admission::{KeyEntry, KeySnapshot, Principal},
+    archive::Stores,
     ports::{ChatAnswer, ChatJob, ClientRequest, RequestOverrides, StreamItem},
     record::{JobReport, RecordSink, RequestLine, RequestRecord},
-    settings::{ChatPolicy, LiveSettings, RoutingPolicy, Timeouts},
+    settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::RoutingMemory,
-    tree::{Gateway, GatewayParts, RegionParts, start_gateway},
+    tree::{Gateway, GatewayParts, LaneLimits, RegionParts, start_gateway},
 };
 use outcrop_protocol::openai::body::decode;
-use outcrop_store::Snapshots;
+use outcrop_store::{MemoryStore, Snapshots};
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
     fetch::{FetchLimits, FetchSettings, Fetcher},
@@ -112,6 +113,10 @@ pub(crate) enum Step {
     /// Never answers.
     Hang,
     Panic,
+    /// A whole answer of these bytes.
+    Raw(String),
+    /// A stream of these chunks.
+    Chunks(Vec<Bytes>),
     /// Chunks of an event stream that the test feeds.
     Feed(mpsc::Receiver<Result<Bytes, String>>),
 }
@@ -235,6 +240,12 @@ pub(crate) fn whole_stream(text: &str) -> Vec<Bytes> {
     chunks
 }
 
+/// Headers of an answer, some of them for its reader.
+fn told() -> HeaderMap {
+    let pairs = [("content-type", "application/json"), ("x-amzn-bedrock-input-token-count", "11"), ("server", "scripted")];
+    pairs.map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))).into_iter().collect()
+}
+
 impl RuntimeClient for ScriptedRegion {
     fn region(&self) -> &Region {
         &self.region
@@ -252,7 +263,8 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
-                Step::Feed(_) => panic!("a stream was scripted for a whole answer"),
+                Step::Raw(body) => Ok(RuntimeAnswer { headers: told(), body: Bytes::from(body), request_id: Some("aws-1".to_owned()) }),
+                Step::Feed(_) | Step::Chunks(_) => panic!("a stream was scripted for a whole answer"),
             };
             notice.0 = None;
             result
@@ -271,6 +283,8 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
+                Step::Raw(_) => panic!("a whole answer was scripted for a stream"),
+                Step::Chunks(chunks) => Ok(FrameStream::from_chunks(chunks).with_told(&told())),
                 Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, Some(timing))),
             };
             notice.0 = None;
@@ -297,6 +311,8 @@ pub(crate) struct TestTree {
     pub reports: Arc<Reports>,
     pub world: Ports,
     pub ported: Ported,
+    /// Stored responses and conversations.
+    pub kept: Arc<MemoryStore>,
 }
 
 pub(crate) fn settings() -> LiveSettings {
@@ -305,6 +321,7 @@ pub(crate) fn settings() -> LiveSettings {
         routing: RoutingPolicy::default(),
         timeouts: Timeouts::default(),
         fetch: FetchLimits { max_bytes: 1 << 20, total: Duration::from_secs(5) },
+        responses: ResponsesPolicy::default(),
     }
 }
 
@@ -313,6 +330,9 @@ pub(crate) fn book() -> Arc<ModelBook> {
 }
 
 pub(crate) const LIMITS: IntakeLimits = IntakeLimits { running: 64, queued: 64, max_wait: Duration::from_secs(5) };
+
+/// One response in the background at a time, and one that waits.
+const BACKGROUND: IntakeLimits = IntakeLimits { running: 1, queued: 1, max_wait: Duration::from_secs(600) };
 
 impl TestTree {
     pub(crate) async fn start(names: &[&str]) -> Self {
@@ -332,6 +352,7 @@ impl TestTree {
     ) -> Self {
         let ported = Ported::default();
         let world = ported.ports();
+        let kept = Arc::new(MemoryStore::new(1 << 20));
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
         let controls: Vec<_> = names
             .iter()
@@ -364,7 +385,8 @@ impl TestTree {
             book: book(),
             policy: CataloguePolicy { regions: names.iter().map(|name| (*name).into()).collect(), ..CataloguePolicy::default() },
             discovery_interval: Duration::from_secs(900),
-            chat_limits,
+            limits: LaneLimits { chat: chat_limits, responses: LIMITS, stored: LIMITS, background: BACKGROUND },
+            stores: Stores::of(Arc::clone(&kept), true),
             drain: Duration::from_secs(5),
             fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
             sniff,
@@ -378,7 +400,7 @@ impl TestTree {
             ports: world.clone(),
         };
         let gateway = start_gateway(parts).await.unwrap();
-        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported };
+        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported, kept };
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         tree
     }
@@ -395,6 +417,10 @@ impl TestTree {
     }
 
     pub(crate) fn job(&self, body: &str) -> ChatJob {
+        self.job_of(ClientRequest::OpenAiChat(Box::new(decode(body.as_bytes()).unwrap())), body.len())
+    }
+
+    pub(crate) fn job_of(&self, request: ClientRequest, body_bytes: usize) -> ChatJob {
         let record = RequestRecord::open(
             RequestId::from(format!("req_{}", self.world.entropy.next_u64())),
             Arc::clone(&self.world.clock),
@@ -403,8 +429,8 @@ impl TestTree {
         ChatJob {
             record,
             principal: Arc::new(Principal { key: KeyId::from("team"), models: Vec::new(), strategy: None }),
-            request: ClientRequest::OpenAiChat(Box::new(decode(body.as_bytes()).unwrap())),
-            body_bytes: body.len(),
+            request,
+            body_bytes,
             overrides: RequestOverrides::default(),
             held: None,
         }
@@ -417,7 +443,7 @@ impl TestTree {
     pub(crate) async fn ask_text(&self) -> Result<String, GatewayError> {
         match self.ask(&hello(false)).await? {
             ChatAnswer::Whole { choices, .. } => Ok(format!("{:?}", choices[0].content)),
-            ChatAnswer::Stream { .. } => panic!("streamed"),
+            other => panic!("not a whole answer: {other:?}"),
         }
     }
 
@@ -451,6 +477,7 @@ pub(crate) async fn drain(events: &mut mpsc::Receiver<StreamItem>) -> Vec<String
                 _ => None,
             })),
             StreamItem::Failed(error) => words.push(format!("failed: {error}")),
+            StreamItem::Bytes(bytes) => words.push(String::from_utf8_lossy(&bytes).into_owned()),
             StreamItem::Resumed { region, .. } => words.push(format!("resumed: {region}")),
             StreamItem::Done => words.push("done".to_owned()),
         }

@@ -110,6 +110,13 @@ impl ResponseStore for MemoryStore {
         self.one(owner, id, |response| Ok(response.input.clone()))
     }
 
+    fn response_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<Item, StoreError> {
+        self.one(owner, id, |response| {
+            let found = response.output.iter().chain(&response.input).find(|one| one.id == item);
+            found.cloned().ok_or_else(|| StoreError::no(Kind::Item, item))
+        })
+    }
+
     fn mark_interrupted(&self, now: UnixMillis, fail: &dyn Fn(&StoredResponse) -> Json) -> Result<Interrupted, StoreError> {
         let mut shelves = self.shelves();
         let Shelves { owners, room } = &mut *shelves;
@@ -145,8 +152,12 @@ impl ResponseStore for MemoryStore {
     fn purge_expired(&self, now: UnixMillis, limit: u32) -> Result<u32, StoreError> {
         let mut shelves = self.shelves();
         let Shelves { owners, room } = &mut *shelves;
+        // The owner whose response has been over for longest comes first.
+        let mut shelves: Vec<(Option<UnixMillis>, &mut Shelf)> = owners.values_mut().map(|shelf| (shelf.first_expiry(), shelf)).collect();
+        shelves.retain(|(first, _)| first.is_some_and(|at| at <= now));
+        shelves.sort_by_key(|(first, _)| *first);
         let mut purged = 0;
-        for shelf in owners.values_mut() {
+        for (_, shelf) in shelves {
             purged += shelf.purge(now, limit - purged, room);
         }
         Ok(purged)
@@ -166,6 +177,11 @@ impl Shelf {
         self.responses.get_mut(id).ok_or_else(|| StoreError::no(Kind::Response, id))
     }
 
+    /// When the time of the first of its responses is over.
+    fn first_expiry(&self) -> Option<UnixMillis> {
+        self.responses.values().filter_map(|response| response.stored.expires_at).min()
+    }
+
     /// Removes responses whose time is over, from the ends of their chains backwards.
     fn purge(&mut self, now: UnixMillis, limit: u32, room: &mut Room) -> u32 {
         let is_over = |one: &StoredResponse| one.expires_at.is_some_and(|at| at <= now) && matches!(one.status, Status::Ended(_));
@@ -177,10 +193,12 @@ impl Shelf {
         }
         let unfollowed = self.responses.iter().filter(|(id, _)| !followers.contains_key(*id));
         let over = unfollowed.filter(|(_, response)| is_over(&response.stored));
-        let mut over: Vec<String> = over.map(|(id, _)| id.clone()).collect();
+        // What has been over for longest goes first: it is at the end of the list.
+        let mut over: Vec<(Option<UnixMillis>, String)> = over.map(|(id, response)| (response.stored.expires_at, id.clone())).collect();
+        over.sort_by(|one, other| other.cmp(one));
         let mut purged = 0;
         while purged < limit
-            && let Some(id) = over.pop()
+            && let Some((_, id)) = over.pop()
             && let Some(gone) = self.responses.remove(&id)
         {
             room.give_back(gone.bytes());
@@ -189,7 +207,7 @@ impl Shelf {
             let Some(left) = followers.get_mut(&previous) else { continue };
             *left = left.saturating_sub(1);
             if *left == 0 && self.responses.get(&previous).is_some_and(|response| is_over(&response.stored)) {
-                over.push(previous);
+                over.push((None, previous));
             }
         }
         purged

@@ -65,6 +65,13 @@ pub trait ResponseStore: Send + Sync + Debug {
     /// `NotFound`; troubles of the place.
     fn input_items(&self, owner: Owner<'_>, id: &str) -> Result<Vec<Item>, StoreError>;
 
+    /// One item of a response, of its input or its output: what a later request names by the item's id. Where both sides have an item of
+    /// that id, the output's.
+    ///
+    /// # Errors
+    /// `NotFound` for the response or the item; troubles of the place.
+    fn response_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<Item, StoreError>;
+
     /// To be called once, before this process takes requests: settles what earlier processes left running.
     ///
     /// Background responses that were still queued stay so and are given back, to be taken up again. All others become failed at

@@ -93,6 +93,14 @@ pub(super) fn both_sides(transaction: &Transaction<'_>, response: i64, into: &mu
     Ok(())
 }
 
+/// The item `id` of a response's output, or else of its input.
+pub(super) fn of_either_side(transaction: &Transaction<'_>, response: i64, id: &str) -> Result<Item, Fault> {
+    // One response's items are found by the index on (response, side, id).
+    let sql = "SELECT id, json FROM response_items WHERE response = ?1 AND side IN (0, 1) AND id = ?2 ORDER BY side DESC LIMIT 1";
+    let found = transaction.prepare_cached(sql)?.query_row(params![response, id], item).optional()?;
+    found.ok_or_else(|| StoreError::no(Kind::Item, id).into())
+}
+
 /// Adds items at the end of a conversation. Gives the ids of those that are in it already, which stay as they are.
 pub(super) fn append<'i>(
     transaction: &Transaction<'_>,

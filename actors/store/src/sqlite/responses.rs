@@ -78,6 +78,10 @@ impl ResponseStore for SqliteStore {
         self.read(|transaction| INPUT.all(transaction, link(transaction, owner, id)?.serial))
     }
 
+    fn response_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<Item, StoreError> {
+        self.read(|transaction| items::of_either_side(transaction, link(transaction, owner, id)?.serial, item))
+    }
+
     fn mark_interrupted(&self, now: UnixMillis, fail: &dyn Fn(&StoredResponse) -> Json) -> Result<Interrupted, StoreError> {
         self.write(|transaction| recovery::mark_interrupted(transaction, self.generation, now, fail))
     }

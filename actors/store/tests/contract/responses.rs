@@ -32,6 +32,7 @@ contract! {
     a_chain_does_not_pass_a_running_response,
     a_chain_is_bounded_in_responses_and_bytes,
     a_chain_that_turns_back_on_itself_ends_at_the_bound,
+    an_item_is_found_on_either_side_of_its_own_response,
     what_was_kept_outlives_the_process,
 }
 
@@ -404,6 +405,16 @@ fn a_chain_that_turns_back_on_itself_ends_at_the_bound(backend: &mut dyn Backend
     for id in ["self", "egg"] {
         assert!(matches!(store.chain(ANN, id, WIDE), Err(StoreError::TooDeep { max: 100, .. })));
     }
+}
+
+fn an_item_is_found_on_either_side_of_its_own_response(backend: &mut dyn Backend) {
+    let store = backend.store();
+    store.put_response(ANN, &completed("one"), PLENTY).unwrap();
+    assert_eq!(store.response_item(ANN, "one", "one-in").unwrap(), item("one-in"));
+    assert_eq!(store.response_item(ANN, "one", "one-out").unwrap(), item("one-out"));
+    is_missing(store.response_item(ANN, "one", "two-out"), Kind::Item, "two-out");
+    is_missing(store.response_item(ANN, "two", "one-out"), Kind::Response, "two");
+    is_missing(store.response_item(BOB, "one", "one-out"), Kind::Response, "one");
 }
 
 fn what_was_kept_outlives_the_process(backend: &mut dyn Backend) {

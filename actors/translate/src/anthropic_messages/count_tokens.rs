@@ -1,6 +1,10 @@
 //! `POST /v1/messages/count_tokens` -> the chat hub, for [`crate::converse::count_tokens`].
 
-use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError};
+use outcrop_domain::{
+    adjust::Adjustments,
+    chat::ChatRequest,
+    error::{Cause, GatewayError},
+};
 use outcrop_protocol::anthropic::{
     count_tokens::{CountTokensAnswer, CountTokensRequest},
     messages::MessagesRequest,
@@ -44,6 +48,30 @@ pub fn read(wire: CountTokensRequest, fetched: &FetchedMedia, options: &ReadOpti
 #[must_use]
 pub fn render(input_tokens: u64) -> CountTokensAnswer {
     CountTokensAnswer { input_tokens }
+}
+
+/// What a failed count is to the client: where AWS has no exact count, there is none here. Clients then estimate by themselves, and
+/// know that they do. Upstream's words stay.
+#[must_use]
+pub fn without_count(error: GatewayError) -> GatewayError {
+    match error {
+        GatewayError::Upstream(failure) if failure.cause == Cause::ModelMissing || failure.cause == Cause::AccessDenied => {
+            GatewayError::NotFound { message: failure.message }
+        }
+        GatewayError::Upstream(failure) if failure.cause == Cause::BadRequest && speaks_of_counting(&failure.message) => {
+            GatewayError::NotFound { message: failure.message }
+        }
+        other => other,
+    }
+}
+
+/// What Bedrock says of models whose tokens it does not count, in lower case; each is a list of words that all must be there.
+/// Source: field reports.
+const UNCOUNTED: [&[&str]; 2] = [&["support", "count"], &["token counting", "not"]];
+
+fn speaks_of_counting(words: &str) -> bool {
+    let words = words.to_lowercase();
+    UNCOUNTED.iter().any(|known| known.iter().all(|word| words.contains(word)))
 }
 
 /// The request that would be answered instead of counted.
@@ -126,6 +154,27 @@ mod tests {
         let mut wire = body();
         wire.as_object_mut().unwrap().remove("messages");
         assert_eq!(read_plain(&wire).unwrap_err().to_string(), "messages: Field required");
+    }
+
+    #[test]
+    fn pain_18_where_there_is_no_exact_count_there_is_none() {
+        use outcrop_domain::error::UpstreamFailure;
+        let failed = |cause, message: &str| {
+            let (code, message) = ("ValidationException".to_owned(), message.to_owned());
+            GatewayError::Upstream(UpstreamFailure { cause, status: 400, code, message, request_id: None, retry_after: None, region: None })
+        };
+        for (cause, words) in [
+            (Cause::BadRequest, "The provided model doesn't support counting tokens."),
+            (Cause::ModelMissing, "no such model"),
+            (Cause::AccessDenied, "not authorized to perform: bedrock:CountTokens"),
+        ] {
+            assert_eq!(without_count(failed(cause, words)), GatewayError::NotFound { message: words.to_owned() });
+        }
+        for error in
+            [failed(Cause::BadRequest, "messages.0: no role"), failed(Cause::Throttled, "count too often"), GatewayError::WorkerLost]
+        {
+            assert_eq!(without_count(error.clone()), error);
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct MessageWriter {
     start: Option<Box<Start>>,
     request_id: Option<Box<str>>,
     ended: bool,
+    /// The answer came in this dialect already.
+    passed: bool,
     blocks: Blocks,
     stop: Option<Box<Stop>>,
     usage: Usage,
@@ -56,6 +58,7 @@ impl MessageWriter {
             start: Some(Box::new(Start { meta, known_input: known_input.unwrap_or(0) })),
             request_id,
             ended: false,
+            passed: false,
             blocks: Blocks::default(),
             stop: None,
             usage: Usage::default(),
@@ -101,6 +104,12 @@ impl MessageWriter {
         }
     }
 
+    /// The answer comes from elsewhere and in this dialect already: what is left to write is the error of one that broke.
+    pub fn passed(&mut self) {
+        self.passed = true;
+        self.start = None;
+    }
+
     /// Ends a broken answer: one `error` event, so that nobody takes it for whole.
     pub fn fail(&mut self, error: &GatewayError, out: &mut Vec<u8>) {
         if self.ended {
@@ -113,7 +122,7 @@ impl MessageWriter {
     /// Ends the answer. One that never stopped is a broken one: the error is written instead.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         match &self.stop {
-            _ if self.ended => {}
+            _ if self.ended || self.passed => {}
             Some(_) => self.complete(None, out),
             None => self.fail(&errors::incomplete_stream(), out),
         }

@@ -73,7 +73,7 @@ fn face(error: &GatewayError) -> (u16, &'static str) {
         GatewayError::InvalidRequest { .. } | GatewayError::FetchFailed { .. } => (400, INVALID),
         GatewayError::Unauthenticated { .. } => (401, "authentication_error"),
         GatewayError::Forbidden { .. } => (403, PERMISSION),
-        GatewayError::ModelNotFound { .. } | GatewayError::NotFound { .. } => (404, NOT_FOUND),
+        GatewayError::ModelNotFound { .. } | GatewayError::NotFound { .. } | GatewayError::UnknownReference { .. } => (404, NOT_FOUND),
         GatewayError::BodyTooLarge { .. } => (413, "request_too_large"),
         GatewayError::BodyTimeout { .. } => (408, TIMEOUT),
         GatewayError::RateLimited { .. } => (429, RATE_LIMIT),

@@ -1,6 +1,7 @@
 //! Errors of the gateway in the envelopes of the dialects.
 
 pub mod anthropic;
+pub mod aws;
 mod hint;
 pub mod openai;
 mod words;

@@ -92,6 +92,7 @@ fn face(error: &GatewayError) -> Face {
         GatewayError::Forbidden { .. } => row(403, PERMISSION, None),
         GatewayError::ModelNotFound { .. } => row(404, INVALID, Some("model_not_found")),
         GatewayError::NotFound { .. } => row(404, INVALID, None),
+        GatewayError::UnknownReference { code, .. } => row(404, INVALID, *code),
         GatewayError::BodyTooLarge { .. } => row(413, INVALID, Some("request_too_large")),
         GatewayError::BodyTimeout { .. } => row(408, INVALID, Some("request_timeout")),
         GatewayError::FetchFailed { .. } => row(400, INVALID, Some("failed_to_download")),
@@ -129,7 +130,9 @@ const MAX_PARAM_BYTES: usize = 256;
 
 fn param(error: &GatewayError) -> Option<&str> {
     match error {
-        GatewayError::InvalidRequest { param, .. } | GatewayError::FetchFailed { param, .. } => param.as_deref(),
+        GatewayError::InvalidRequest { param, .. }
+        | GatewayError::UnknownReference { param, .. }
+        | GatewayError::FetchFailed { param, .. } => param.as_deref(),
         GatewayError::ModelNotFound { .. } => Some("model"),
         GatewayError::Upstream(failure) => match failure.cause {
             Cause::ContextOverflow => Some("messages"),

@@ -29,6 +29,7 @@ pub(super) fn message(error: &GatewayError) -> Cow<'_, str> {
         | GatewayError::Forbidden { message }
         | GatewayError::ModelNotFound { message, .. }
         | GatewayError::NotFound { message }
+        | GatewayError::UnknownReference { message, .. }
         | GatewayError::FetchFailed { message, .. }
         | GatewayError::RateLimited { message, .. }
         | GatewayError::Overloaded { message, .. }

@@ -4,6 +4,7 @@
 //! as JSON to keep before its end is told ([`stream::ClosedResponse`]).
 
 pub mod compact;
+pub mod conversation;
 pub(crate) mod cursor;
 mod custom;
 pub mod ids;

@@ -20,7 +20,7 @@ use super::{AnswerForm, ResponseMeta, ResponseShape, compact, json::text_of};
 use crate::errors;
 use draft::Draft;
 pub(super) use stored::read;
-pub use stored::{cancelled, failed_later, shown};
+pub use stored::{cancelled, failed_later, shown, shown_item};
 
 /// Writes a whole answer as a response.
 ///

@@ -293,15 +293,24 @@ impl ClosedResponse {
 
     /// Writes, in place of the last event, that the response could not be kept: it must not seem to be there.
     pub fn lost(mut self, error: &GatewayError, out: &mut Vec<u8>) {
-        let reply = errors::openai::reply(error);
-        let object = &reply.body.error;
-        self.wire.event(out, |sequence_number| StreamEvent::Error {
-            sequence_number,
-            code: object.code.or(Some(object.kind)),
-            message: &object.message,
-            param: object.param.as_deref(),
-        });
+        write_error(&mut self.wire, error, out);
     }
+}
+
+/// Writes the only event of a stream that was opened before there was a response, and got none.
+pub fn error_event(error: &GatewayError, out: &mut Vec<u8>) {
+    write_error(&mut Wire::default(), error, out);
+}
+
+fn write_error(wire: &mut Wire, error: &GatewayError, out: &mut Vec<u8>) {
+    let reply = errors::openai::reply(error);
+    let object = &reply.body.error;
+    wire.event(out, |sequence_number| StreamEvent::Error {
+        sequence_number,
+        code: object.code.or(Some(object.kind)),
+        message: &object.message,
+        param: object.param.as_deref(),
+    });
 }
 
 /// The event that ends a response of that status.

@@ -8,8 +8,10 @@
 //! * [`heal`]: a body that upstream refused, without what it refused.
 //! * [`stream`], [`answer`]: what the model answers, as events and whole.
 //! * [`native`]: the same facts of native Bedrock bodies and events, which are never changed.
+//! * [`count`]: a body to be counted instead of answered.
 
 pub mod answer;
+pub mod count;
 mod event;
 pub mod heal;
 mod json;

@@ -1,4 +1,5 @@
-//! Native Bedrock bodies and events: what routing and accounting must know of them. Not a byte of them is changed.
+//! Native Bedrock bodies and events: what routing and accounting must know of them. Not a byte of them is changed, but where the
+//! operator sets a guardrail on them all.
 
 use outcrop_domain::{
     chat::{ServiceTier, StopReason},
@@ -24,7 +25,10 @@ use super::{
 };
 use crate::converse::answer;
 
+mod guard;
 mod skim;
+
+pub use guard::{guarded, names_guardrail};
 
 /// What a request is made of.
 #[derive(Debug, Clone, Default)]

@@ -48,9 +48,23 @@ async fn events_come_with_their_type_and_payload() {
         assert_eq!(frame.event_type, event_type);
         assert_eq!(frame.event_type.as_str(), name);
         assert_eq!(frame.payload, format!("{{\"n\":\"{name}\"}}"));
+        assert_eq!(frame.whole, event(name, &format!("{{\"n\":\"{name}\"}}")), "to the byte");
     }
     assert!(stream.next().await.is_none());
     assert!(stream.next().await.is_none());
+}
+
+#[test]
+fn headers_for_the_reader_of_an_answer_are_kept_and_no_others() {
+    let headers: HeaderMap = [("x-amzn-bedrock-content-type", "application/json"), ("server", "x")]
+        .map(|(name, value)| (HeaderName::from_static(name), http::HeaderValue::from_static(value)))
+        .into_iter()
+        .collect();
+    let mut stream = FrameStream::from_chunks([]).with_told(&headers);
+    let told = stream.take_told().unwrap();
+    assert_eq!((told.len(), told["x-amzn-bedrock-content-type"].to_str().unwrap()), (1, "application/json"));
+    assert!(stream.take_told().is_none());
+    assert!(FrameStream::from_chunks([]).with_told(&HeaderMap::new()).take_told().is_none());
 }
 
 #[tokio::test]

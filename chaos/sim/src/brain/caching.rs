@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::memory::{Memory, Prefix};
@@ -12,6 +13,8 @@ use crate::validate::shape::Ttl;
 
 /// Blocks before a cache point among which the longest cached prefix is looked for.
 const LOOK_BACK: usize = 20;
+/// Member of native blocks that marks them.
+const MARKER: &str = "cache_control";
 /// Implicit caching reports reads in steps of this many tokens.
 const IMPLICIT_STEP: u64 = 128;
 
@@ -101,7 +104,7 @@ fn prefixes(model: &SimModel, segments: &[Segment<'_>]) -> (Vec<Boundary>, Vec<P
             continue;
         }
         tokens += segment.tokens;
-        let content = segment.raw.to_string();
+        let content = content(segment.raw);
         hash.update([0]);
         hash.update(segment.part.as_bytes());
         hash.update(content.len().to_be_bytes());
@@ -109,6 +112,31 @@ fn prefixes(model: &SimModel, segments: &[Segment<'_>]) -> (Vec<Boundary>, Vec<P
         boundaries.push(Boundary { prefix: hash.clone().finalize().into(), tokens });
     }
     (boundaries, points)
+}
+
+/// What a piece says, whatever marks it bears: a text is the same as a block of its own and as the whole content, and native blocks
+/// carry their markers within.
+fn content(raw: &Value) -> String {
+    match raw {
+        Value::String(text) => {
+            let block = [("text", text.as_str()), ("type", "text")].map(|(key, value)| (key.to_owned(), Value::String(value.to_owned())));
+            Value::Object(Map::from_iter(block)).to_string()
+        }
+        Value::Object(block) if parts(block).any(|part| part.get(MARKER).is_some()) || block.contains_key(MARKER) => {
+            let mut block = block.clone();
+            block.remove(MARKER);
+            for part in block.get_mut("content").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+                part.remove(MARKER);
+            }
+            Value::Object(block).to_string()
+        }
+        _ => raw.to_string(),
+    }
+}
+
+/// The parts of a tool result, which can be marked too.
+fn parts(block: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    block.get("content").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// Tokens of the longest cached prefix that ends within reach of a cache point.

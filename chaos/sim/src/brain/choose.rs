@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::fill;
 use super::hints::Hints;
+use super::orders;
 use super::scene::Scene;
 use super::words::{meaningful, name_words, stem, words};
 use crate::validate::shape::{Request, Tool, ToolChoice};
@@ -66,6 +67,11 @@ pub(super) fn calls(request: &Request<'_>, scene: &Scene<'_>) -> Calls {
         return Calls::default();
     }
     let policy = Policy::of(request);
+    if policy.choice != Choice::None
+        && let Some(calls) = ordered(&tools, scene)
+    {
+        return calls;
+    }
     let hints = Hints::of(&scene.said);
     let planned = match policy.choice {
         Choice::None => return Calls::default(),
@@ -96,6 +102,17 @@ pub(super) fn calls(request: &Request<'_>, scene: &Scene<'_>) -> Calls {
         list.truncate(1);
     }
     Calls { list, forced }
+}
+
+/// The next call of those that the user ordered word for word, or none when all are made; nothing when none was ordered.
+fn ordered(tools: &[Candidate<'_>], scene: &Scene<'_>) -> Option<Calls> {
+    let mut orders = orders::of(&scene.said);
+    orders.retain(|(name, _)| tools.iter().any(|tool| tool.name == *name));
+    if orders.is_empty() {
+        return None;
+    }
+    let next = orders.into_iter().nth(scene.called).map(|(name, input)| (name.to_owned(), input));
+    Some(Calls { list: next.into_iter().collect(), forced: false })
 }
 
 /// The tool that the system prompt says to answer through: "calling the tool `name`".
@@ -142,18 +159,25 @@ fn candidates<'a>(request: &Request<'a>) -> Vec<Candidate<'a>> {
         Tool::Spec { name, description, schema, .. } => {
             Some(Candidate { name, description: description.unwrap_or_default(), schema: Cow::Borrowed(*schema) })
         }
+        Tool::Defined { kind, name } => Some(Candidate { name, description: "", schema: Cow::Owned(defined(kind)?) }),
         _ => None,
     });
     let native = request.additional.and_then(|fields| fields.get("tools")?.as_array()).into_iter().flatten().filter_map(|tool| {
         let text = |key: &str| tool.get(key).and_then(Value::as_str);
         let kind = text("type").unwrap_or("custom");
-        let schema = match DEFINED.iter().find(|(prefix, _)| kind.starts_with(prefix)) {
-            Some((_, schema)) => Cow::Owned(serde_json::from_str(schema).ok()?),
+        let schema = match defined(kind) {
+            Some(schema) => Cow::Owned(schema),
             None => Cow::Borrowed(tool.get("input_schema")?),
         };
         Some(Candidate { name: text("name")?, description: text("description").unwrap_or_default(), schema })
     });
     declared.chain(native).collect()
+}
+
+/// The argument schema of an Anthropic-defined tool.
+fn defined(kind: &str) -> Option<Value> {
+    let (_, schema) = DEFINED.iter().find(|(prefix, _)| kind.starts_with(prefix))?;
+    serde_json::from_str(schema).ok()
 }
 
 /// Tools that fit, best first: the best one, and others whose whole name is spoken of.

@@ -1,11 +1,12 @@
-//! Nova's web grounding: text with web citations.
+//! Text with citations: of the web by Nova's grounding, and of documents that want to be cited.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Block;
 use super::scene::Scene;
 use super::words::keywords;
-use crate::validate::shape::{Request, Tool};
+use crate::validate::shape::{Block as Given, Request, Source, Tool};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,8 +22,10 @@ struct SourceContent {
 }
 
 #[derive(Serialize)]
-struct Location {
-    web: Web,
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Location {
+    Web(Web),
+    DocumentChar { document_index: usize, start: usize, end: usize },
 }
 
 #[derive(Serialize)]
@@ -42,11 +45,41 @@ pub(super) fn cited(request: &Request<'_>, scene: &Scene<'_>) -> Option<Vec<Bloc
     let citation = Citation {
         title: format!("About {topic}"),
         source_content: [SourceContent { text: format!("A page about {topic}.") }],
-        location: Location { web: Web { url: format!("https://www.example.com/{}", topics.join("-")), domain: "www.example.com" } },
+        location: Location::Web(Web { url: format!("https://www.example.com/{}", topics.join("-")), domain: "www.example.com" }),
     };
     let citations = serde_json::to_value([citation]).ok()?;
     Some(vec![
         Block::Text("I looked this up on the web. ".to_owned()),
         Block::Cited { text: format!("According to a recent page, {topic} is well documented."), citations },
     ])
+}
+
+/// An answer that quotes the first sentence of each text among the documents that want to be cited.
+pub(super) fn quoted(request: &Request<'_>) -> Option<Vec<Block>> {
+    let documents = request.messages.iter().flat_map(|message| &message.content).filter_map(|placed| match &placed.block {
+        Given::Document(document) => Some((placed.raw, document)),
+        _ => None,
+    });
+    let mut blocks = Vec::new();
+    for (document_index, (raw, document)) in documents.enumerate() {
+        let wanted = ["/citations/enabled", "/document/citations/enabled"].iter().any(|path| raw.pointer(path) == Some(&Value::Bool(true)));
+        let text = match &document.source {
+            Source::Text(text) => text,
+            Source::Content(texts) => texts.first().copied().unwrap_or_default(),
+            Source::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            Source::S3 => "",
+        };
+        let quote = text.split_inclusive(". ").next().unwrap_or_default().trim_end();
+        if !wanted || quote.is_empty() {
+            continue;
+        }
+        let citation = Citation {
+            title: document.name.to_owned(),
+            source_content: [SourceContent { text: quote.to_owned() }],
+            location: Location::DocumentChar { document_index, start: 0, end: quote.chars().count() },
+        };
+        blocks.push(Block::Text("It is written: ".to_owned()));
+        blocks.push(Block::Cited { text: quote.to_owned(), citations: serde_json::to_value([citation]).ok()? });
+    }
+    (!blocks.is_empty()).then_some(blocks)
 }

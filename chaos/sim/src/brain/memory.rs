@@ -38,10 +38,10 @@ impl Memory {
         self.prefixes.len()
     }
 
-    /// Numbers the next call.
-    pub(super) fn next_call(&mut self) -> Call {
+    /// Numbers the next call, whose tool-use ids begin with `tool_prefix`.
+    pub(super) fn next_call(&mut self, tool_prefix: &'static str) -> Call {
         self.calls += 1;
-        Call { seed: self.seed, number: self.calls }
+        Call { seed: self.seed, number: self.calls, tool_prefix }
     }
 
     /// Whether the prefix is cached at `now`; a hit restarts its life.
@@ -82,6 +82,7 @@ impl Memory {
 pub(super) struct Call {
     seed: u64,
     number: u64,
+    tool_prefix: &'static str,
 }
 
 impl Call {
@@ -93,7 +94,12 @@ impl Call {
 
     /// A tool-use id as Bedrock issues them.
     pub(super) fn tool_id(self, index: usize) -> String {
-        format!("tooluse_{}", self.word("tool", u64::try_from(index).unwrap_or(u64::MAX)))
+        format!("{}{}", self.tool_prefix, self.word("tool", u64::try_from(index).unwrap_or(u64::MAX)))
+    }
+
+    /// The id of a search among deferred tools.
+    pub(super) fn search_id(self) -> String {
+        format!("srvtoolu_bdrk_{}", self.word("search", 0))
     }
 
     /// A native message id.

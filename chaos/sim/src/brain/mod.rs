@@ -3,21 +3,21 @@
 //! It calls tools that fit, fills their arguments validly for the tool's schema, answers from tool results, obeys response
 //! schemas, reasons with valid signatures, honours limits and stop sequences, caches prompts and counts tokens. The same seed and
 //! the same calls give the same answers. Phrases with meaning: `say exactly: ...`, `count to N`, `write N words`, `BLOCKME`
-//! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude).
+//! (trips a guardrail), `REDACTED_THINKING` (one redacted block from a reasoning Claude), and lines `call exactly: TOOL {...}`
+//! (one call each, see `orders.rs`). What an agent adds between `<system-reminder>` tags is read as said by nobody.
 
 use std::{sync::Mutex, time::Duration};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::behaviour::CachePolicy;
 use crate::lock::held;
 use crate::models::SimModel;
-use crate::validate::{Refusal, shape, thinking};
+use crate::validate::{Refusal, counted, shape, thinking};
 
 mod caching;
 mod choose;
+mod compaction;
 mod fields;
 mod fill;
 mod finish;
@@ -25,7 +25,9 @@ mod grounding;
 mod guard;
 mod hints;
 mod memory;
+mod orders;
 mod scene;
+mod search;
 mod speech;
 mod think;
 pub(crate) mod tokens;
@@ -103,6 +105,9 @@ pub enum Block {
         /// The citations.
         citations: Value,
     },
+    /// A block of the model's own wire that Converse has no member for, such as a search among its tools: sent as it is by
+    /// InvokeModel, left out by Converse.
+    Native(Value),
 }
 
 /// How a call is answered beyond the model's own habits.
@@ -114,7 +119,12 @@ pub(crate) struct Setting<'a> {
     pub(crate) ideal: Option<&'a Mutex<Memory>>,
     /// Marks in place of words.
     pub(crate) marking: Option<watermark::Marking<'a>>,
+    /// What tool-use ids begin with, where it is not the prefix of Converse.
+    pub(crate) tool_prefix: Option<&'static str>,
 }
+
+/// The ids of Converse.
+const TOOL_PREFIX: &str = "tooluse_";
 
 /// An answer and what only the journal is told about it.
 #[derive(Debug)]
@@ -131,25 +141,25 @@ pub(crate) struct Answered {
 /// # Errors
 /// The refusal of a body that is not well-formed, or of a model without a chat surface.
 pub fn answer(model: &SimModel, body: &Value, memory: &mut Memory, now: Duration) -> Result<Turn, Refusal> {
-    answer_in(model, body, memory, now, Setting::default()).map(|answered| answered.turn)
+    let request = shape::request(body, true)?;
+    answer_in(model, &request, memory, now, Setting::default()).map(|answered| answered.turn)
 }
 
-/// As [`answer`], in a setting.
+/// Answers a request that has been judged, in a setting.
 pub(crate) fn answer_in(
     model: &SimModel,
-    body: &Value,
+    request: &shape::Request<'_>,
     memory: &mut Memory,
     now: Duration,
     setting: Setting<'_>,
 ) -> Result<Answered, Refusal> {
-    let request = shape::request(body, true)?;
     let traits = model.chat()?;
-    let call = memory.next_call();
-    let scene = scene::Scene::read(&request);
-    if let Some(turn) = guard::blocked_input(&request) {
+    let call = memory.next_call(setting.tool_prefix.unwrap_or(TOOL_PREFIX));
+    let scene = scene::Scene::read(request);
+    if let Some(turn) = guard::blocked_input(request) {
         return Ok(Answered { turn, ideal_cache_read: None, words: 0 });
     }
-    let segments = tokens::segments(&request);
+    let segments = tokens::segments(request);
     let total: u64 = segments.iter().map(|segment| segment.tokens).sum();
     let prompt = caching::Prompt::of(model, traits, &segments, &setting.cache);
     let cached = prompt.account(memory, traits, now);
@@ -157,15 +167,20 @@ pub(crate) fn answer_in(
 
     let thinking = thinking::resolve(traits, request.additional);
     let thought = think::think(traits, thinking, &scene, call);
-    let mut blocks = thought.blocks;
-    blocks.extend(reply(model, &request, &scene, call));
+    let compacted = compaction::of(request, &scene, total);
+    let paused = compacted.as_ref().is_some_and(|compacted| compacted.pause);
+    let mut blocks: Vec<Block> = compacted.into_iter().map(|compacted| compacted.block).collect();
+    if !paused {
+        blocks.extend(thought.blocks);
+        blocks.extend(reply(model, request, &scene, call));
+    }
     let limits = finish::Limits {
         max_tokens: request.inference.max_tokens.unwrap_or(traits.max_output),
         room: traits.context.saturating_sub(total),
         stops: &request.inference.stop_sequences,
     };
     let mut done = finish::finish(blocks, thought.tokens, &limits);
-    let trace = guard::output(&request, &mut done);
+    let trace = guard::output(request, &mut done);
     let usage = TurnUsage {
         input: total - cached.read - cached.write_5m - cached.write_1h,
         output: done.output,
@@ -174,10 +189,10 @@ pub(crate) fn answer_in(
         cache_write_1h: cached.write_1h,
         thinking: thought.tokens.min(done.output),
     };
-    let additional_response_fields = fields::select(model, traits, &request, &done, &usage, call);
+    let additional_response_fields = fields::select(model, traits, request, &done, &usage, call);
     let mut turn = Turn {
         blocks: done.blocks,
-        stop_reason: done.stop_reason,
+        stop_reason: if paused { "compaction" } else { done.stop_reason },
         stop_sequence: done.stop_sequence,
         usage,
         guardrail_trace: trace,
@@ -185,18 +200,21 @@ pub(crate) fn answer_in(
         additional_response_fields,
     };
     let marking = setting.marking;
-    let words = marking.map_or(0, |marking| watermark::apply(&mut turn, model, &request, &marking));
+    let words = marking.map_or(0, |marking| watermark::apply(&mut turn, model, request, &marking));
     let ideal_cache_read = ideal.map(|read| marking.map_or(read, |marking| marking.input(read)));
     Ok(Answered { turn, ideal_cache_read, words })
 }
 
-/// Input tokens of a Converse body, or of a CountTokens body of either kind. Malformed bodies are counted by their text. Every
-/// family counts alike.
+/// Input tokens of a Converse body, or of a CountTokens body of either kind: as many as the call itself would have. What cannot be
+/// read is counted by its text.
 #[must_use]
-pub fn count(_model: &SimModel, body: &Value) -> u64 {
+pub fn count(model: &SimModel, body: &Value) -> u64 {
     if let Some(native) = body.pointer("/input/invokeModel/body").and_then(Value::as_str) {
-        let decoded = STANDARD.decode(native).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        return decoded.map_or_else(|| tokens::text(native), |native| tokens::raw(&native));
+        let read = counted(model, native).ok();
+        return read
+            .as_ref()
+            .and_then(|body| body.request().ok())
+            .map_or_else(|| tokens::text(native), |request| tokens::request(&request));
     }
     let body = body.pointer("/input/converse").unwrap_or(body);
     shape::request(body, true).map_or_else(|_| tokens::raw(body), |request| tokens::request(&request))
@@ -211,10 +229,11 @@ fn reply(model: &SimModel, request: &shape::Request<'_>, scene: &scene::Scene<'_
     }
     let calls = choose::calls(request, scene);
     if !calls.is_empty() {
-        let mut blocks = Vec::with_capacity(calls.len() + 1);
+        let mut blocks = Vec::with_capacity(calls.len() + 3);
         if !calls.forced {
             blocks.push(Block::Text(speech::before_tools(&calls.list)));
         }
+        blocks.extend(search::blocks(request, &calls.list, call));
         for (index, (name, input)) in calls.list.into_iter().enumerate() {
             blocks.push(Block::ToolUse { id: call.tool_id(index), name, input });
         }
@@ -225,6 +244,11 @@ fn reply(model: &SimModel, request: &shape::Request<'_>, scene: &scene::Scene<'_
     if let Some(schema) = schema.as_ref().or(native) {
         let hints = hints::Hints::of(&scene.everything());
         return vec![Block::Text(fill::value(schema, &hints).to_string())];
+    }
+    if scene.outcomes.is_empty()
+        && let Some(blocks) = grounding::quoted(request)
+    {
+        return blocks;
     }
     vec![Block::Text(speech::prose(&model.name, scene))]
 }

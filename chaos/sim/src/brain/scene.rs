@@ -1,6 +1,6 @@
 //! What the conversation is about: the last thing said, what tools answered, what was shown.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use crate::validate::dimensions;
 use crate::validate::shape::{Block, GuardText, Media, Message, Request, ResultPart, Role, Source, SystemBlock};
@@ -81,8 +81,11 @@ impl<'a> Scene<'a> {
         for placed in &message.content {
             match &placed.block {
                 Block::Text(text) | Block::Guard(GuardText::Text(text)) => {
-                    first.get_or_insert(*text);
-                    push_line(&mut said, text);
+                    let spoken = spoken(text);
+                    if !spoken.is_empty() {
+                        first.get_or_insert(*text);
+                        push_line(&mut said, &spoken);
+                    }
                 }
                 Block::ToolResult { id, content, failed } => {
                     let tool = names.get(id).copied().unwrap_or("tool");
@@ -99,6 +102,23 @@ impl<'a> Scene<'a> {
         self.shown = shown;
         self.called = 0;
     }
+}
+
+/// A text without what an agent adds for the model alone, between `<system-reminder>` tags: nobody said it.
+fn spoken(text: &str) -> Cow<'_, str> {
+    const BEGIN: &str = "<system-reminder>";
+    const END: &str = "</system-reminder>";
+    if !text.contains(BEGIN) {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEGIN) {
+        kept.push_str(before);
+        rest = after.split_once(END).map_or("", |(_, after)| after);
+    }
+    kept.push_str(rest);
+    Cow::Owned(kept.trim().to_owned())
 }
 
 fn result_text(content: &[ResultPart<'_>]) -> String {

@@ -25,8 +25,7 @@ pub(super) struct Thought {
 /// Thinks about the scene.
 pub(super) fn think(traits: &Traits, thinking: Thinking, scene: &Scene<'_>, call: Call) -> Thought {
     // Without interleaving, the thinking that led to a tool call is not repeated after its result.
-    let interleaved = thinking.budget.is_none();
-    if !thinking.on || (!interleaved && !scene.outcomes.is_empty()) {
+    if !thinking.on || (!thinking.interleaved && !scene.outcomes.is_empty()) {
         return Thought::default();
     }
     let text = reasoning(scene);

@@ -69,6 +69,8 @@ pub(crate) fn segments<'a>(request: &Request<'a>) -> Vec<Segment<'a>> {
         let (tokens, point) = match tool {
             Tool::CachePoint(point) => (0, Some(*point)),
             Tool::System(name) => (PER_TOOL + text(name), None),
+            Tool::Defined { kind, name } => (PER_TOOL + text(kind) + text(name), None),
+            Tool::Spec { deferred: true, .. } => continue,
             Tool::Spec { name, description, schema, .. } => {
                 (PER_TOOL + text(name) + text(description.unwrap_or_default()) + text(&schema.to_string()), None)
             }

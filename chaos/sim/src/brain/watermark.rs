@@ -83,7 +83,8 @@ pub(crate) fn prefilled(body: &Value) -> Option<String> {
     if last.get("role")?.as_str()? != "assistant" {
         return None;
     }
-    let text = last.get("content")?.as_array()?.iter().rev().find_map(|block| block.get("text")?.as_str())?;
+    let content = last.get("content")?;
+    let text = content.as_str().or_else(|| content.as_array()?.iter().rev().find_map(|block| block.get("text")?.as_str()))?;
     let word = text.split_whitespace().next_back()?;
     let (call, index) = word.split_once('.')?;
     let digits = |part: &str| !part.is_empty() && part.len() < PREFILL_TAIL && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -181,7 +182,7 @@ impl Pen {
             }
             // What a model shows in place of reasoning it hides is not its words.
             Block::Reasoning { text, .. } if !text.is_empty() && !text.starts_with('[') => *text = self.thought(),
-            Block::Reasoning { .. } | Block::Redacted(_) => {}
+            Block::Reasoning { .. } | Block::Redacted(_) | Block::Native(_) => {}
         }
     }
 

@@ -1,39 +1,21 @@
 //! The events of a streamed turn.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Echo, fragments, json,
+    Echo, json,
     shapes::{Metrics, Performance, Tier, Trace, Usage},
 };
 use crate::{
     brain::{Block, Turn},
     draw::Stream,
+    events::{Event, Events, Part, chunk},
     pace::Tempo,
     validate::Refusal,
 };
-
-/// AWS pads events with a prefix of these characters, so that their size does not betray their text.
-const PADDING: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-/// One event before it is framed.
-#[derive(Debug, Clone)]
-pub(crate) struct Event {
-    /// `:event-type`.
-    pub(crate) kind: &'static str,
-    /// JSON.
-    pub(crate) payload: Vec<u8>,
-    /// Pause before it.
-    pub(crate) wait: Duration,
-    /// Whether it carries output that is paid for.
-    pub(crate) delta: bool,
-    /// Watermarks that end in it.
-    pub(crate) words: u32,
-}
 
 #[derive(Serialize)]
 struct MessageStart {
@@ -105,73 +87,88 @@ struct Metadata<'a> {
     service_tier: Option<Tier<'a>>,
 }
 
-#[derive(Serialize)]
-struct Chunk {
-    bytes: String,
+/// How the events of the Converse API reach the wire.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Each as a frame of its own type.
+    Typed,
+    /// Each as a `chunk`, under its name: the native stream of Nova.
+    Chunked,
 }
 
 /// All events of a turn, each with its pause. `echo.latency` is the time already spent.
 pub(crate) fn turn_events(turn: &Turn, echo: &Echo<'_>, tempo: &mut Tempo, rng: &mut Stream) -> Result<Vec<Event>, Refusal> {
-    let mut events = Events { list: Vec::new(), waited: echo.latency, mark: echo.mark.as_deref(), tempo, rng };
-    events.push("messageStart", &MessageStart { role: "assistant" })?;
-    for (index, block) in turn.blocks.iter().enumerate() {
-        events.block(index, block)?;
-        events.push("contentBlockStop", &BlockStop { content_block_index: index })?;
-    }
-    let stop = MessageStop { stop_reason: turn.stop_reason, additional_model_response_fields: turn.additional_response_fields.as_ref() };
-    events.push("messageStop", &stop)?;
+    let events = Events::new(echo.latency, echo.mark.as_deref(), tempo, rng);
+    let mut telling = message_events(turn, events, Framing::Typed)?;
     let metadata = Metadata {
         usage: Usage::of(&turn.usage),
-        metrics: Metrics::of(events.waited),
+        metrics: Metrics::of(telling.waited()),
         trace: Trace::of(turn),
         performance_config: Performance::of(echo.performance),
         service_tier: Tier::of(turn),
     };
-    events.push("metadata", &metadata)?;
-    Ok(events.list)
+    telling.add("metadata", json(&metadata)?, Part::Usage(None));
+    Ok(telling.finish())
 }
 
-/// The events of a model-native stream: each text as one `chunk`.
-pub(crate) fn chunk_events(chunks: &[String], tempo: &mut Tempo, rng: &mut Stream) -> Result<Vec<Event>, Refusal> {
-    let mut events = Events { list: Vec::new(), waited: Duration::ZERO, mark: None, tempo, rng };
-    for chunk in chunks {
-        events.paced("chunk", &Chunk { bytes: STANDARD.encode(chunk) })?;
+/// The events of a turn up to `messageStop`.
+pub(crate) fn message_events<'a>(turn: &Turn, events: Events<'a>, framing: Framing) -> Result<Events<'a>, Refusal> {
+    let mut teller = Teller { events, framing };
+    teller.push("messageStart", &MessageStart { role: "assistant" }, Part::Content)?;
+    for (index, block) in turn.blocks.iter().enumerate() {
+        teller.block(index, block)?;
+        teller.push("contentBlockStop", &BlockStop { content_block_index: index }, Part::Content)?;
     }
-    Ok(events.list)
+    let stop = MessageStop { stop_reason: turn.stop_reason, additional_model_response_fields: turn.additional_response_fields.as_ref() };
+    teller.push("messageStop", &stop, Part::Stop(None))?;
+    Ok(teller.events)
 }
 
-struct Events<'a> {
-    list: Vec<Event>,
-    waited: Duration,
-    mark: Option<&'a str>,
-    tempo: &'a mut Tempo,
-    rng: &'a mut Stream,
+struct Teller<'a> {
+    events: Events<'a>,
+    framing: Framing,
 }
 
-impl Events<'_> {
+impl Teller<'_> {
     fn block(&mut self, index: usize, block: &Block) -> Result<(), Refusal> {
         match block {
             Block::Text(text) => self.text(index, text),
             Block::ToolUse { id, name, input } => {
                 let start = Start::ToolUse { tool_use_id: id, name };
-                self.push("contentBlockStart", &BlockStart { content_block_index: index, start })?;
-                self.tool_input(index, input)
+                self.push("contentBlockStart", &BlockStart { content_block_index: index, start }, Part::Content)?;
+                self.arguments(index, input)
             }
             Block::Reasoning { text, signature } => self.reasoning(index, text, signature),
-            Block::Redacted(content) => self.delta(index, Delta::ReasoningContent(ReasoningDelta::RedactedContent(content))),
+            Block::Redacted(content) => self.delta(index, Delta::ReasoningContent(ReasoningDelta::RedactedContent(content)), 0),
             Block::Cited { text, citations } => {
                 self.text(index, text)?;
                 for citation in citations.as_array().into_iter().flatten() {
-                    self.delta(index, Delta::Citation(citation))?;
+                    self.delta(index, Delta::Citation(citation), 0)?;
                 }
                 Ok(())
             }
+            // Converse has no member for it.
+            Block::Native(_) => Ok(()),
         }
     }
 
     fn text(&mut self, index: usize, text: &str) -> Result<(), Refusal> {
-        for (fragment, words) in self.fragments(text) {
-            self.marked_delta(index, Delta::Text(&fragment), words)?;
+        for (fragment, words) in self.events.text(text) {
+            self.delta(index, Delta::Text(&fragment), words)?;
+        }
+        Ok(())
+    }
+
+    fn arguments(&mut self, index: usize, input: &Value) -> Result<(), Refusal> {
+        if self.events.leaves_out(input) {
+            return Ok(());
+        }
+        // Often the first fragment is empty.
+        if self.events.coin() {
+            self.delta(index, Delta::ToolUse { input: "" }, 0)?;
+        }
+        for (fragment, words) in self.events.arguments(input) {
+            self.delta(index, Delta::ToolUse { input: &fragment }, words)?;
         }
         Ok(())
     }
@@ -179,76 +176,38 @@ impl Events<'_> {
     /// Models that hide their reasoning send its signature alone, others sign nothing.
     fn reasoning(&mut self, index: usize, text: &str, signature: &str) -> Result<(), Refusal> {
         if !text.is_empty() {
-            for (fragment, words) in self.fragments(text) {
-                self.marked_delta(index, Delta::ReasoningContent(ReasoningDelta::Text(&fragment)), words)?;
+            for (fragment, words) in self.events.text(text) {
+                self.delta(index, Delta::ReasoningContent(ReasoningDelta::Text(&fragment)), words)?;
             }
         }
         if signature.is_empty() {
             return Ok(());
         }
-        self.delta(index, Delta::ReasoningContent(ReasoningDelta::Signature(signature)))
+        self.delta(index, Delta::ReasoningContent(ReasoningDelta::Signature(signature)), 0)
     }
 
-    fn tool_input(&mut self, index: usize, input: &Value) -> Result<(), Refusal> {
-        // Without arguments AWS may send no delta at all.
-        if input.as_object().is_some_and(serde_json::Map::is_empty) && self.rng.bool() {
-            return Ok(());
-        }
-        // Often the first fragment is empty.
-        if self.rng.bool() {
-            self.delta(index, Delta::ToolUse { input: "" })?;
-        }
-        let fragments = fragments::json(&input.to_string(), self.rng);
-        for (fragment, words) in fragments::with_marks(fragments, self.mark) {
-            self.marked_delta(index, Delta::ToolUse { input: &fragment }, words)?;
-        }
+    fn delta(&mut self, index: usize, delta: Delta<'_>, words: u32) -> Result<(), Refusal> {
+        let payload = self.payload("contentBlockDelta", &BlockDelta { content_block_index: index, delta })?;
+        let kind = self.kind("contentBlockDelta");
+        self.events.add_delta(kind, payload, words);
         Ok(())
     }
 
-    /// A text in fragments, each with the number of watermarks that end in it.
-    fn fragments(&mut self, text: &str) -> Vec<(String, u32)> {
-        let fragments = if self.mark.is_some() { fragments::single_words(text) } else { fragments::words(text, self.rng) };
-        fragments::with_marks(fragments, self.mark)
+    fn push(&mut self, kind: &'static str, payload: &impl Serialize, part: Part) -> Result<(), Refusal> {
+        let payload = self.payload(kind, payload)?;
+        let kind = self.kind(kind);
+        self.events.add(kind, payload, part);
+        Ok(())
     }
 
-    fn marked_delta(&mut self, index: usize, delta: Delta<'_>, words: u32) -> Result<(), Refusal> {
-        self.delta(index, delta)?;
-        if let Some(event) = self.list.last_mut() {
-            event.words = words;
+    fn kind(&self, kind: &'static str) -> &'static str {
+        if self.framing == Framing::Chunked { "chunk" } else { kind }
+    }
+
+    fn payload(&self, kind: &str, payload: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+        match self.framing {
+            Framing::Typed => json(payload),
+            Framing::Chunked => Ok(chunk(&json(&BTreeMap::from([(kind, payload)]))?)),
         }
-        Ok(())
     }
-
-    fn delta(&mut self, index: usize, delta: Delta<'_>) -> Result<(), Refusal> {
-        self.paced("contentBlockDelta", &BlockDelta { content_block_index: index, delta })
-    }
-
-    fn paced(&mut self, kind: &'static str, payload: &impl Serialize) -> Result<(), Refusal> {
-        let wait = self.tempo.delta();
-        self.waited += wait;
-        self.push(kind, payload)?;
-        if let Some(event) = self.list.last_mut() {
-            event.wait = wait;
-            event.delta = true;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, kind: &'static str, payload: &impl Serialize) -> Result<(), Refusal> {
-        let payload = padded(json(payload)?, self.rng);
-        self.list.push(Event { kind, payload, wait: Duration::ZERO, delta: false, words: 0 });
-        Ok(())
-    }
-}
-
-/// Adds the member `p` with a random part of the padding to a JSON object.
-fn padded(mut object: Vec<u8>, rng: &mut Stream) -> Vec<u8> {
-    let padding = PADDING.get(..rng.within(1..=PADDING.len())).unwrap_or(PADDING);
-    if object.last() == Some(&b'}') {
-        object.pop();
-        object.extend_from_slice(b",\"p\":\"");
-        object.extend_from_slice(padding.as_bytes());
-        object.extend_from_slice(b"\"}");
-    }
-    object
 }

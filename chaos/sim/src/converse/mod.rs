@@ -1,7 +1,6 @@
 //! A turn in the words of the Converse API: one JSON answer, or the events of a stream.
 
 mod events;
-mod fragments;
 mod shapes;
 
 use std::time::Duration;
@@ -9,10 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-pub(crate) use events::{Event, chunk_events, turn_events};
+pub(crate) use events::{Framing, message_events, turn_events};
 
 use crate::{brain::Turn, validate::Refusal};
-use shapes::{ContentBlock, Metrics, Performance, Tier, Trace, Usage};
+pub(crate) use shapes::ContentBlock;
+use shapes::{Metrics, Performance, Tier, Trace, Usage};
 
 /// What the answer echoes of the request and of the clock.
 pub(crate) struct Echo<'a> {
@@ -22,17 +22,6 @@ pub(crate) struct Echo<'a> {
     pub(crate) latency: Duration,
     /// What every watermark of the turn begins with, if it has any: then each word is a delta of its own.
     pub(crate) mark: Option<String>,
-}
-
-impl<'a> Echo<'a> {
-    pub(crate) fn of(body: &'a Value, latency: Duration) -> Self {
-        Self { performance: body.pointer("/performanceConfig/latency").and_then(Value::as_str), latency, mark: None }
-    }
-
-    /// With watermarks of this call.
-    pub(crate) fn marked(self, call: u64) -> Self {
-        Self { mark: Some(format!("{call}.")), ..self }
-    }
 }
 
 #[derive(Serialize)]
@@ -66,7 +55,7 @@ struct Message<'a> {
 /// The body of an unstreamed answer.
 pub(crate) fn answer(turn: &Turn, echo: &Echo<'_>) -> Result<Vec<u8>, Refusal> {
     let answer = Answer {
-        output: Output { message: Message { role: "assistant", content: turn.blocks.iter().map(ContentBlock::of).collect() } },
+        output: Output { message: Message { role: "assistant", content: content(turn) } },
         stop_reason: turn.stop_reason,
         usage: Usage::of(&turn.usage),
         metrics: Metrics::of(echo.latency),
@@ -76,6 +65,11 @@ pub(crate) fn answer(turn: &Turn, echo: &Echo<'_>) -> Result<Vec<u8>, Refusal> {
         service_tier: Tier::of(turn),
     };
     json(&answer)
+}
+
+/// The blocks of a turn that Converse has a member for.
+pub(crate) fn content(turn: &Turn) -> Vec<ContentBlock<'_>> {
+    turn.blocks.iter().filter_map(ContentBlock::of).collect()
 }
 
 /// Serializes an answer of the simulator.

@@ -10,7 +10,7 @@ use crate::brain::{Block, Turn, TurnUsage};
 /// A content block; exactly one member.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum ContentBlock<'a> {
+pub(crate) enum ContentBlock<'a> {
     Text(&'a str),
     ToolUse(ToolUse<'a>),
     ReasoningContent(Reasoning<'a>),
@@ -19,7 +19,7 @@ pub(super) enum ContentBlock<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ToolUse<'a> {
+pub(crate) struct ToolUse<'a> {
     tool_use_id: &'a str,
     name: &'a str,
     input: &'a Value,
@@ -27,38 +27,40 @@ pub(super) struct ToolUse<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Reasoning<'a> {
+pub(crate) enum Reasoning<'a> {
     ReasoningText(ReasoningText<'a>),
     RedactedContent(&'a str),
 }
 
 #[derive(Serialize)]
-pub(super) struct ReasoningText<'a> {
+pub(crate) struct ReasoningText<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     signature: &'a str,
 }
 
 #[derive(Serialize)]
-pub(super) struct Citations<'a> {
+pub(crate) struct Citations<'a> {
     content: [CitedText<'a>; 1],
     citations: &'a Value,
 }
 
 #[derive(Serialize)]
-pub(super) struct CitedText<'a> {
+pub(crate) struct CitedText<'a> {
     text: &'a str,
 }
 
 impl<'a> ContentBlock<'a> {
-    pub(super) fn of(block: &'a Block) -> Self {
-        match block {
+    /// `None` for blocks Converse has no member for.
+    pub(super) fn of(block: &'a Block) -> Option<Self> {
+        Some(match block {
             Block::Text(text) => Self::Text(text),
             Block::ToolUse { id, name, input } => Self::ToolUse(ToolUse { tool_use_id: id, name, input }),
             Block::Reasoning { text, signature } => Self::ReasoningContent(Reasoning::ReasoningText(ReasoningText { text, signature })),
             Block::Redacted(content) => Self::ReasoningContent(Reasoning::RedactedContent(content)),
             Block::Cited { text, citations } => Self::CitationsContent(Citations { content: [CitedText { text }], citations }),
-        }
+            Block::Native(_) => return None,
+        })
     }
 }
 

@@ -28,8 +28,7 @@ fn turn() -> Turn {
 }
 
 fn stream(seed: u64, pace: &Pace) -> Vec<(String, Value)> {
-    let request = json!({"performanceConfig": {"latency": "optimized"}});
-    let echo = Echo::of(&request, Duration::from_millis(7));
+    let echo = Echo { performance: Some("optimized"), latency: Duration::from_millis(7), mark: None };
     turn_events(&turn(), &echo, &mut Tempo::new(*pace, seed, 0), &mut draw::stream(seed, "events", 0))
         .unwrap()
         .into_iter()
@@ -39,8 +38,8 @@ fn stream(seed: u64, pace: &Pace) -> Vec<(String, Value)> {
 
 #[test]
 fn an_unstreamed_answer_has_every_member_of_the_model() {
-    let request = json!({"performanceConfig": {"latency": "optimized"}});
-    let body = answer(&turn(), &Echo::of(&request, Duration::from_millis(7))).unwrap();
+    let echo = Echo { performance: Some("optimized"), latency: Duration::from_millis(7), mark: None };
+    let body = answer(&turn(), &echo).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         body,
@@ -111,25 +110,10 @@ fn every_event_is_padded_with_varying_length() {
 #[test]
 fn the_pace_shows_in_the_pauses_and_in_the_reported_latency() {
     let pace = Pace::fixed(Duration::ZERO, Duration::from_millis(10));
-    let request = json!({});
-    let echo = Echo::of(&request, Duration::from_millis(7));
+    let echo = Echo { performance: None, latency: Duration::from_millis(7), mark: None };
     let events = turn_events(&turn(), &echo, &mut Tempo::new(pace, 1, 0), &mut draw::stream(1, "events", 0)).unwrap();
     let deltas = events.iter().filter(|event| event.delta).count() as u64;
     assert!(events.iter().all(|event| event.wait == if event.delta { Duration::from_millis(10) } else { Duration::ZERO }));
     let metadata: Value = serde_json::from_slice(&events.last().unwrap().payload).unwrap();
     assert_eq!(metadata["metrics"]["latencyMs"], 7 + 10 * deltas);
-}
-
-#[test]
-fn native_chunks_are_base64_in_one_event_each() {
-    let events = chunk_events(
-        &["{\"type\":\"ping\"}".to_owned(), "x".to_owned()],
-        &mut Tempo::new(Pace::NONE, 1, 0),
-        &mut draw::stream(1, "events", 0),
-    )
-    .unwrap();
-    let payload: Value = serde_json::from_slice(&events[0].payload).unwrap();
-    assert_eq!((events.len(), events[0].kind), (2, "chunk"));
-    assert_eq!(payload["bytes"], "eyJ0eXBlIjoicGluZyJ9");
-    assert!(payload["p"].is_string());
 }

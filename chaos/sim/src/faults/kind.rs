@@ -134,11 +134,11 @@ pub enum FaultKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<String>,
     },
-    /// S: `messageStop` is missing.
+    /// S: the end of the message is missing (`messageStop`, or what stands for it in a native stream).
     NoStop {},
-    /// S: `metadata`, and with it the usage, is missing.
+    /// S: the final usage is missing (`metadata`, or what stands for it in a native stream).
     NoUsage {},
-    /// S: `metadata` comes late.
+    /// S: the final usage comes late.
     LateUsage {
         /// By how much.
         delay: Span,

@@ -95,6 +95,26 @@ fn arns_resolve_in_their_own_region() {
 }
 
 #[test]
+fn tokens_are_counted_under_the_names_of_models_and_not_of_profiles() {
+    let book = ModelBook::builtin();
+    let counted = |region: &str, label: &str| book.resolve_counted(region, label).map(|model| model.id.clone());
+    let haiku = "anthropic.claude-haiku-4-5-20251001-v1:0";
+    assert_eq!(counted("us-east-1", haiku).unwrap(), haiku);
+    assert_eq!(counted("us-east-1", &format!("arn:aws:bedrock:us-east-1::foundation-model/{haiku}")).unwrap(), haiku);
+    for label in [
+        format!("us.{haiku}"),
+        format!("arn:aws:bedrock:us-east-1:{ACCOUNT}:inference-profile/us.{haiku}"),
+        format!("arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/app1claude"),
+    ] {
+        assert!(counted("us-east-1", &label).unwrap_err().message.contains("doesn't support counting tokens"), "{label}");
+    }
+    assert_eq!(counted("us-east-1", "anthropic.claude-3-opus-20240229-v1:0").unwrap_err().status, 404);
+    assert_eq!(counted("us-east-1", "claude").unwrap_err().message, "The provided model identifier is invalid.");
+    let foreign = format!("arn:aws:bedrock:eu-west-1::foundation-model/{haiku}");
+    assert!(counted("us-east-1", &foreign).unwrap_err().message.contains("invalid for the service region"));
+}
+
+#[test]
 fn retired_models_say_so_by_every_name() {
     for label in [
         "anthropic.claude-3-opus-20240229-v1:0",

@@ -111,6 +111,18 @@ pub struct Traits {
     pub computer_use: Option<String>,
     /// Beta that raises the window to a million tokens.
     pub long_context_beta: Option<String>,
+    /// Shape of the body InvokeModel takes.
+    #[serde(default)]
+    pub invoke: Invoke,
+    /// Beta flags accepted in an InvokeModel body, beside those of this model's own that stand above.
+    #[serde(default)]
+    pub invoke_betas: Vec<String>,
+    /// Whether InvokeModel refuses consecutive turns of one role instead of merging them.
+    #[serde(default)]
+    pub strict_turns: bool,
+    /// Members of a prompt body beside the prompt.
+    #[serde(default)]
+    pub prompt_fields: Vec<String>,
     /// Members of `additionalModelRequestFields` accepted by a closed dialect.
     #[serde(default)]
     pub extra_fields: Vec<String>,
@@ -135,6 +147,23 @@ pub enum Dialect {
     Open,
     /// Only the listed members.
     Closed,
+}
+
+/// Shape of the body of InvokeModel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Invoke {
+    /// None that is simulated.
+    #[default]
+    None,
+    /// Anthropic Messages.
+    Messages,
+    /// Nova, `messages-v1`.
+    Nova,
+    /// OpenAI chat completions.
+    Chat,
+    /// A prompt and its parameters: judged, never answered.
+    Prompt,
 }
 
 /// Whether and how tools can be used.

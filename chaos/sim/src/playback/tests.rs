@@ -15,6 +15,11 @@ fn events(count: usize) -> Vec<Event> {
             wait: Duration::ZERO,
             delta: count - index > 2,
             words: 0,
+            part: match count - index {
+                1 => Part::Usage(None),
+                2 => Part::Stop(None),
+                _ => Part::Content,
+            },
         })
         .collect()
 }
@@ -101,6 +106,27 @@ fn left_out_and_doubled_events_leave_the_others_alone() {
     assert_eq!(written(&steps(5, vec![Action::NoUsage], None)), whole[..4].concat());
     let doubled = steps(5, vec![Action::DuplicateEvent { after_events: 1 }], None);
     assert_eq!(written(&doubled), [&whole[..2], &whole[1..]].concat().concat());
+}
+
+#[test]
+fn usage_among_other_things_is_taken_out_of_them() {
+    let parts = [Part::Content, Part::Usage(Some(b"{\"u\":0}".to_vec())), Part::Stop(Some(b"{\"s\":0}".to_vec()))];
+    let mut told = events(3);
+    for (event, part) in told.iter_mut().zip(parts) {
+        (event.part, event.kind) = (part, "chunk");
+    }
+    let framed = |payload: &[u8]| event_stream::event("chunk", payload);
+    let told_under = |list: Vec<Action>| {
+        let mut rng = draw::stream(1, "steps", 0);
+        let steps = stream_steps(told.clone(), &faults(list), None, Chunking::Framed, &mut rng).unwrap();
+        (written(&steps), steps)
+    };
+    let bare = [framed(b"{\"n\":0}"), framed(b"{\"u\":0}"), framed(b"{\"s\":0}")].concat();
+    assert_eq!(told_under(vec![Action::NoUsage]).0, bare);
+    assert_eq!(told_under(vec![Action::NoStop]).0, [framed(b"{\"n\":0}"), framed(b"{\"n\":1}")].concat());
+    let (_, late) = told_under(vec![Action::LateUsage(Duration::from_secs(9))]);
+    let waits: Vec<usize> = (0..late.len()).filter(|at| matches!(late[*at], Step::Wait(_))).collect();
+    assert_eq!(waits.len(), 1, "before the usage, not before the end");
 }
 
 #[test]

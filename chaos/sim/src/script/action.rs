@@ -87,11 +87,11 @@ pub enum Action {
         /// How long.
         pause: Duration,
     },
-    /// Leave out `messageStop`.
+    /// Leave out the end of the message: `messageStop`, `message_stop` of a Claude stream, the chunk with the finish reason.
     NoStop,
-    /// Leave out `metadata`, and with it the usage.
+    /// Leave out the final usage: `metadata`, or what stands for it among the native events; what else is in these stays.
     NoUsage,
-    /// Wait before `metadata`.
+    /// Wait before the event with the final usage.
     LateUsage(Duration),
     /// Send the event at this position (from 0) twice.
     DuplicateEvent {

@@ -5,7 +5,7 @@ use super::{Case, Refusal};
 use crate::models::{CacheMode, Dialect};
 
 /// Most cache points in one request.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 
 /// Checks every cache point, in the order the prefix is built: tools, system, messages.
 pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
@@ -37,17 +37,23 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
     {
         return Err(Refusal::model(format!("{at}.cache_control.ephemeral.ttl: Extra inputs are not permitted")));
     }
+    lives(&points)?;
+    for (index, message) in case.request.messages.iter().enumerate() {
+        neighbours(case, &message.content, index)?;
+    }
+    Ok(())
+}
+
+/// Longer lives come first.
+pub(super) fn lives(points: &[(String, CachePoint)]) -> Result<(), Refusal> {
     let mut shortest = Ttl::OneHour;
-    for (at, point) in &points {
+    for (at, point) in points {
         if point.ttl > shortest {
             return Err(Refusal::model(format!(
                 "{at}.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`."
             )));
         }
         shortest = point.ttl;
-    }
-    for (index, message) in case.request.messages.iter().enumerate() {
-        neighbours(case, &message.content, index)?;
     }
     Ok(())
 }

@@ -51,14 +51,14 @@ fn betas<'a>(traits: &Traits, fields: &'a Fields) -> Result<Vec<&'a str>, Refusa
     Ok(known)
 }
 
-fn fraction(key: &str, value: &Value) -> Result<(), Refusal> {
+pub(super) fn fraction(key: &str, value: &Value) -> Result<(), Refusal> {
     match value.as_f64() {
         Some(number) if (0.0..=1.0).contains(&number) => Ok(()),
         _ => Err(Refusal::model(format!("{key}: range: 0..1"))),
     }
 }
 
-fn metadata(value: &Value) -> Result<(), Refusal> {
+pub(super) fn metadata(value: &Value) -> Result<(), Refusal> {
     let Value::Object(map) = value else { return Err(Refusal::model("metadata: Input should be a valid dictionary")) };
     match map.keys().find(|key| key.as_str() != "user_id") {
         Some(key) => Err(Refusal::model(format!("metadata.{key}: Extra inputs are not permitted"))),
@@ -66,7 +66,7 @@ fn metadata(value: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn thinking(case: &Case<'_, '_>, value: &Value) -> Result<(), Refusal> {
+pub(super) fn thinking(case: &Case<'_, '_>, value: &Value) -> Result<(), Refusal> {
     let mode = case.traits.thinking;
     if mode == ThinkingMode::None {
         return Err(Refusal::model("thinking: Extra inputs are not permitted"));
@@ -113,7 +113,7 @@ fn effort<'a>(case: &'a Case<'_, '_>) -> Option<&'a str> {
     raw.or(case.request.effort)
 }
 
-fn output_config(traits: &Traits, value: &Value, betas: &[&str]) -> Result<(), Refusal> {
+pub(super) fn output_config(traits: &Traits, value: &Value, betas: &[&str]) -> Result<(), Refusal> {
     let Value::Object(config) = value else { return Err(Refusal::model("output_config: Input should be a valid dictionary")) };
     for (key, value) in config {
         match key.as_str() {
@@ -139,7 +139,7 @@ fn output_config(traits: &Traits, value: &Value, betas: &[&str]) -> Result<(), R
     Ok(())
 }
 
-fn tool_choice(case: &Case<'_, '_>, value: &Value) -> Result<(), Refusal> {
+pub(super) fn tool_choice(case: &Case<'_, '_>, value: &Value) -> Result<(), Refusal> {
     let Value::Object(choice) = value else { return Err(Refusal::model("tool_choice: Input should be a valid dictionary")) };
     if let Some(key) = choice.keys().find(|key| !["type", "name", "disable_parallel_tool_use"].contains(&key.as_str())) {
         return Err(Refusal::model(format!("tool_choice.{key}: Extra inputs are not permitted")));

@@ -4,6 +4,9 @@ use super::shape::{Block, Message, Request, Role, SystemBlock, Tool};
 use super::{Case, Refusal};
 use crate::models::Dialect;
 
+/// What Claude models that take no begun answer say.
+pub(super) const NO_PREFILL: &str = "This model does not support assistant message prefill. The conversation must end with a user message.";
+
 /// Checks turns, texts, system prompt and the last turn.
 pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
     system_prompt(case)?;
@@ -108,7 +111,7 @@ fn last_turn(case: &Case<'_, '_>) -> Result<(), Refusal> {
     }
     if !case.traits.prefill {
         return Err(if case.traits.dialect == Dialect::Claude {
-            Refusal::model("This model does not support assistant message prefill. The conversation must end with a user message.")
+            Refusal::model(NO_PREFILL)
         } else {
             Refusal::validation("A conversation must end with a user message. Try again with a conversation that ends with a user message.")
         });

@@ -6,11 +6,11 @@ use super::shape::{Block, Document, Media, Message, ResultPart, Source};
 use super::{Case, Refusal};
 use crate::models::Dialect;
 
-mod sniff;
+pub(super) mod sniff;
 
 pub(crate) use sniff::dimensions;
 
-const MAX_IMAGES: usize = 20;
+pub(super) const MAX_IMAGES: usize = 20;
 const MAX_DOCUMENTS: usize = 5;
 /// 3.75 MB.
 const MAX_IMAGE_BYTES: usize = 3_932_160;
@@ -18,9 +18,9 @@ const MAX_IMAGE_BYTES: usize = 3_932_160;
 const MAX_DOCUMENT_BYTES: usize = 4_718_592;
 /// 25 MB inline.
 const MAX_VIDEO_BYTES: usize = 26_214_400;
-const MAX_PIXELS: u32 = 8000;
+pub(super) const MAX_PIXELS: u32 = 8000;
 /// Claude's limit once a request holds more than [`MAX_IMAGES`] images.
-const MAX_PIXELS_OF_MANY: u32 = 2000;
+pub(super) const MAX_PIXELS_OF_MANY: u32 = 2000;
 
 /// One medium and where it stands.
 enum Found<'c, 'a> {

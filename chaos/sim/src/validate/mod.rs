@@ -2,7 +2,7 @@
 //!
 //! Three layers, in the order AWS applies them. *Shape* (`shape`): types, unknown members, unions, lengths, patterns, enums;
 //! constraint violations are collected and reported together. *Conversation*: rules Converse has for every model. *Model*: what
-//! this model's traits do not allow. Texts not proven by the reference are the most plausible wording; classify loosely.
+//! this model's traits do not allow. Bodies of InvokeModel are judged in `native`, in the manner of each family. Texts not proven by the reference are the most plausible wording; classify loosely.
 
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ mod conversation;
 mod count;
 mod kit;
 mod media;
+pub(crate) mod native;
 mod output;
 mod pairing;
 mod reasoning;
@@ -30,6 +31,10 @@ mod tools;
 mod tests;
 
 pub(crate) use media::dimensions;
+pub(crate) use native::{counted, native_name};
+
+/// What Converse puts before the complaints of a model.
+const MODEL_SAYS: &str = "The model returned the following errors: ";
 
 /// A refusal as AWS encodes it: HTTP status, exception name and message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +68,15 @@ impl Refusal {
 
     /// A complaint of the model itself, in the wrapping Converse puts around it.
     pub(crate) fn model(message: impl AsRef<str>) -> Self {
-        Self::validation(format!("The model returned the following errors: {}", message.as_ref()))
+        Self::validation(format!("{MODEL_SAYS}{}", message.as_ref()))
+    }
+
+    /// The same without that wrapping: InvokeModel passes complaints on as they are.
+    pub(crate) fn plain(mut self) -> Self {
+        if let Some(complaint) = self.message.strip_prefix(MODEL_SAYS) {
+            self.message = complaint.to_owned();
+        }
+        self
     }
 
     /// A top-level field this model does not know.

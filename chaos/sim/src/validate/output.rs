@@ -22,6 +22,11 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
             return Err(Refusal::validation(format!("The additionalModelResponseFieldPaths value {path} is not a valid JSON Pointer.")));
         }
     }
+    latency(case)
+}
+
+/// Checks the wanted latency.
+pub(super) fn latency(case: &Case<'_, '_>) -> Result<(), Refusal> {
     if case.request.latency == Some("optimized") && !case.traits.latency_optimized {
         return Err(Refusal::validation(format!("Latency performance configuration is not supported for {}", case.model.id)));
     }

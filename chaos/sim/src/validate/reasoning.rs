@@ -33,7 +33,8 @@ fn claude(case: &Case<'_, '_>, thinking: Thinking) -> Result<(), Refusal> {
         if budget < 1024 {
             return Err(Refusal::model("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"));
         }
-        if budget >= case.request.inference.max_tokens.unwrap_or(case.traits.max_output) {
+        // Between tools it is the budget of the whole loop, not of one answer.
+        if !thinking.interleaved && budget >= case.request.inference.max_tokens.unwrap_or(case.traits.max_output) {
             return Err(Refusal::model("`max_tokens` must be greater than `thinking.budget_tokens`."));
         }
     }
@@ -112,8 +113,8 @@ fn forced_while_on(case: &Case<'_, '_>, thinking: Thinking) -> Result<(), Refusa
 
 fn replayed(case: &Case<'_, '_>, message: &Message<'_>, index: usize) -> Result<(), Refusal> {
     let replay = case.traits.reasoning_replay;
-    for (place, placed) in message.content.iter().enumerate() {
-        let at = format!("messages.{index}.content.{place}");
+    for placed in &message.content {
+        let at = placed.at;
         match (&placed.block, replay) {
             (Block::Reasoning { .. }, Replay::Refused) => return Err(unwanted(case)),
             (Block::Reasoning { signature: Some(_), .. }, Replay::Plain) => {

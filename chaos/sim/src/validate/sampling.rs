@@ -29,7 +29,7 @@ fn length(case: &Case<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn stop_sequences(case: &Case<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn stop_sequences(case: &Case<'_, '_>) -> Result<(), Refusal> {
     let stops = &case.request.inference.stop_sequences;
     if stops.is_empty() {
         return Ok(());
@@ -49,7 +49,7 @@ fn stop_sequences(case: &Case<'_, '_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn sampling(case: &Case<'_, '_>) -> Result<(), Refusal> {
+pub(super) fn sampling(case: &Case<'_, '_>) -> Result<(), Refusal> {
     let extra = |key: &str| case.request.additional.and_then(|fields| fields.get(key)).and_then(Value::as_f64).is_some();
     let temperature = case.request.inference.temperature.is_some() || extra("temperature");
     let top_p = case.request.inference.top_p.is_some() || extra("top_p");

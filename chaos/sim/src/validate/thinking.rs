@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::models::{ThinkingMode, Traits};
 
+/// Flag for thinking between tool calls where there is a budget.
+const INTERLEAVED: &str = "interleaved-thinking-2025-05-14";
+
 /// Reasoning as it will happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Thinking {
@@ -13,12 +16,14 @@ pub(crate) struct Thinking {
     pub(crate) asked: bool,
     /// Budget in tokens of the `enabled` form.
     pub(crate) budget: Option<u64>,
+    /// It thinks between tool calls too: without a budget, or with the flag for it.
+    pub(crate) interleaved: bool,
     /// The text is withheld; only a signature is shown.
     pub(crate) hidden: bool,
 }
 
 impl Thinking {
-    const OFF: Self = Self { on: false, asked: false, budget: None, hidden: false };
+    const OFF: Self = Self { on: false, asked: false, budget: None, interleaved: true, hidden: false };
 }
 
 /// Reads the reasoning switch of this model from `additionalModelRequestFields`.
@@ -39,11 +44,13 @@ pub(crate) fn resolve(traits: &Traits, additional: Option<&Map<String, Value>>) 
             match asked {
                 Some("enabled") => {
                     let budget = field("thinking").and_then(|thinking| thinking.get("budget_tokens")).and_then(Value::as_u64);
-                    Thinking { on: true, asked: true, budget, hidden }
+                    let flags = field("anthropic_beta").and_then(Value::as_array);
+                    let interleaved = budget.is_none() || flags.into_iter().flatten().any(|flag| flag == INTERLEAVED);
+                    Thinking { on: true, asked: true, budget, interleaved, hidden }
                 }
-                Some("adaptive" | "between_tools") => Thinking { on: true, asked: true, budget: None, hidden },
+                Some("adaptive" | "between_tools") => Thinking { hidden, ..on(true, true) },
                 Some(_) => Thinking::OFF,
-                None => Thinking { on: silent, asked: false, budget: None, hidden },
+                None => Thinking { hidden, ..on(silent, false) },
             }
         }
         ThinkingMode::Nova => on(word("reasoningConfig", "type") == Some("enabled"), true),

@@ -31,6 +31,7 @@ pub(super) fn check(case: &Case<'_, '_>) -> Result<(), Refusal> {
                 system_tool(case, index, name)?;
                 *name
             }
+            Tool::Defined { name, .. } => *name,
             Tool::CachePoint(_) => continue,
         };
         if !names.insert(name) {

@@ -258,17 +258,23 @@ async fn requests_that_aws_refuses_are_refused() {
 }
 
 #[tokio::test]
-async fn tokens_are_counted_for_models_that_can() {
+async fn tokens_are_counted_for_models_that_can_by_their_own_id_alone() {
     let simulator = simulator().await;
     let input = || CountTokensInput::Converse(ConverseTokensRequest::builder().messages(hello()).build());
+    let count = async |id: String| runtime(&simulator, EAST).count_tokens().model_id(id).input(input()).send().await;
     let claude = "anthropic.claude-haiku-4-5-20251001-v1:0";
-    let counted = runtime(&simulator, EAST).count_tokens().model_id(format!("us.{claude}")).input(input()).send().await;
-    match counted {
-        Ok(counted) => assert!(counted.input_tokens > 0),
-        Err(fault) => panic!("{:?}", fault.into_service_error()),
+    // It has no on-demand throughput here: only its profiles can be called, and only it itself can be counted.
+    for id in [claude.to_owned(), format!("arn:aws:bedrock:{EAST}::foundation-model/{claude}")] {
+        assert!(count(id).await.unwrap().input_tokens > 0);
     }
-    let fault = runtime(&simulator, EAST).count_tokens().model_id("amazon.titan-embed-text-v2:0").input(input()).send().await.unwrap_err();
-    assert!(fault.into_service_error().is_validation_exception());
+    let profile = format!("arn:aws:bedrock:{EAST}:123456789012:application-inference-profile/app1claude");
+    for id in [format!("us.{claude}"), profile, "us.anthropic.claude-opus-4-8".to_owned(), "anthropic.claude-opus-4-8".to_owned()] {
+        let fault = count(id.clone()).await.unwrap_err().into_service_error();
+        assert!(fault.is_validation_exception(), "{id}: {fault:?}");
+        assert_eq!(fault.message(), Some("The provided model doesn't support counting tokens."), "{id}");
+    }
+    assert!(count("amazon.titan-embed-text-v2:0".to_owned()).await.unwrap_err().into_service_error().is_validation_exception());
+    assert_eq!(simulator.journal().call(1).unwrap().model.as_deref(), Some(claude));
 }
 
 #[tokio::test]
@@ -294,7 +300,8 @@ async fn native_streams_and_answers_can_be_scripted() {
     simulator.script(Rule::once(raw).operation(Operation::InvokeModel));
     let answer = runtime(&simulator, EAST).invoke_model().model_id(MODEL).body(blob()).send().await.unwrap();
     assert_eq!(answer.body.as_ref(), b"{\"a\":1}");
-    let fault = runtime(&simulator, EAST).invoke_model().model_id(MODEL).body(blob()).send().await.unwrap_err();
+    let titan = "amazon.titan-embed-text-v2:0";
+    let fault = runtime(&simulator, EAST).invoke_model().model_id(titan).body(blob()).send().await.unwrap_err();
     assert_eq!(fault.into_service_error().code(), Some("UnsupportedOperationException"));
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use outcrop_sim::{Behaviour, BucketEntry, CallRecord, ConnectionRecord, Quota, SimClock, Simulator, faults::Fault};
+use outcrop_sim::{Behaviour, BucketEntry, CallRecord, ConnectionRecord, Operation, Quota, SimClock, Simulator, faults::Fault};
 use tokio::task::JoinSet;
 
-use crate::support::{EAST, HELLO, LIMIT, MODEL, WEST, exchange_on, path, post};
+use crate::support::{CLAUDE_HELLO, EAST, HELLO, LIMIT, MODEL, WEST, claude_path, exchange_on, path, post};
 
 const WEATHER: &str = r#"
 fault = [
@@ -51,9 +51,15 @@ async fn run(seed: u64, except: &[&str]) -> Trace {
         let simulator = simulator.clone();
         clients.spawn(async move {
             tokio::time::sleep(Duration::from_millis(400) * u32::try_from(client).unwrap()).await;
-            let (region, operation) =
-                (if client % 3 == 0 { WEST } else { EAST }, if client % 4 == 0 { "converse" } else { "converse-stream" });
-            let request = post(&path(operation), &HELLO.replace("hello", &format!("n0nce-{client:x}")));
+            let region = if client % 3 == 0 { WEST } else { EAST };
+            let (path, body) = match client % 8 {
+                0 | 4 => (path("converse"), HELLO),
+                1 => (claude_path("invoke"), CLAUDE_HELLO),
+                3 => (claude_path("invoke-with-response-stream"), CLAUDE_HELLO),
+                6 => (path("invoke-with-response-stream"), HELLO),
+                _ => (path("converse-stream"), HELLO),
+            };
+            let request = post(&path, &body.replace("hello", &format!("n0nce-{client:x}")));
             let outcome = match simulator.connect(region).await {
                 Ok(mut stream) => exchange_on(&mut stream, &request).await.map_err(|kind| format!("{kind:?}")),
                 Err(fault) => Err(format!("no connection: {:?}", fault.kind())),
@@ -79,6 +85,9 @@ async fn a_seed_repeats_its_run_to_the_last_bit() {
     let differing = (0..first.seen.len()).find(|at| first.seen.get(*at) != second.seen.get(*at));
     assert_eq!(differing, None, "{:?}\n{:?}", differing.map(|at| &first.seen[at]), differing.map(|at| &second.seen[at]));
     assert!(first == second, "the books differ");
+    let native = |record: &&CallRecord| matches!(record.operation, Operation::InvokeModel | Operation::InvokeModelWithResponseStream);
+    let answered = first.calls.iter().filter(native).filter(|record| record.usage.is_some()).count();
+    assert!(answered > 20, "{answered} native calls were answered");
     let struck = first.calls.iter().filter(|record| record.fault.is_some()).count();
     assert!(struck > 20 && first.buckets.len() > 60, "{struck} struck, {} entries: the run must be worth repeating", first.buckets.len());
 }

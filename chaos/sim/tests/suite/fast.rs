@@ -3,7 +3,7 @@
 use outcrop_sim::{AuthMode, FastAnswers, Simulator};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{EAST, HELLO, connect, control, exchange_on, path, post, runtime};
+use crate::support::{CLAUDE_HELLO, EAST, HELLO, claude_path, connect, control, exchange_on, path, post, runtime};
 
 async fn fast(auth: AuthMode) -> Simulator {
     Simulator::builder().region(EAST, 0).auth(auth).fast(FastAnswers::new().unwrap()).start().await.unwrap()
@@ -60,4 +60,18 @@ async fn bodies_in_pieces_and_pipelined_requests_are_understood() {
     stream.read_exact(&mut both).await.unwrap();
     assert_eq!(both[..both.len() / 2], both[both.len() / 2..]);
     assert_eq!(simulator.journal().fast_calls(), 3);
+}
+
+#[tokio::test]
+async fn stored_messages_are_the_same_whole_and_streamed() {
+    let simulator = fast(AuthMode::Off).await;
+    let mut stream = connect(&simulator, EAST).await;
+    let whole = exchange_on(&mut stream, &post(&claude_path("invoke"), CLAUDE_HELLO)).await.unwrap().json();
+    let streamed = exchange_on(&mut stream, &post(&claude_path("invoke-with-response-stream"), CLAUDE_HELLO)).await.unwrap();
+    let events = streamed.natives();
+    let text: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
+    assert_eq!((whole["content"][0]["text"].as_str(), text.split(' ').count()), (Some(text.as_str()), 100));
+    assert_eq!((&whole["usage"]["output_tokens"], &whole["id"]), (&100.into(), &events[0]["message"]["id"]));
+    assert_eq!(events.last().unwrap()["type"], "message_stop");
+    assert_eq!(simulator.journal().fast_calls(), 2);
 }

@@ -10,6 +10,7 @@ mod determinism;
 mod fast;
 mod faults;
 mod in_memory;
+mod native;
 mod places;
 mod program;
 mod quotas;

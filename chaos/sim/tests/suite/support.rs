@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use aws_credential_types::Credentials;
 use aws_sdk_bedrockruntime::config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_smithy_http_client::Builder;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use outcrop_sim::{
     DEFAULT_ACCESS_KEY, DEFAULT_BEARER_TOKEN, DEFAULT_SECRET_KEY, Simulator,
     brain::{Block, Turn, TurnUsage},
@@ -121,9 +122,20 @@ impl Seen {
         events
     }
 
+    /// The native events of a stream of chunks.
+    pub(crate) fn natives(&self) -> Vec<Value> {
+        self.events().iter().map(|(_, payload)| native(payload)).collect()
+    }
+
     pub(crate) fn text(&self) -> String {
         self.events().iter().filter_map(|(_, payload)| payload["delta"]["text"].as_str().map(str::to_owned)).collect()
     }
+}
+
+/// The native event in the payload of a chunk; null where there is none.
+pub(crate) fn native(payload: &Value) -> Value {
+    let bytes = payload["bytes"].as_str().and_then(|text| STANDARD.decode(text).ok());
+    bytes.map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
 }
 
 /// The bytes of a Converse request with the default API key.
@@ -133,6 +145,15 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
         body.len()
     )
     .into_bytes()
+}
+
+/// A Claude model that thinks, signs, caches and counts, by a profile that exists in both regions.
+pub(crate) const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+pub(crate) const CLAUDE_HELLO: &str =
+    r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":4000,"messages":[{"role":"user","content":"hello"}]}"#;
+
+pub(crate) fn claude_path(operation: &str) -> String {
+    format!("/model/{}/{operation}", CLAUDE.replace(':', "%3A"))
 }
 
 pub(crate) fn path(operation: &str) -> String {

@@ -33,7 +33,7 @@ use self::{
 use super::{ModelSpec, Retired};
 use crate::{
     adjust::Adjustments,
-    ids::{ModelAlias, ModelId, Region},
+    ids::{Geography, InvokeId, ModelAlias, ModelId, Region},
 };
 
 /// Which models can be called where, and under which names.
@@ -112,6 +112,19 @@ pub struct ListedModel {
     pub aliases: Vec<ModelAlias>,
 }
 
+/// A system-defined inference profile that can be called.
+#[derive(Debug, Clone, Copy)]
+pub struct ListedProfile<'c> {
+    /// Its id.
+    pub id: &'c InvokeId,
+    /// The prefix of its id.
+    pub geography: &'c Geography,
+    /// The model behind it.
+    pub spec: &'c Arc<ModelSpec>,
+    /// The ways to call it: one in each region that offers it.
+    pub targets: &'c [Target],
+}
+
 impl Catalogue {
     /// A catalogue before the first discovery: every name answers [`ResolveError::NotReady`].
     #[must_use]
@@ -134,6 +147,17 @@ impl Catalogue {
     #[must_use]
     pub fn listed(&self, id: &str) -> Option<&ListedModel> {
         self.listed.binary_search_by(|model| model.id.as_str().cmp(id)).ok().and_then(|position| self.listed.get(position))
+    }
+
+    /// The system-defined inference profiles of the models that can be called, by model and prefix.
+    pub fn profiles(&self) -> impl Iterator<Item = ListedProfile<'_>> {
+        let callable = self.entries.iter().filter(|entry| entry.standing == Standing::Callable);
+        callable.flat_map(|entry| {
+            entry.profiles.iter().filter_map(|(geography, targets)| {
+                let id = &targets.first()?.invoke_id;
+                Some(ListedProfile { id, geography, spec: &entry.spec, targets })
+            })
+        })
     }
 
     /// The models that are known and cannot be called, with the reason.

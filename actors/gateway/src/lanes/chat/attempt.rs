@@ -57,6 +57,10 @@ pub(super) struct Attempts<'a> {
     made_before: usize,
     last: Option<UpstreamFailure>,
     credentials_retried: bool,
+    /// The route whose target refused the request itself.
+    refused: Option<usize>,
+    /// Its calls say nothing of how models answer, and take nothing of their quotas.
+    aside: bool,
     /// The one probe of the quotas that a request may cost was sent.
     probed: bool,
     /// Where the conversation lived when its last call was sent.
@@ -89,11 +93,13 @@ pub(super) struct AttemptScope<'a> {
     pub(super) deadline: Moment,
     /// Calls made for this choice before.
     pub(super) made_before: usize,
+    /// Its calls say nothing of how models answer, and take nothing of their quotas.
+    pub(super) aside: bool,
 }
 
 impl<'a> Attempts<'a> {
     pub(super) fn new(scope: AttemptScope<'a>) -> Self {
-        let AttemptScope { context, settings, resolution, facts, answering, log, deadline, made_before } = scope;
+        let AttemptScope { context, settings, resolution, facts, answering, log, deadline, made_before, aside } = scope;
         let pool = context.board.pool(&resolution.model.id);
         let route = |target: &Target| {
             let handle = context.regions.0.get(&target.region)?.clone();
@@ -108,7 +114,7 @@ impl<'a> Attempts<'a> {
         };
         let now = context.ports.clock.now();
         Self {
-            sight: if facts.strategy.minds_quotas() { Sight::Quotas } else { Sight::Health },
+            sight: if facts.strategy.minds_quotas() && !aside { Sight::Quotas } else { Sight::Health },
             demand: pool.demand(&facts.reservation, facts.estimate().conversation.and_then(|talk| context.board.shared().drift(talk))),
             turn: if made_before == 0 { context.board.shared().request(now) } else { context.board.shared().turn() },
             draw: context.ports.entropy.unit(),
@@ -126,6 +132,8 @@ impl<'a> Attempts<'a> {
             made_before,
             last: None,
             credentials_retried: false,
+            refused: None,
+            aside,
             probed: false,
             sent_from: None,
         }
@@ -186,6 +194,13 @@ impl<'a> Attempts<'a> {
         self.made
     }
 
+    /// The target that refused the request may be asked once more. False, where none did.
+    pub(super) fn once_more(&mut self) -> bool {
+        let Some(route) = self.refused.take().and_then(|position| self.routes.get_mut(position)) else { return false };
+        route.tried = false;
+        true
+    }
+
     /// Asks the others first.
     pub(super) fn avoid(&mut self, region: &Region) {
         for route in self.routes.iter_mut().filter(|route| route.target.region == *region) {
@@ -240,8 +255,14 @@ impl<'a> Attempts<'a> {
             Ended::First(Err(failure)) => (None, Some(failure)),
             Ended::Silent => (None, None),
         };
+        if self.aside {
+            // What may be called here and how fast it counts is nothing to those who want answers.
+            lease.overtaken();
+        }
         if let Some((position, value)) = answering {
-            lease.answered();
+            if !self.aside {
+                lease.answered();
+            }
             let Some(route) = self.routes.get(position) else { return Ok(None) };
             self.settle_home(route);
             return Ok(Some(Answered { value, lease, target: route.target.clone() }));
@@ -252,7 +273,9 @@ impl<'a> Attempts<'a> {
                     // Our own deadline passed: whether that says anything of the target, its silence decides.
                     return Err(GatewayError::DeadlineExceeded { after: self.settings.timeouts.total });
                 }
-                lease.failed(&failure);
+                if !self.aside {
+                    lease.failed(&failure);
+                }
                 failure
             }
             None => lease.silent(),
@@ -298,6 +321,7 @@ impl<'a> Attempts<'a> {
     /// Remembers a failure; `Err` when no other target would do better.
     fn learn(&mut self, position: usize, failure: UpstreamFailure) -> Result<(), GatewayError> {
         if !failure.cause.try_elsewhere() {
+            self.refused = Some(position);
             return Err(GatewayError::Upstream(failure));
         }
         // The client refreshed them when it saw the refusal: the same target once more. Paid, since what is wrong with them may

@@ -1,6 +1,8 @@
 //! What differs between the dialects of chat clients: how a request is read into the hub, and what the edge must know to
 //! write its answer. Everything between the two is the same for all.
 
+use std::sync::Arc;
+
 use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError, model::ModelSpec};
 use outcrop_protocol::openai::completions::CompletionRequest;
 use outcrop_translate::{
@@ -12,7 +14,10 @@ use outcrop_translate::{
     },
     openai_chat::{request as openai_chat, stream::UsageChunk},
     openai_completions::request as completions,
-    openai_responses::request::{self as responses, MissingTools, ResponsesOptions},
+    openai_responses::{
+        compact,
+        request::{self as responses, MissingTools, ResponsesOptions},
+    },
 };
 
 use super::facts::Hints;
@@ -42,8 +47,8 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
     match request {
         ClientRequest::OpenAiChat(wire) => openai_chat::media_urls(wire),
         ClientRequest::Messages(wire) => messages::media_urls(wire),
-        ClientRequest::Responses(ask) => responses::media_urls(&ask.wire, &ask.earlier),
-        ClientRequest::Completions(_) => Vec::new(),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => responses::media_urls(&ask.wire, &ask.earlier),
+        ClientRequest::Completions(_) | ClientRequest::Raw(_) => Vec::new(),
     }
 }
 
@@ -55,10 +60,11 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
             let user = wire.metadata.as_ref().and_then(|metadata| metadata.get("user_id")).and_then(|user| user.as_str());
             Hints { session, prompt_cache_key: None, user: user.map(str::to_owned) }
         }
-        ClientRequest::Responses(ask) => hints_of_responses(ask, session),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => hints_of_responses(ask, session),
         ClientRequest::Completions(wire) => {
             Hints { session, prompt_cache_key: text_member(wire, "prompt_cache_key"), user: wire.user.clone() }
         }
+        ClientRequest::Raw(_) => Hints { session, ..Hints::default() },
     }
 }
 
@@ -104,15 +110,19 @@ pub(super) fn read(
         }
         ClientRequest::Responses(ask) => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let missing_tools = if policy.leave_out_hosted_tools { MissingTools::LeftOut } else { MissingTools::Refused };
-            let options = ResponsesOptions { shared: options, missing_tools, context_tokens: model.context_tokens };
-            let read = responses::read(wire, &earlier, fetched, &options)?;
+            let read = responses::read(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let mode = match read.delivery {
                 responses::Delivery::Whole => Mode::Whole,
                 responses::Delivery::Stream => Mode::Stream,
             };
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Responses { shape: read.shape });
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode, dialect })
+        }
+        ClientRequest::Compaction { ask, id } => {
+            let ResponsesAsk { wire, earlier } = *ask;
+            let read = compact::read(wire, &earlier, fetched, &for_responses(options, policy, model), &id)?;
+            let (adjustments, dialect) = (read.adjustments, AnswerDialect::Compaction { kept: Arc::new(read.kept) });
+            Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
         ClientRequest::Completions(wire) => {
             let read = completions::read(*wire, &options)?;
@@ -127,7 +137,13 @@ pub(super) fn read(
             let dialect = AnswerDialect::Completions { shape: read.shape, usage_chunk, choices };
             Ok(Read { request, beside, adjustments, choices_each, mode, dialect })
         }
+        ClientRequest::Raw(_) => Err(GatewayError::Internal { message: "a request was to be translated before it was decoded".to_owned() }),
     }
+}
+
+fn for_responses(shared: ReadOptions, policy: &ChatPolicy, model: &ModelSpec) -> ResponsesOptions {
+    let missing_tools = if policy.leave_out_hosted_tools { MissingTools::LeftOut } else { MissingTools::Refused };
+    ResponsesOptions { shared, missing_tools, context_tokens: model.context_tokens }
 }
 
 /// Answers to all of a request's prompts: one, and so many beside it.
@@ -145,8 +161,6 @@ fn delivery(delivery: openai_chat::Delivery) -> (Mode, UsageChunk) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use outcrop_domain::{
         chat::{SystemTool, Tool},
         model::{BUILTIN, ModelBook},

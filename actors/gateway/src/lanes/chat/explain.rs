@@ -7,7 +7,6 @@ use outcrop_domain::{
     model::{ProfileClass, Target},
     routing::Gate,
 };
-use outcrop_translate::converse::Mode;
 
 use super::{ChatContext, heavy, prepare::Prepared};
 use crate::{
@@ -21,10 +20,7 @@ const CONFIGURED: &str = "(configured)";
 
 /// Explains a prepared request.
 pub(super) async fn explain(context: &ChatContext, prepared: Prepared, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
-    let (operation, verb) = match prepared.ask.body.mode {
-        Mode::Stream => ("ConverseStream", "converse-stream"),
-        Mode::Whole => ("Converse", "converse"),
-    };
+    let (operation, verb) = (prepared.ask.wire.operation.as_str(), prepared.ask.wire.operation.verb());
     let now = context.ports.clock.now();
     let model = &prepared.resolution.model.id;
     let targets = prepared

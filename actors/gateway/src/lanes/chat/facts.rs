@@ -16,7 +16,7 @@ use outcrop_domain::{
     },
 };
 
-use outcrop_translate::converse::ConverseBody;
+use outcrop_translate::{converse::ConverseBody, transparent::messages_body::CachedPrefix};
 
 /// What routing must know of a request, told once for all its attempts.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,45 @@ pub(super) fn facts(request: &ChatRequest, body: &ConverseBody, spec: &ModelSpec
         cache: marked.map_or_else(CacheLife::default, |(life, _)| life),
         size: PromptSize::of(prompt_tokens),
         writes: body.max_tokens.map_or(Duration::ZERO, writing_time),
+    }
+}
+
+/// What was seen of a body that passes as it is.
+pub(super) struct Passing {
+    /// Estimated input.
+    pub(super) prompt_tokens: u64,
+    /// Most output that the body allows.
+    pub(super) max_tokens: Option<u64>,
+    /// What its cache marks cover, if that is enough to be cached, and its conversation.
+    pub(super) cached: Option<(CachedPrefix, u64)>,
+}
+
+/// Reads them from a body that passes as it is.
+pub(super) fn passing(seen: &Passing, spec: &ModelSpec, strategy: Strategy) -> RouteFacts {
+    let untold = || spec.chat.as_ref().map_or(0, |_| spec.max_output_tokens.map_or(UNTOLD_MAX_TOKENS, u64::from));
+    let writes = seen.max_tokens.map(|tokens| writing_time(u32::try_from(tokens).unwrap_or(u32::MAX)));
+    let prefix = seen.cached.map_or(0, |(prefix, _)| prefix.tokens);
+    RouteFacts {
+        strategy,
+        reservation: Reservation { input_estimate: seen.prompt_tokens, max_tokens: seen.max_tokens.unwrap_or_else(untold) },
+        prefix: f64::from(u32::try_from(prefix).unwrap_or(u32::MAX)),
+        affinity: seen.cached.map_or(0, |(_, conversation)| conversation),
+        cache: seen.cached.map_or_else(CacheLife::default, |(prefix, _)| prefix.life),
+        size: PromptSize::of(seen.prompt_tokens),
+        writes: writes.unwrap_or(Duration::ZERO),
+    }
+}
+
+/// Of a call that takes nothing of a model's quotas.
+pub(super) fn aside(strategy: Strategy) -> RouteFacts {
+    RouteFacts {
+        strategy,
+        reservation: Reservation { input_estimate: 0, max_tokens: 0 },
+        prefix: 0.0,
+        affinity: 0,
+        cache: CacheLife::default(),
+        size: PromptSize::of(0),
+        writes: Duration::ZERO,
     }
 }
 

@@ -5,12 +5,19 @@ use outcrop_domain::{
     model::Catalogue,
 };
 
-use crate::{ports::ChatJob, settings::LiveSettings};
+use crate::{
+    ports::{ChatJob, ClientRequest},
+    settings::LiveSettings,
+};
 
 /// The models of a request in order: the one asked for, then those that its alias falls back to.
-pub(super) fn chain(settings: &LiveSettings, catalogue: &Catalogue, asked: &str) -> Vec<String> {
+pub(super) fn chain(settings: &LiveSettings, catalogue: &Catalogue, request: &ClientRequest, asked: &str) -> Vec<String> {
+    let suits = match request {
+        ClientRequest::Raw(raw) => raw.suits_other_models(),
+        _ => true,
+    };
     // The usual case, and a name costs something to look up.
-    if settings.chat.aliases.values().all(|alias| alias.fallback.is_empty()) {
+    if !suits || settings.chat.aliases.values().all(|alias| alias.fallback.is_empty()) {
         return Vec::new();
     }
     let named = catalogue.operator_alias(asked);

@@ -5,36 +5,41 @@ mod dialect;
 mod explain;
 mod facts;
 mod fallback;
+mod heal;
 mod heavy;
+mod input;
 mod media;
+mod passage;
 mod prepare;
 mod profile;
+mod reader;
 mod resume;
 mod run;
 mod stream;
 mod tally;
+mod wire;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::HeaderMap;
 use metrics::{Gauge, Histogram};
 use outcrop_domain::{
     chat::MediaFormat,
     clock::{Moment, Ports},
     error::GatewayError,
     ids::Region,
-    model::{Catalogue, Target},
+    model::Catalogue,
 };
 use outcrop_supervision::{CallError, Job, JobFuture, JobOutcome, LaneHandle, LaneObserver, LaneReport, Refusal, Reply, Slot};
-use outcrop_translate::converse::Mode;
-use outcrop_upstream::ports::{RuntimeCall, RuntimeOperation};
 
-pub use self::heavy::by_size;
+pub(super) use self::tally::refused;
+pub use self::{
+    heavy::by_size,
+    input::{MessagesInput, NativeInput, RawRequest},
+};
 use self::{prepare::Prepared, run::ChatReply};
 use crate::{
-    catalogue::ProfileFinderMsg,
+    catalogue::{FlagKeeperMsg, ProfileFinderMsg, RefusedFlags},
     foundation::UsageInbox,
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure, Explanation},
     settings::{LiveSettings, SettingsCell},
@@ -52,6 +57,10 @@ pub struct ChatContext {
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     /// Looks up profiles that nobody has listed.
     pub profiles: Slot<ProfileFinderMsg>,
+    /// Beta flags that models have refused.
+    pub refused_flags: Arc<ArcSwap<RefusedFlags>>,
+    /// Is told of such flags.
+    pub flag_keeper: Slot<FlagKeeperMsg>,
     /// Health of targets.
     pub board: Arc<HealthBoard>,
     /// How to reach regions.
@@ -85,15 +94,18 @@ pub struct ChatWork {
 enum WorkReply {
     Answer(ChatReply),
     Explain(Reply<Result<Explanation, GatewayError>>, Disclosure),
+    Check(Reply<Result<AnswerFacts, GatewayError>>),
 }
 
 impl Job for ChatWork {
     fn refused(self, refusal: Refusal) {
         let waited = self.context.ports.clock.now().since(self.submitted);
-        tally::refused(&self.job, &unanswered(&CallError::Refused(refusal)), waited);
+        let error = unanswered(&CallError::Refused(refusal), LANE);
+        tally::refused(&self.job.record, self.job.request.model(), &error, waited);
         let delivered = match self.reply {
             WorkReply::Answer(reply) => reply.refuse(refusal),
             WorkReply::Explain(reply, _) => reply.refuse(refusal),
+            WorkReply::Check(reply) => reply.refuse(refusal),
         };
         tracing::debug!(request.id = %self.job.record.id(), refusal = refusal.as_str(), ?delivered, "job refused");
     }
@@ -103,6 +115,7 @@ impl Job for ChatWork {
         match self.reply {
             WorkReply::Answer(reply) => Box::pin(run::run(self.context, self.job, reply, waited)),
             WorkReply::Explain(reply, disclosure) => Box::pin(run::explain(self.context, self.job, disclosure, reply, waited)),
+            WorkReply::Check(reply) => Box::pin(run::check(self.context, self.job, reply, waited)),
         }
     }
 
@@ -110,6 +123,7 @@ impl Job for ChatWork {
         match &self.reply {
             WorkReply::Answer(reply) => reply.is_closed(),
             WorkReply::Explain(reply, _) => reply.is_closed(),
+            WorkReply::Check(reply) => reply.is_closed(),
         }
     }
 }
@@ -141,7 +155,7 @@ impl ChatPort {
     pub async fn submit(&self, job: ChatJob) -> Result<ChatAnswer, GatewayError> {
         let (reply, answer) = Reply::channel();
         self.send(job, WorkReply::Answer(reply));
-        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
     }
 
     /// Explains a request, with as much of the operator's own as `disclosure` allows.
@@ -151,7 +165,17 @@ impl ChatPort {
     pub async fn explain(&self, job: ChatJob, disclosure: Disclosure) -> Result<Explanation, GatewayError> {
         let (reply, answer) = Reply::channel();
         self.send(job, WorkReply::Explain(reply, disclosure));
-        answer.await.unwrap_or_else(|error| Err(unanswered(&error)))
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
+    }
+
+    /// Reads a request as [`ChatPort::submit`] does, and tells what its answer would be written as. Nothing is fetched or sent.
+    ///
+    /// # Errors
+    /// As [`ChatPort::submit`], except what only sending would show.
+    pub async fn check(&self, job: ChatJob) -> Result<AnswerFacts, GatewayError> {
+        let (reply, answer) = Reply::channel();
+        self.send(job, WorkReply::Check(reply));
+        answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
     }
 
     /// What the lane does.
@@ -173,8 +197,11 @@ impl ChatPort {
     }
 }
 
-/// A job without an answer, as its caller sees it.
-fn unanswered(error: &CallError) -> GatewayError {
+/// Name of the lane in messages.
+const LANE: &str = "chat lane";
+
+/// A job of the lane of that name without an answer, as its caller sees it.
+pub(super) fn unanswered(error: &CallError, lane: &str) -> GatewayError {
     let retry_after = RETRY_SOON;
     match error {
         CallError::Refused(Refusal::QueueFull) => {
@@ -188,7 +215,7 @@ fn unanswered(error: &CallError) -> GatewayError {
             GatewayError::Unavailable { message: "the gateway is shutting down".to_owned(), retry_after }
         }
         CallError::Refused(Refusal::Unavailable) | CallError::Unavailable(_) => {
-            GatewayError::Unavailable { message: "the chat lane is restarting".to_owned(), retry_after }
+            GatewayError::Unavailable { message: format!("the {lane} is restarting"), retry_after }
         }
         CallError::Timeout { after } => GatewayError::DeadlineExceeded { after: *after },
         CallError::WorkerLost => GatewayError::WorkerLost,
@@ -239,7 +266,9 @@ impl LaneObserver for LaneMetrics {
 
 impl Prepared {
     /// What the edge tells about the answer.
-    fn facts(&self, region: Region, attempts: u32) -> AnswerFacts {
+    fn facts(&self, context: &ChatContext, settings: &LiveSettings, region: Region, attempts: u32) -> AnswerFacts {
+        let clock = &context.ports.clock;
+        let limits = || context.board.pool(&self.resolution.model.id).limits(clock.now(), clock.wall());
         AnswerFacts {
             model: self.resolution.model.id.clone(),
             region,
@@ -248,30 +277,12 @@ impl Prepared {
             replaced: self.replaced_words(),
             dialect: self.dialect.clone(),
             resumes: false,
+            limits: settings.routing.keeps_quotas().then(limits),
+            passed: None,
         }
     }
 
     fn replaced_words(&self) -> Option<String> {
         self.resolution.replaced.as_ref().map(|replaced| replaced.words.to_string())
-    }
-}
-
-/// One call of a prepared request to a target.
-fn upstream_call(mode: Mode, target: &Target, body: &Bytes, settings: &LiveSettings, time_left: Duration) -> RuntimeCall {
-    RuntimeCall {
-        operation: match mode {
-            Mode::Stream => RuntimeOperation::ConverseStream,
-            Mode::Whole => RuntimeOperation::Converse,
-        },
-        invoke_id: target.invoke_id.clone(),
-        body: body.clone(),
-        headers: HeaderMap::new(),
-        first_byte: match mode {
-            Mode::Stream => settings.timeouts.first_byte,
-            Mode::Whole => settings.timeouts.whole_answer,
-        }
-        .min(time_left),
-        total: time_left,
-        idle: settings.timeouts.idle,
     }
 }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::{ChatRequest, ServiceTier},
+    chat::{ChatRequest, Guardrail, ServiceTier},
     error::GatewayError,
     ids::ModelAlias,
-    model::{ModelSpec, Resolution, ResolveError, Surface},
+    model::{ChatCapabilities, ModelSpec, Resolution, ResolveError, Surface},
     routing::strategy::Strategy,
 };
 use outcrop_translate::{
     converse::{self, ConverseBody, EffortBudgets, Mode, WriteOptions},
-    dialect::{ReadOptions, guardrail::GuardrailRule, notes::Strictness},
+    dialect::{ReadOptions, guardrail::GuardrailRule, media::MediaUrl, notes::Strictness},
 };
+use outcrop_upstream::ports::RuntimeOperation;
 
 use super::{
     ChatContext,
@@ -23,8 +25,10 @@ use super::{
     facts::{self, Hints, RouteFacts},
     heavy,
     media::{self, Media},
+    passage::{self, Ground},
     profile,
     tally::Tally,
+    wire::{Reading, Wire},
 };
 use crate::{
     admission::Principal,
@@ -58,8 +62,10 @@ pub(super) struct Prepared {
 pub(super) struct Ask {
     /// The exact bytes. Shared by all attempts without a copy.
     pub(super) bytes: Bytes,
-    /// How it is sent, and what the readers of its answer must know.
-    pub(super) body: ConverseBody,
+    /// How it is sent, and how its answer is read.
+    pub(super) wire: Arc<Wire>,
+    /// An answer that breaks can go on in another call.
+    pub(super) continuable: bool,
     /// Estimated input, for calls that upstream tells no tokens of.
     pub(super) prompt_tokens: u64,
     /// What routing must know.
@@ -106,18 +112,26 @@ pub(super) async fn prepare(
     if !job.principal.may_use(&names) {
         return Err(forbidden(&asked));
     }
-    let media = fetch(context, settings, &job.request, purpose, job.held.as_ref()).await?;
     let aliases =
         Aliases { asked: instead_of.and_then(|name| context.catalogue.load().operator_alias(name)), own: resolution.alias.clone() };
+    let named = aliases.options(&settings.chat).find_map(|alias| alias.strategy);
+    let strategy = job.principal.strategy.or(named).unwrap_or(settings.routing.strategy);
+    // What is left is empty: a job is read once.
+    let mut request = std::mem::replace(&mut job.request, ClientRequest::OpenAiChat(Box::default()));
+    if let ClientRequest::Raw(raw) = request {
+        if passage::passes(&raw, &resolution.model) {
+            let (settings, held) = (Arc::clone(settings), job.held.take());
+            let overrides = std::mem::take(&mut job.overrides);
+            let ground = Ground { resolution, aliases, settings, asked, held, strategy, overrides, purpose };
+            return Box::pin(passage::prepare(context, ground, raw, job.body_bytes)).await;
+        }
+        request = passage::decoded(context, raw, job.body_bytes, job.held.as_ref()).await?;
+    }
+    let media = fetch(context, settings, dialect::media_urls(&request), purpose, job.held.as_ref()).await?;
     let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
-    let named = aliases.options(&settings.chat).find_map(|alias| alias.strategy);
-    let strategy = job.principal.strategy.or(named).unwrap_or(settings.routing.strategy);
-    let session = job.overrides.session.take();
-    let hints = dialect::hints(&job.request, session);
-    // What is left is empty: a job is read once.
-    let request = std::mem::replace(&mut job.request, ClientRequest::OpenAiChat(Box::default()));
+    let hints = dialect::hints(&request, job.overrides.session.take());
     // In a box: it is kilobytes, and a future has room for each place that it moves through.
     let work = Box::new(Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints });
     heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
@@ -140,15 +154,15 @@ struct Translation {
 
 /// The operator's aliases that a request's model goes by: what is configured with them applies, that of the first before that
 /// of the second.
-struct Aliases {
+pub(super) struct Aliases {
     /// By which another model was asked for, when this one stands in for it.
-    asked: Option<ModelAlias>,
+    pub(super) asked: Option<ModelAlias>,
     /// By which this model was named.
-    own: Option<ModelAlias>,
+    pub(super) own: Option<ModelAlias>,
 }
 
 impl Aliases {
-    fn options<'p>(&'p self, policy: &'p ChatPolicy) -> impl Iterator<Item = &'p AliasOptions> + 'p {
+    pub(super) fn options<'p>(&'p self, policy: &'p ChatPolicy) -> impl Iterator<Item = &'p AliasOptions> + 'p {
         [&self.asked, &self.own].into_iter().flatten().filter_map(|name| policy.alias(name))
     }
 }
@@ -172,7 +186,13 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
         adjustments.extend(body.adjustments.clone());
         let route = facts::facts(&request, &body, &resolution.model, &hints, strategy);
         let bytes = Bytes::from(std::mem::take(&mut body.bytes));
-        Ok::<_, GatewayError>(Ask { bytes, body, prompt_tokens: route.reservation.input_estimate, route })
+        let ConverseBody { mode, reply, continuable, .. } = body;
+        let operation = match mode {
+            Mode::Stream => RuntimeOperation::ConverseStream,
+            Mode::Whole => RuntimeOperation::Converse,
+        };
+        let wire = Arc::new(Wire { operation, headers: HeaderMap::new(), reading: Reading::Hub(reply) });
+        Ok::<_, GatewayError>(Ask { bytes, wire, continuable, prompt_tokens: route.reservation.input_estimate, route })
     };
     let ask = ask_for(request)?;
     let beside = beside.into_iter().map(ask_for).collect::<Result<Vec<_>, _>>()?;
@@ -201,14 +221,14 @@ fn forbidden(asked: &str) -> GatewayError {
     GatewayError::Forbidden { message: format!("this API key may not use the model `{asked}`") }
 }
 
-async fn fetch(
+/// What stands behind the URLs of a request.
+pub(super) async fn fetch(
     context: &ChatContext,
     settings: &LiveSettings,
-    request: &ClientRequest,
+    urls: Vec<MediaUrl>,
     purpose: Purpose,
     held: Option<&Arc<dyn HeldMemory>>,
 ) -> Result<Media, GatewayError> {
-    let urls = dialect::media_urls(request);
     match purpose {
         _ if urls.is_empty() => Ok(Media::default()),
         Purpose::Showing(_) => Ok(media::stand_ins(urls)),
@@ -221,26 +241,35 @@ async fn fetch(
     }
 }
 
+/// Who chooses the guardrail: the operator, or the request, its headers, its alias and the settings, in that order.
+///
+/// # Errors
+/// When the headers name one where the operator leaves no choice.
+pub(super) fn guardrail_rule(policy: &ChatPolicy, aliases: &Aliases, theirs: Option<&Guardrail>) -> Result<GuardrailRule, GatewayError> {
+    match (&policy.guardrail, theirs) {
+        (Some(_), Some(_)) if !policy.guardrail_override => Err(another_guardrail()),
+        (Some(ours), None) if !policy.guardrail_override => Ok(GuardrailRule::Fixed(ours.clone())),
+        (ours, theirs) => {
+            let alias = aliases.options(policy).find_map(|alias| alias.guardrail.clone());
+            Ok(GuardrailRule::Open(theirs.cloned().or(alias).or_else(|| ours.clone())))
+        }
+    }
+}
+
+/// A request names a guardrail where the operator has set one.
+pub(super) fn another_guardrail() -> GatewayError {
+    GatewayError::Forbidden { message: "this gateway applies its own guardrail: a request may not name another".to_owned() }
+}
+
 /// What the request does not say, the headers, the alias and the settings say, in that order.
-fn read_options(
+pub(super) fn read_options(
     policy: &ChatPolicy,
     aliases: &Aliases,
     overrides: &RequestOverrides,
     model: &ModelSpec,
     context: &ChatContext,
 ) -> Result<ReadOptions, GatewayError> {
-    let guardrail = match (&policy.guardrail, &overrides.guardrail) {
-        (Some(_), Some(_)) if !policy.guardrail_override => {
-            return Err(GatewayError::Forbidden {
-                message: "this gateway applies its own guardrail: a request may not name another".to_owned(),
-            });
-        }
-        (Some(ours), None) if !policy.guardrail_override => GuardrailRule::Fixed(ours.clone()),
-        (ours, theirs) => {
-            let alias = aliases.options(policy).find_map(|alias| alias.guardrail.clone());
-            GuardrailRule::Open(theirs.clone().or(alias).or_else(|| ours.clone()))
-        }
-    };
+    let guardrail = guardrail_rule(policy, aliases, overrides.guardrail.as_ref())?;
     Ok(ReadOptions {
         strictness: if policy.strict { Strictness::Strict } else { Strictness::Lenient },
         sniff: context.sniff,
@@ -287,20 +316,30 @@ fn write(
     asked: &str,
     mode: Mode,
 ) -> Result<ConverseBody, GatewayError> {
+    let capabilities = capabilities(resolution, asked)?;
+    converse::request::write(request, capabilities, &write_options(resolution, policy, asked, mode))
+}
+
+/// What the model takes on Converse.
+///
+/// # Errors
+/// When it is no chat model there.
+pub(super) fn capabilities<'r>(resolution: &'r Resolution, asked: &str) -> Result<&'r ChatCapabilities, GatewayError> {
     let spec = &resolution.model;
-    let Some(capabilities) = spec.chat.as_ref().filter(|_| spec.has_surface(Surface::Converse)) else {
-        return Err(GatewayError::InvalidRequest {
-            message: format!("the model `{asked}` cannot be used with chat completions"),
-            param: Some("model".to_owned()),
-            code: Some("unsupported_value"),
-        });
-    };
+    spec.chat.as_ref().filter(|_| spec.has_surface(Surface::Converse)).ok_or_else(|| GatewayError::InvalidRequest {
+        message: format!("the model `{asked}` cannot be used with chat completions"),
+        param: Some("model".to_owned()),
+        code: Some("unsupported_value"),
+    })
+}
+
+/// How a Converse body is written.
+pub(super) fn write_options(resolution: &Resolution, policy: &ChatPolicy, asked: &str, mode: Mode) -> WriteOptions {
+    WriteOptions { model: asked.to_owned(), mode, max_output_tokens: resolution.model.max_output_tokens, budgets: budgets(policy) }
+}
+
+/// Thinking budgets per effort.
+pub(super) fn budgets(policy: &ChatPolicy) -> EffortBudgets {
     let [minimal, low, medium, high, xhigh, max] = policy.reasoning_budgets;
-    let options = WriteOptions {
-        model: asked.to_owned(),
-        mode,
-        max_output_tokens: spec.max_output_tokens,
-        budgets: EffortBudgets { minimal, low, medium, high, xhigh, max },
-    };
-    converse::request::write(request, capabilities, &options)
+    EffortBudgets { minimal, low, medium, high, xhigh, max }
 }

@@ -15,10 +15,7 @@ use outcrop_domain::{
     model::Resolution,
     routing::{reserve::Reservation, silence::PromptSize, strategy::Strategy},
 };
-use outcrop_translate::converse::{
-    Mode,
-    resume::{Seam, continued},
-};
+use outcrop_translate::converse::resume::{Seam, continued};
 
 use super::{
     ChatContext,
@@ -26,9 +23,10 @@ use super::{
     facts::RouteFacts,
     heavy,
     prepare::Prepared,
+    reader::AnswerReader,
     stream::{Choice, first_event},
     tally::{CallLog, Opening},
-    upstream_call,
+    wire::Wire,
 };
 use crate::{ports::HeldMemory, settings::LiveSettings, targets::Answering};
 
@@ -39,6 +37,7 @@ const MOST: usize = 2;
 pub(super) struct Resumption {
     settings: Arc<LiveSettings>,
     resolution: Resolution,
+    wire: Arc<Wire>,
     route: RouteFacts,
     log: Arc<CallLog>,
     deadline: Moment,
@@ -71,11 +70,12 @@ impl Resumption {
     ) -> Option<Box<Self>> {
         let ask = prepared.ask_of(choice);
         let elsewhere = ask.route.strategy != Strategy::Disabled && prepared.resolution.targets.len() > 1;
-        let may = settings.routing.resume && ask.body.continuable && elsewhere;
+        let may = settings.routing.resume && ask.continuable && elsewhere;
         may.then(|| {
             Box::new(Self {
                 settings: Arc::clone(settings),
                 resolution: prepared.resolution.clone(),
+                wire: Arc::clone(&ask.wire),
                 route: ask.route,
                 log: Arc::clone(log),
                 deadline,
@@ -151,7 +151,9 @@ impl Resumption {
 pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &UpstreamFailure) -> bool {
     let Some(resumption) = choice.resumption.as_mut() else { return false };
     let now = context.ports.clock.now();
-    if choice.reader.has_stopped() || !resumption.may_go_on(failure, now) {
+    // What passes as bytes is never resumed.
+    let AnswerReader::Hub(reader) = &choice.reader else { return false };
+    if reader.has_stopped() || !resumption.may_go_on(failure, now) {
         return false;
     }
     let Some((body, seam, tokens)) = resumption.next(context).await else { return false };
@@ -170,15 +172,17 @@ pub(super) async fn go_on(context: &ChatContext, choice: &mut Choice, failure: &
         log: Arc::clone(&resumption.log),
         deadline: resumption.deadline,
         made_before: choice.made,
+        aside: false,
     });
     resumption.avoided().iter().for_each(|region| attempts.avoid(region));
     let opened = attempts
         .run(|target, handle| {
             let left = resumption.deadline.since(context.ports.clock.now());
-            let call = upstream_call(Mode::Stream, target, &body, &resumption.settings, left);
+            let call = resumption.wire.call(target, &resumption.resolution.model.id, &body, &resumption.settings, left);
             let (first_byte, client) = (call.first_byte, Arc::clone(&handle.client));
-            let mut reader = choice.reader.clone();
+            let mut reader = reader.clone();
             reader.resume(seam.clone());
+            let reader = AnswerReader::Hub(reader);
             Box::pin(async move { first_event(client.open_stream(call).await?, reader, first_byte).await })
         })
         .await;

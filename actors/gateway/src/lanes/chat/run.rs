@@ -7,18 +7,18 @@ use futures_util::{
     future::Either,
     stream::{self as streams, FuturesUnordered, Stream},
 };
-use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError};
+use outcrop_domain::{chat::ChatResponse, clock::Moment, error::GatewayError, model::Target};
 use outcrop_supervision::{Delivery, Reply};
-use outcrop_translate::converse::{self, Mode};
+use outcrop_translate::converse::Mode;
 
 use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
-    explain, fallback,
+    explain, fallback, heal,
     prepare::{Prepared, Purpose, prepare},
     stream,
-    tally::{CallLog, Tally, answer_usage},
-    upstream_call,
+    tally::{CallLog, Tally},
+    wire::{RawAnswer, Whole},
 };
 use crate::{
     ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure},
@@ -96,7 +96,7 @@ async fn answer(
     deadline: Moment,
 ) -> Result<Worked, GatewayError> {
     let asked = job.request.model().unwrap_or_default().to_owned();
-    let chain = fallback::chain(settings, &context.catalogue.load(), &asked);
+    let chain = fallback::chain(settings, &context.catalogue.load(), &job.request, &asked);
     // Without a chain, the usual case, nothing is copied.
     let first = if chain.is_empty() { None } else { Some(fallback::job_for(&job, &asked)) };
     let mut answered = answer_as(context, settings, &mut job, None, tally, deadline).await;
@@ -133,18 +133,43 @@ async fn answer_as(
     }
     tally.adjusted(&prepared.adjustments);
     tally.prepared(prepared.tier);
-    match (prepared.client_mode, prepared.ask.body.mode) {
+    match (prepared.client_mode, prepared.ask.wire.mode()) {
         (Mode::Stream, Mode::Stream) => {
             stream::open(context, settings, &prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
         }
         (Mode::Stream, Mode::Whole) => {
             // The model cannot stream this: the whole answer is fetched and replayed as events.
-            let (choices, about) = whole(context, settings, &prepared, tally, deadline).await?;
-            Ok(Worked::Whole(stream::replayed(choices, about)))
+            let (answers, about) = whole(context, settings, &prepared, tally, deadline).await?;
+            Ok(Worked::Whole(stream::replayed(chosen(answers), about)))
         }
         (Mode::Whole, _) => {
-            let (choices, about) = whole(context, settings, &prepared, tally, deadline).await?;
-            Ok(Worked::Whole(ChatAnswer::Whole { choices, about }))
+            let (answers, about) = whole(context, settings, &prepared, tally, deadline).await?;
+            Ok(Worked::Whole(answered(answers, about)))
+        }
+    }
+}
+
+/// The answers that are in no dialect.
+fn chosen(answers: Vec<Whole>) -> Vec<ChatResponse> {
+    let choice = |answer| match answer {
+        Whole::Choice(response) => Some(*response),
+        Whole::Raw(_) | Whole::Counted(_) => None,
+    };
+    answers.into_iter().filter_map(choice).collect()
+}
+
+/// Answers as the edge has them. What passes as it is has one choice.
+fn answered(mut answers: Vec<Whole>, mut about: AnswerFacts) -> ChatAnswer {
+    match answers.pop() {
+        Some(Whole::Raw(raw)) => {
+            let RawAnswer { body, passed, .. } = *raw;
+            about.passed = (!passed.is_empty()).then(|| Box::new(passed));
+            ChatAnswer::Raw { body, about }
+        }
+        Some(Whole::Counted(tokens)) => ChatAnswer::Counted { tokens, about },
+        last => {
+            answers.extend(last);
+            ChatAnswer::Whole { choices: chosen(answers), about }
         }
     }
 }
@@ -156,7 +181,7 @@ async fn whole(
     prepared: &Prepared,
     tally: &mut Tally,
     deadline: Moment,
-) -> Result<(Vec<ChatResponse>, AnswerFacts), GatewayError> {
+) -> Result<(Vec<Whole>, AnswerFacts), GatewayError> {
     let log = tally.calls();
     let ask = |choice| one_whole(context, settings, prepared, Arc::clone(&log), choice, deadline);
     let mut calls = pin!(each_choice(prepared.choices, ask));
@@ -170,9 +195,9 @@ async fn whole(
                 tally.identified(answered.request_id);
                 tally.first_event();
                 let prompt_tokens = prepared.ask_of(choice).prompt_tokens;
-                tally.answered(&prepared.resolution.model, &answered.target, &answered.response, prompt_tokens);
+                tally.answered(&prepared.resolution.model, &answered.target, &answered.answer, prompt_tokens);
                 region.get_or_insert(answered.target.region);
-                choices.push((choice, answered.response));
+                choices.push((choice, answered.answer));
             }
             Err(error) => {
                 tally.identified(upstream_request_id(&error));
@@ -181,9 +206,13 @@ async fn whole(
         }
     }
     choices.sort_by_key(|(choice, _)| *choice);
-    let choices = choices.into_iter().map(|(_, response)| response).collect();
+    let answers = choices.into_iter().map(|(_, answer)| answer).collect();
     match (failed, region) {
-        (None, Some(region)) => Ok((choices, prepared.facts(region, tally.attempts()))),
+        (None, Some(region)) => {
+            let mut about = prepared.facts(context, settings, region, tally.attempts());
+            about.adjustments.extend(tally.healed());
+            Ok((answers, about))
+        }
         (Some(error), _) => Err(error),
         (None, None) => Err(GatewayError::Internal { message: "a request without choices was answered".to_owned() }),
     }
@@ -198,8 +227,8 @@ pub(super) fn each_choice<F: Future>(choices: u32, mut begin: impl FnMut(u32) ->
 }
 
 struct WholeAnswer {
-    response: ChatResponse,
-    target: outcrop_domain::model::Target,
+    answer: Whole,
+    target: Target,
     request_id: Option<String>,
 }
 
@@ -218,27 +247,31 @@ async fn one_whole(
         resolution: &prepared.resolution,
         facts: asked.route,
         answering: Answering::Whole,
-        log,
+        log: Arc::clone(&log),
         deadline,
         made_before: 0,
+        aside: asked.wire.is_aside(),
     });
-    let result = attempts
-        .run(|target, handle| {
-            let call = upstream_call(Mode::Whole, target, &asked.bytes, settings, deadline.since(context.ports.clock.now()));
-            let (client, reply) = (Arc::clone(&handle.client), asked.body.reply.clone());
-            // Read inside the call: an answer that makes no sense is a failed call, and another target may do better.
-            Box::pin(async move {
-                let answer = client.call(call).await?;
-                Ok((converse::response::read(&answer.body, &reply)?, answer.request_id))
-            })
-        })
-        .await;
+    let result = heal::run(context, prepared, asked, &log, &mut attempts, |body, target, handle| {
+        let left = deadline.since(context.ports.clock.now());
+        let call = asked.wire.call(target, &prepared.resolution.model.id, body, settings, left);
+        let (client, wire) = (Arc::clone(&handle.client), Arc::clone(&asked.wire));
+        // Read inside the call: an answer that makes no sense is a failed call, and another target may do better.
+        let asking = async move {
+            let told = client.call(call).await?;
+            let request_id = told.request_id.clone();
+            Ok((wire.whole(told)?, request_id))
+        };
+        Box::pin(asking)
+    })
+    .await;
     let result = result.map(|answered| {
-        let (response, request_id) = answered.value;
+        let (answer, request_id) = answered.value;
         let mut lease = answered.lease;
-        let (usage, metering) = answer_usage(&response, asked.prompt_tokens);
-        lease.used(&usage, metering, prepared.resolution.model.burndown);
-        WholeAnswer { response, target: answered.target, request_id }
+        if let Some((usage, metering, _)) = answer.used(asked.prompt_tokens) {
+            lease.used(&usage, metering, prepared.resolution.model.burndown);
+        }
+        WholeAnswer { answer, target: answered.target, request_id }
     });
     (choice, result)
 }
@@ -280,6 +313,37 @@ pub(super) async fn explain(
         Err(error) => tally.settle(JobOutcome::Failed, Some(error)),
     }
     if reply.send(explained) == Delivery::CallerGone {
+        metrics::counter!("outcrop_answers_unread_total").increment(1);
+    }
+}
+
+/// Reads a request, and tells what its answer would be written as.
+pub(super) async fn check(
+    context: Arc<ChatContext>,
+    mut job: ChatJob,
+    reply: Reply<Result<AnswerFacts, GatewayError>>,
+    queue_wait: Duration,
+) {
+    let settings = context.settings.load_full();
+    let clock = Arc::clone(&context.ports.clock);
+    let (record, usage, board) = (Arc::clone(&job.record), Arc::clone(&context.usage), Arc::clone(&context.board));
+    let mut tally = Tally::open(record, usage, job.principal.key.clone(), clock, board, queue_wait);
+    tally.asked(job.request.model().unwrap_or_default());
+    let purpose = Purpose::Showing(Disclosure::Operator);
+    let prepared = prepare(&context, &settings, &mut job, purpose, None, &mut tally).await;
+    let checked = prepared.and_then(|prepared| {
+        tally.adjusted(&prepared.adjustments);
+        let target = prepared.resolution.targets.first();
+        let region = target.map(|target| target.region.clone());
+        region
+            .map(|region| prepared.facts(&context, &settings, region, 0))
+            .ok_or_else(|| GatewayError::Internal { message: "a model without targets".to_owned() })
+    });
+    match &checked {
+        Ok(_) => tally.settle(JobOutcome::Completed, None),
+        Err(error) => tally.settle(JobOutcome::Failed, Some(error)),
+    }
+    if reply.send(checked) == Delivery::CallerGone {
         metrics::counter!("outcrop_answers_unread_total").increment(1);
     }
 }

@@ -3,27 +3,27 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures_util::StreamExt as _;
+use http::HeaderMap;
 use outcrop_domain::{
     chat::{ChatEvent, ChatResponse},
     clock::Moment,
     error::{Cause, GatewayError, UpstreamFailure},
     model::Target,
 };
-use outcrop_translate::converse::{
-    Mode,
-    stream::{StreamReader, replay},
-};
+use outcrop_translate::converse::stream::replay;
 use outcrop_upstream::frames::FrameStream;
 use tokio::sync::mpsc;
 
 use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
+    heal,
     prepare::Prepared,
+    reader::{AnswerReader, Ready},
     resume::{Resumption, go_on},
     run::{ChatReply, deliver, each_choice, upstream_request_id},
     tally::{CallLog, Heard, Opening, Tally},
-    upstream_call,
+    wire::{Reading, passed_headers},
 };
 use crate::{
     ports::{AnswerFacts, ChatAnswer, StreamItem},
@@ -34,9 +34,6 @@ use crate::{
 
 /// Batches a client may lag behind before upstream is held back. Each is one network read of a model's stream.
 const CHANNEL_DEPTH: usize = 16;
-
-/// Most events handed on together, so that a burst does not make one giant write.
-const MAX_BATCH: usize = 256;
 
 /// A reader that takes nothing for this long is given up: its socket and our buffers are full all the time.
 const STALLED_READER: Duration = Duration::from_secs(120);
@@ -69,15 +66,17 @@ pub(super) struct Streaming {
 pub(super) struct Choice {
     pub(super) number: u32,
     pub(super) frames: FrameStream,
-    pub(super) reader: StreamReader,
-    /// Events read so far and not yet handed on.
-    pub(super) ready: Vec<ChatEvent>,
+    pub(super) reader: AnswerReader,
+    /// Read so far and not yet handed on.
+    pub(super) ready: Ready,
     pub(super) target: Target,
     /// Counts the call as under way until the answer has ended.
     pub(super) lease: Lease,
     /// Tells the account what was used.
     pub(super) heard: Arc<Heard>,
     request_id: Option<String>,
+    /// Headers of the answer, for native clients.
+    passed: Option<Box<HeaderMap>>,
     /// Upstream broke the answer.
     pub(super) broke: bool,
     /// Estimated input, should upstream not tell what the call used.
@@ -135,7 +134,9 @@ pub(super) async fn open(
     };
     tally.first_event();
     let resumes = choices.iter().any(|choice| choice.resumption.is_some());
-    let about = AnswerFacts { resumes, ..prepared.facts(region, tally.attempts()) };
+    let mut about = AnswerFacts { resumes, ..prepared.facts(context, settings, region, tally.attempts()) };
+    about.adjustments.extend(tally.healed());
+    about.passed = choices.first_mut().and_then(|only| only.passed.take());
     Ok(Opened { choices, about })
 }
 
@@ -154,26 +155,27 @@ async fn open_one(
         resolution: &prepared.resolution,
         facts: asked.route,
         answering: Answering::Streamed,
-        log,
+        log: Arc::clone(&log),
         deadline,
         made_before: 0,
+        aside: false,
     });
-    let opened = attempts
-        .run(|target, handle| {
-            let call = upstream_call(Mode::Stream, target, &asked.bytes, settings, deadline.since(context.ports.clock.now()));
-            let first_byte = call.first_byte;
-            let client = Arc::clone(&handle.client);
-            let reply = asked.body.reply.clone();
-            Box::pin(async move {
-                let frames = client.open_stream(call).await?;
-                first_event(frames, StreamReader::new(reply), first_byte).await
-            })
-        })
-        .await;
+    let opened = heal::run(context, prepared, asked, &log, &mut attempts, |body, target, handle| {
+        let left = deadline.since(context.ports.clock.now());
+        let call = asked.wire.call(target, &prepared.resolution.model.id, body, settings, left);
+        let first_byte = call.first_byte;
+        let (client, reader) = (Arc::clone(&handle.client), asked.wire.reader());
+        Box::pin(async move { first_event(client.open_stream(call).await?, reader, first_byte).await })
+    })
+    .await;
     let made = attempts.made();
     opened.map(|answered| {
-        let (frames, reader, ready) = answered.value;
+        let (mut frames, reader, ready) = answered.value;
         let request_id = frames.request_id().map(str::to_owned);
+        let passed = matches!(asked.wire.reading, Reading::Native).then(|| {
+            let told = frames.take_told().unwrap_or_default();
+            Box::new(passed_headers(&told, request_id.as_deref()))
+        });
         Choice {
             number,
             frames,
@@ -183,6 +185,7 @@ async fn open_one(
             lease: answered.lease,
             heard: Arc::default(),
             request_id,
+            passed,
             broke: false,
             prompt_tokens: asked.prompt_tokens,
             burn: prepared.resolution.model.burndown,
@@ -196,10 +199,10 @@ async fn open_one(
 /// Waits for the first event: until then another target may still answer.
 pub(super) async fn first_event(
     mut frames: FrameStream,
-    mut reader: StreamReader,
+    mut reader: AnswerReader,
     within: Duration,
-) -> Result<(FrameStream, StreamReader, Vec<ChatEvent>), UpstreamFailure> {
-    let mut ready = Vec::new();
+) -> Result<(FrameStream, AnswerReader, Ready), UpstreamFailure> {
+    let mut ready = reader.ready();
     while ready.is_empty() {
         let frame = match tokio::time::timeout(within, frames.next()).await {
             Ok(Some(frame)) => frame.map_err(broken_before_event)?,
@@ -208,7 +211,7 @@ pub(super) async fn first_event(
             }
             Err(_) => return Err(without_event(Cause::Timeout, "FirstEventTimeout", format!("no event within {within:?}"))),
         };
-        reader.read(frame.event_type.as_str(), &frame.payload, &mut ready)?;
+        reader.read(&frame, &mut ready)?;
     }
     Ok((frames, reader, ready))
 }
@@ -356,7 +359,7 @@ impl Choice {
     /// Reads the frames that have arrived, without waiting: several deltas become one write, and none waits for
     /// another. True at the end of the answer.
     fn read_what_is_there(&mut self) -> Result<bool, Ended> {
-        while self.ready.len() < MAX_BATCH {
+        while !self.ready.is_full() {
             match self.frames.try_next() {
                 None => return Ok(false),
                 some => {
@@ -384,7 +387,7 @@ impl Choice {
             return Ok(true);
         };
         let frame = frame.map_err(broken)?;
-        self.reader.read(frame.event_type.as_str(), &frame.payload, &mut self.ready).map_err(broken)?;
+        self.reader.read(&frame, &mut self.ready).map_err(broken)?;
         Ok(self.reader.is_finished())
     }
 
@@ -393,17 +396,23 @@ impl Choice {
         if self.ready.is_empty() {
             return Ok(());
         }
-        let mut events = std::mem::take(&mut self.ready);
-        for event in &events {
-            if let ChatEvent::Finished { usage, service_tier, .. } = event {
-                self.heard.told(*usage, *service_tier);
+        if let Ready::Events(events) = &mut self.ready {
+            for event in events.iter() {
+                if let ChatEvent::Finished { usage, service_tier, .. } = event {
+                    self.heard.told(*usage, *service_tier);
+                }
+            }
+            if let Some(resumption) = &mut self.resumption {
+                resumption.complete(events);
+                resumption.note(events);
             }
         }
-        if let Some(resumption) = &mut self.resumption {
-            resumption.complete(&mut events);
-            resumption.note(&events);
+        match self.reader.told() {
+            Some((usage, tier)) if self.reader.is_finished() => self.heard.told(usage, tier),
+            Some((usage, _)) => self.heard.begun(usage),
+            None => {}
         }
-        tell(StreamItem::Events { choice: self.number, events }, sender).await
+        tell(self.ready.take(self.number), sender).await
     }
 }
 

@@ -19,9 +19,9 @@ use outcrop_domain::{
     usage::{Metering, Usage},
 };
 
+use super::wire::Whole;
 use crate::{
     foundation::{UsageInbox, UsageRow},
-    ports::ChatJob,
     record::{JobOutcome, JobReport, RequestRecord},
     targets::{HealthBoard, TargetCell},
 };
@@ -30,6 +30,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     told: OnceLock<(Usage, Option<ServiceTier>)>,
+    /// What upstream told at the beginning: its input, but not yet all of its output.
+    begun: OnceLock<Usage>,
     /// Bytes of text, tool calls and reasoning that have come.
     produced: AtomicU64,
 }
@@ -43,12 +45,20 @@ impl Heard {
         }
     }
 
+    /// Upstream told what the call has used so far.
+    pub(super) fn begun(&self, usage: Usage) {
+        // Every further report repeats the input.
+        let _repeat = self.begun.set(usage);
+    }
+
     /// What the call has used: as told, else estimated by the prompt and what came.
     pub(super) fn usage(&self, prompt_tokens: u64) -> (Usage, Metering) {
-        match self.told.get() {
-            Some((usage, _)) => (*usage, Metering::Told),
-            None => (estimate::usage(prompt_tokens, self.produced.load(Ordering::Relaxed)), Metering::Estimated),
+        if let Some((usage, _)) = self.told.get() {
+            return (*usage, Metering::Told);
         }
+        let estimated = estimate::usage(prompt_tokens, self.produced.load(Ordering::Relaxed));
+        let begun = self.begun.get().map(|begun| Usage { output: begun.output.max(estimated.output), ..*begun });
+        (begun.unwrap_or(estimated), Metering::Estimated)
     }
 
     /// So much has come by now.
@@ -68,6 +78,8 @@ struct Calls {
     begun: Vec<Region>,
     /// Booked when the account is settled, however that comes about.
     open: Vec<OpenCall>,
+    /// What was changed in a body that upstream had refused.
+    healed: Adjustments,
 }
 
 impl CallLog {
@@ -90,6 +102,11 @@ impl CallLog {
             heard: Arc::clone(&heard),
         });
         heard
+    }
+
+    /// A body was changed after upstream had refused it.
+    pub(super) fn healed(&self, adjustments: Adjustments) {
+        self.calls().healed.extend(adjustments);
     }
 
     fn count(&self) -> u32 {
@@ -203,6 +220,11 @@ impl Tally {
         Arc::clone(&self.calls)
     }
 
+    /// What was changed in bodies that upstream had refused.
+    pub(super) fn healed(&self) -> Adjustments {
+        self.calls.calls().healed.clone()
+    }
+
     /// Upstream's id of a call that ended.
     pub(super) fn identified(&mut self, request_id: Option<String>) {
         if request_id.is_some() {
@@ -221,11 +243,12 @@ impl Tally {
         }
     }
 
-    /// Books a call that was answered whole. `prompt_tokens`: its estimated input, should upstream not have told.
-    pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, response: &ChatResponse, prompt_tokens: u64) {
-        let (usage, metering) = answer_usage(response, prompt_tokens);
-        let tier = response.service_tier;
-        self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
+    /// Books a call that was answered whole, if it is one that is billed. `prompt_tokens`: its estimated input, should upstream
+    /// not have told.
+    pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, answer: &Whole, prompt_tokens: u64) {
+        if let Some((usage, metering, tier)) = answer.used(prompt_tokens) {
+            self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
+        }
     }
 
     /// Books a call whose answer was streamed, as far as it came.
@@ -271,7 +294,11 @@ impl Tally {
     fn write(&mut self, outcome: JobOutcome) {
         self.settled = true;
         self.report.attempts = self.calls.count();
-        let Calls { begun, open } = self.calls.take();
+        let Calls { begun, open, healed } = self.calls.take();
+        if !healed.is_empty() {
+            self.report.adjusted.push_str(if self.report.adjusted.is_empty() { "" } else { "," });
+            self.report.adjusted.push_str(&shortened(&healed.to_string(), MAX_LOGGED_DETAIL_BYTES));
+        }
         for (place, call) in open.iter().enumerate() {
             if call.goes_on {
                 self.report.adjusted.push_str(if self.report.adjusted.is_empty() { "" } else { "," });
@@ -299,12 +326,12 @@ pub(super) fn answer_usage(response: &ChatResponse, prompt_tokens: u64) -> (Usag
 }
 
 /// The account of a job that the lane refused: nothing to settle, but the log line shall say so.
-pub(super) fn refused(job: &ChatJob, error: &GatewayError, queue_wait: Duration) {
-    job.record.set_job(JobReport {
+pub(in crate::lanes) fn refused(record: &RequestRecord, model_asked: Option<&str>, error: &GatewayError, queue_wait: Duration) {
+    record.set_job(JobReport {
         outcome: JobOutcome::Failed,
         error_class: Some(error.class()),
         error_detail: Some(error.to_string()),
-        model_asked: shortened(job.request.model().unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
+        model_asked: shortened(model_asked.unwrap_or_default(), MAX_LOGGED_NAME_BYTES),
         queue_wait,
         ..JobReport::default()
     });

@@ -13,7 +13,7 @@ use outcrop_upstream::fetch::FetchLimits;
 
 use super::*;
 use crate::{
-    settings::{ChatPolicy, LiveSettings, RegionQuotas, RoutingPolicy, Timeouts},
+    settings::{ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::RoutingMemory,
     testing::ports,
 };
@@ -40,6 +40,7 @@ impl World {
             routing: RoutingPolicy { strategy: Strategy::Adaptive, quotas, ..RoutingPolicy::default() },
             timeouts: Timeouts::default(),
             fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+            responses: ResponsesPolicy::default(),
         };
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let board = Arc::new(HealthBoard::new(settings, Arc::clone(&ports.clock), RoutingMemory::default()));

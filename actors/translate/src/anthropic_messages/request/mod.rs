@@ -29,6 +29,7 @@ pub use crate::dialect::{
 use crate::dialect::{beta_flags, guardrail, media::MediaReader, notes::Notes, performance};
 use faults::missing;
 pub(super) use media::urls;
+pub(crate) use parameters::tier;
 
 /// A request, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +100,7 @@ pub(super) fn read_all_but_limit(
         format,
         cache: caching::policy(wire.cache_control.as_ref(), wire.prompt_caching.as_ref(), options.cache, &mut notes)?,
         guardrail: guardrail::chosen(wire.guardrail.take(), wire.guardrail_config.take(), &options.guardrail)?,
-        service_tier: parameters::service_tier(&wire, options.service_tier)?,
+        service_tier: tier(wire.service_tier.as_deref(), options.service_tier)?,
         latency: performance::latency(wire.performance_config.as_ref(), options.latency)?,
         metadata: parameters::metadata(&mut wire, &mut notes),
         beta_flags: beta_flags::flags(wire.anthropic_beta.take(), &options.beta_flags),

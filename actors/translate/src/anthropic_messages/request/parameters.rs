@@ -36,8 +36,8 @@ pub(super) fn sampling(wire: &mut MessagesRequest, notes: &mut Notes) -> Result<
 }
 
 /// `service_tier`; `header` wins. Beside Anthropic's words Bedrock's are taken.
-pub(super) fn service_tier(wire: &MessagesRequest, header: Option<ServiceTier>) -> Result<Option<ServiceTier>, GatewayError> {
-    let body = match wire.service_tier.as_deref() {
+pub(crate) fn tier(word: Option<&str>, header: Option<ServiceTier>) -> Result<Option<ServiceTier>, GatewayError> {
+    let body = match word {
         None | Some("auto") => None,
         Some("standard_only" | "default") => Some(ServiceTier::Default),
         Some("flex") => Some(ServiceTier::Flex),

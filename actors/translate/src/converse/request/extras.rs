@@ -143,9 +143,9 @@ pub(super) fn service_tier(request: &ChatRequest) -> Option<ServiceTier> {
 }
 
 /// `requestMetadata`, in the characters and lengths it takes.
-pub(super) fn metadata(request: &ChatRequest, notes: &mut Adjustments) -> BTreeMap<String, String> {
+pub(crate) fn clean_labels(given: &BTreeMap<String, String>, notes: &mut Adjustments) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
-    for (key, value) in &request.metadata {
+    for (key, value) in given {
         if labels.len() == MAX_LABELS {
             notes.note("metadata", "truncated");
             break;

@@ -14,8 +14,8 @@ use outcrop_domain::{
 use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, Role, ToolConfig};
 use serde::Serialize;
 
-pub(crate) use self::turns::MID_SYSTEM_NOTE;
 use self::turns::Turn;
+pub(crate) use self::{extras::clean_labels, turns::MID_SYSTEM_NOTE};
 use super::context::ReplyContext;
 
 mod cache;
@@ -226,7 +226,7 @@ pub(super) fn assemble(scope: Scope<'_>) -> Result<Assembled<'_>, GatewayError> 
         guardrail_config: extras::guardrail(scope, mode)?,
         performance_config: extras::performance(request),
         service_tier: extras::service_tier(request),
-        request_metadata: extras::metadata(request, &mut notes),
+        request_metadata: clean_labels(&request.metadata, &mut notes),
         messages: messages(turns, default_ttl),
     };
     let continuable = mode == Mode::Stream && model.prefill && !reasoning.active && is_plain_text(&body);

@@ -59,6 +59,7 @@ fn pain_09_our_own_errors_follow_the_error_map() {
         (GatewayError::Forbidden { message: text() }, 403, PERMISSION, "false"),
         (GatewayError::ModelNotFound { model: text(), message: text() }, 404, NOT_FOUND, "false"),
         (GatewayError::NotFound { message: text() }, 404, NOT_FOUND, "false"),
+        (GatewayError::UnknownReference { message: text(), param: None, code: Some("a_code") }, 404, NOT_FOUND, "false"),
         (GatewayError::BodyTimeout { after: soon }, 408, TIMEOUT, "true"),
         (GatewayError::BodyTooLarge { limit_bytes: 9 }, 413, "request_too_large", "false"),
         (GatewayError::RateLimited { message: text(), retry_after: soon }, 429, RATE_LIMIT, "true"),

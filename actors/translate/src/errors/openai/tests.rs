@@ -61,6 +61,14 @@ fn our_own_errors_follow_the_error_map() {
         (GatewayError::Forbidden { message: text() }, 403, PERMISSION, None, None, "false"),
         (GatewayError::ModelNotFound { model: text(), message: text() }, 404, INVALID, Some("model_not_found"), Some("model"), "false"),
         (GatewayError::NotFound { message: text() }, 404, INVALID, None, None, "false"),
+        (
+            GatewayError::UnknownReference { message: text(), param: Some("previous_response_id".to_owned()), code: Some("a_code") },
+            404,
+            INVALID,
+            Some("a_code"),
+            Some("previous_response_id"),
+            "false",
+        ),
         (GatewayError::BodyTimeout { after: soon }, 408, INVALID, Some("request_timeout"), None, "true"),
         (GatewayError::BodyTooLarge { limit_bytes: 9 }, 413, INVALID, Some("request_too_large"), None, "false"),
         (

@@ -31,6 +31,8 @@ pub struct ItemReference {
     pub param: String,
     /// The id.
     pub id: String,
+    /// Its place in the input.
+    pub position: usize,
 }
 
 /// Reads off a request what it needs from the store.
@@ -87,7 +89,7 @@ fn references(wire: &ResponsesRequest) -> Result<Vec<ItemReference>, GatewayErro
         if is_reference(item.kind.as_deref(), item.role.as_deref(), item.id.as_deref()) {
             let param = format!("input[{position}].id");
             let id = item.id.filter(|id| !id.is_empty()).ok_or_else(|| fault::missing(&param))?;
-            references.push(ItemReference { param, id });
+            references.push(ItemReference { param, id, position });
         }
     }
     Ok(references)

@@ -49,6 +49,7 @@ pub use linkage::{ItemReference, Linkage, conversation_id, linkage};
 pub use media_urls::media_urls;
 pub(super) use media_urls::urls_of;
 pub use resources::{input_resources, item_resources};
+pub(super) use settings::labels;
 
 /// What the gateway's settings, the model's data and the request's headers say beside the body.
 #[derive(Debug, Clone)]

@@ -209,7 +209,7 @@ fn truncation(wire: &ResponsesRequest) -> Result<String, GatewayError> {
 }
 
 /// Labels as the response repeats them: text to text.
-fn labels(wire: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
+pub(in crate::openai_responses) fn labels(wire: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
     let labels = wire.into_iter().flatten().filter(|(_, value)| !value.is_null());
     labels.map(|(key, value)| (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect()
 }

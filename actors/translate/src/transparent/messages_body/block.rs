@@ -135,7 +135,7 @@ struct Content {
 struct Source {
     kind: Option<Text>,
     data: Option<Text>,
-    content: Size,
+    content: Content,
 }
 
 impl Seen {
@@ -187,6 +187,7 @@ impl Seen {
                 || (kind == BlockKind::Thinking && self.signature.is_some_and(|signature| signature.decoded > 0)),
             tool_use: kind == BlockKind::ToolUse,
             tool_result: kind == BlockKind::ToolResult,
+            link: self.content.traits.link || self.source.as_ref().is_some_and(|source| source.links(text)),
         };
         let text = self.text.filter(|_| kind == BlockKind::Text);
         let parts = self.content.parts.filter(|_| kind == BlockKind::ToolResult);
@@ -226,14 +227,14 @@ impl Source {
             scanner.skip()?;
             return Ok(None);
         }
-        let mut source = Self { kind: None, data: None, content: Size::default() };
+        let mut source = Self { kind: None, data: None, content: Content::default() };
         let mut members = scanner.enter()?;
         while let Some(key) = scanner.key(&mut members)? {
             match key.decode(scanner.text()).as_deref() {
                 Some("type") => source.kind = string(scanner)?,
                 Some("data") => source.data = string(scanner)?,
                 // Marks within a source are none of the prompt's.
-                Some("content") => source.content = Content::read(scanner, part, before, &mut Vec::new())?.size,
+                Some("content") => source.content = Content::read(scanner, part, before, &mut Vec::new())?,
                 _ => drop(scanner.skip()?),
             }
         }
@@ -244,9 +245,13 @@ impl Source {
         match self.kind.and_then(|kind| kind.decode(text)).as_deref() {
             Some("base64") => Size::of_document(self.data.map_or(0, |data| u64::from(data.decoded))),
             Some("text") => length(self.data),
-            Some("content") => self.content,
+            Some("content") => self.content.size,
             _ => Size::of_unseen(),
         }
+    }
+
+    fn links(&self, text: &[u8]) -> bool {
+        self.content.traits.link || self.kind.is_some_and(|kind| kind.is(text, "url"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use outcrop_domain::{adjust::Adjustments, chat::CachePolicy, error::GatewayError, model::ChatCapabilities, routing::view::CacheLife};
 
-use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, betas, blanks, marks, settings, turns};
+use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, betas, blanks, marks, settings, turns, wishes};
 use crate::{
     converse::EffortBudgets,
     transparent::json::{members_of, said, whole_number},
@@ -23,6 +23,10 @@ pub struct InvokeOptions<'a> {
     pub cache: CachePolicy,
     /// Thinking budgets per effort, for models that take a number while the client names none.
     pub budgets: EffortBudgets,
+    /// Parameters that are added where the body has none of the name: names and JSON texts.
+    pub extra: &'a [(&'a str, String)],
+    /// Fields that the operator keeps from models.
+    pub dropped_fields: &'a [String],
 }
 
 /// A body ready to be sent.
@@ -65,13 +69,15 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     ///
     /// Always changed: `model` and `stream` go, `anthropic_version` comes, `anthropic_beta` is sorted. Changed when the model
     /// would refuse it otherwise, and noted: fields of flags that were dropped, sampling and thinking, blank texts, thinking
-    /// without signature, cache marks, `system` turns. Everything else is the client's text, byte for byte.
+    /// without signature, cache marks, `system` turns. Fields that [`MessagesBody::wishes`] reads and fields for other gateways
+    /// go. Everything else is the client's text, byte for byte.
     ///
     /// # Errors
     /// [`GatewayError::Internal`] when our own rules contradict each other.
     pub fn invoke(&self, options: &InvokeOptions<'_>) -> Result<InvokeBody, GatewayError> {
         let mut draft = Draft::new(self.text(), &self.index);
         envelope(&mut draft);
+        wishes::settle(&mut draft, options.extra, options.dropped_fields);
         let choice = betas::settle(&mut draft, options.beta_headers, &options.model.betas.invoke, options.refused_flags);
         settings::settle(&mut draft, options.model, &options.budgets);
         let mut marks: Marks = self.index.marks.iter().map(|mark| (mark.object, *mark)).collect();

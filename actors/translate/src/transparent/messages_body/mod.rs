@@ -25,8 +25,10 @@ mod marks;
 mod reading;
 mod settings;
 mod turns;
+mod wishes;
 
 pub use invoke::{CachedPrefix, InvokeBody, InvokeOptions};
+pub use wishes::{WishOptions, Wishes};
 
 pub(super) use betas::{flags, json_list};
 pub(super) use blanks::{no_content_block, read_blocks};
@@ -121,6 +123,17 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     pub(super) fn opening(&self) -> impl Iterator<Item = Span> {
         let opening = [&self.index.tools.opening, &self.index.system.opening, &self.index.first_words];
         opening.into_iter().flatten().copied()
+    }
+
+    /// Does an image or document of it stand behind a web address? Bedrock fetches none.
+    #[must_use]
+    pub fn names_urls(&self) -> bool {
+        self.index.messages.iter().any(|message| message.traits.link)
+    }
+
+    /// The body as it came.
+    pub fn as_inner(&self) -> &B {
+        &self.body
     }
 
     /// The body as it came.
@@ -240,6 +253,8 @@ pub(super) struct Traits {
     pub(super) thinking: bool,
     pub(super) tool_use: bool,
     pub(super) tool_result: bool,
+    /// An image or document stands behind a web address.
+    pub(super) link: bool,
 }
 
 impl Traits {
@@ -249,6 +264,7 @@ impl Traits {
         self.thinking |= other.thinking;
         self.tool_use |= other.tool_use;
         self.tool_result |= other.tool_result;
+        self.link |= other.link;
     }
 }
 

@@ -12,7 +12,15 @@ use super::*;
 use crate::{converse::EffortBudgets, transparent::tests::claude};
 
 fn options(model: &ChatCapabilities) -> InvokeOptions<'_> {
-    InvokeOptions { model, beta_headers: &[], refused_flags: &[], cache: CachePolicy::default(), budgets: EffortBudgets::default() }
+    InvokeOptions {
+        model,
+        beta_headers: &[],
+        refused_flags: &[],
+        cache: CachePolicy::default(),
+        budgets: EffortBudgets::default(),
+        extra: &[],
+        dropped_fields: &[],
+    }
 }
 
 fn written(body: &str, model: &ChatCapabilities) -> (String, String) {

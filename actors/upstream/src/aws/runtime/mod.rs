@@ -74,7 +74,7 @@ impl AwsRuntime {
         let (parts, body) = self.accepted(&call, deadline).await?.into_parts();
         let request_id = response::request_id(&parts.headers);
         let timing = StreamTiming { idle: call.idle, deadline };
-        Ok(FrameStream::from_body(body, Some(timing)).with_origin(request_id, self.region.clone()))
+        Ok(FrameStream::from_body(body, Some(timing)).with_origin(request_id, self.region.clone()).with_told(&parts.headers))
     }
 
     /// Sends the request and waits for a head of a 2xx status; any other becomes a failure.

@@ -111,11 +111,12 @@ impl RequestFactory {
         if matches!(id, "" | "." | "..") {
             return Err(own_failure(Cause::BadRequest, "InvalidModelId", format!("`{id}` is no model id")));
         }
-        let operation = path_end(call.operation);
-        let mut url = String::with_capacity(self.endpoint.base.len() + id.len() * 3 + operation.len() + 8);
+        let operation = call.operation.verb();
+        let mut url = String::with_capacity(self.endpoint.base.len() + id.len() * 3 + operation.len() + 9);
         url.push_str(&self.endpoint.base);
         url.push_str("/model/");
         url.extend(utf8_percent_encode(id, PATH_LABEL));
+        url.push('/');
         url.push_str(operation);
         Ok(url)
     }
@@ -211,21 +212,8 @@ fn is_signed(name: &HeaderName) -> bool {
     name == CONTENT_TYPE || (name.as_str().starts_with("x-amz") && name.as_str() != TRACE_HEADER)
 }
 
-fn path_end(operation: RuntimeOperation) -> &'static str {
-    match operation {
-        RuntimeOperation::Converse => "/converse",
-        RuntimeOperation::ConverseStream => "/converse-stream",
-        RuntimeOperation::InvokeModel => "/invoke",
-        RuntimeOperation::InvokeModelWithResponseStream => "/invoke-with-response-stream",
-        RuntimeOperation::CountTokens => "/count-tokens",
-    }
-}
-
 fn accepted_type(operation: RuntimeOperation) -> HeaderValue {
-    match operation {
-        RuntimeOperation::Converse | RuntimeOperation::InvokeModel | RuntimeOperation::CountTokens => JSON,
-        RuntimeOperation::ConverseStream | RuntimeOperation::InvokeModelWithResponseStream => EVENT_STREAM,
-    }
+    if operation.streams() { EVENT_STREAM } else { JSON }
 }
 
 fn unbuildable(error: &(dyn std::error::Error + 'static)) -> UpstreamFailure {

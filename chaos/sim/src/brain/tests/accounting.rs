@@ -130,14 +130,35 @@ fn counting_agrees_with_what_an_answer_is_billed() {
 }
 
 #[test]
-fn native_bodies_are_counted_with_tools_and_system() {
-    let native = |body: &Value| json!({"input": {"invokeModel": {"body": STANDARD.encode(body.to_string())}}});
-    let small = count(&model(CLAUDE), &native(&json!({"max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]})));
-    let large = count(
-        &model(CLAUDE),
-        &native(&json!({"max_tokens": 1, "system": text(500, "s"), "messages": [{"role": "user", "content": "hi"}]})),
-    );
-    assert!(small > 0 && large >= small + 500, "{small} {large}");
+fn a_native_body_counts_as_the_converse_body_of_the_same_words() {
+    let native = |body: Value| json!({"input": {"invokeModel": {"body": STANDARD.encode(body.to_string())}}});
+    let schema = weather()["toolSpec"]["inputSchema"]["json"].clone();
+    let body = json!({
+        "anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "system": "Be brief.",
+        "messages": [{"role": "user", "content": "weather in Paris"}],
+        "tools": [{"name": "get_weather", "description": "Current weather of a city", "input_schema": schema}],
+    });
+    let converse = with("weather in Paris", json!({"system": [{"text": "Be brief."}], "toolConfig": {"tools": [weather()]}}));
+    assert_eq!(count(&model(CLAUDE), &native(body.clone())), count(&model(CLAUDE), &converse));
+    let mut longer = body;
+    longer["system"] = json!([{"type": "text", "text": text(500, "s")}]);
+    assert!(count(&model(CLAUDE), &native(longer)) > count(&model(CLAUDE), &converse) + 490);
+}
+
+#[test]
+fn deferred_tools_cost_nothing_before_they_are_found() {
+    let counted = |tools: Value| {
+        let body = json!({
+            "anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "anthropic_beta": ["tool-search-tool-2025-10-19"],
+            "messages": [{"role": "user", "content": "weather in Paris"}], "tools": tools,
+        });
+        count(&model(CLAUDE), &json!({"input": {"invokeModel": {"body": STANDARD.encode(body.to_string())}}}))
+    };
+    let search = json!({"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"});
+    let tool = |deferred: bool| json!({"name": "get_weather", "input_schema": {"type": "object"}, "defer_loading": deferred});
+    let alone = counted(json!([search]));
+    assert_eq!(counted(json!([search, tool(true)])), alone);
+    assert!(counted(json!([search, tool(false)])) > alone + 10);
 }
 
 #[test]

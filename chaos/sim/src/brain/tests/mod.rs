@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::*;
@@ -9,6 +11,7 @@ use crate::models::ModelBook;
 use crate::validate;
 
 mod accounting;
+mod orders;
 mod properties;
 mod reasoning;
 mod talking;
@@ -71,6 +74,7 @@ pub(super) fn calls(turn: &Turn) -> Vec<(&str, &Value)> {
 /// A turn's blocks as the next request must replay them.
 pub(super) fn replay(turn: &Turn) -> Value {
     let blocks = turn.blocks.iter().map(|block| match block {
+        Block::Native(value) => panic!("Converse has no member for {value}"),
         Block::Text(text) => json!({"text": text}),
         Block::ToolUse { id, name, input } => json!({"toolUse": {"toolUseId": id, "name": name, "input": input}}),
         Block::Reasoning { text, signature } if signature.is_empty() => json!({"reasoningContent": {"reasoningText": {"text": text}}}),

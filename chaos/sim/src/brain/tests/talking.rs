@@ -178,3 +178,16 @@ fn every_chat_model_answers_and_every_tool_model_calls() {
         }
     }
 }
+
+#[test]
+fn a_document_that_wants_to_be_cited_is_quoted_with_its_place() {
+    let ask_about = |enabled: bool| {
+        let document = json!({"document": {"name": "Bees", "format": "txt", "source": {"text": "Bees dance. They do so in the dark."}, "citations": {"enabled": enabled}}});
+        ask(CLAUDE, &json!({"messages": [{"role": "user", "content": [document, {"text": "Why do bees dance?"}]}]}))
+    };
+    let quoted = ask_about(true);
+    let Some(Block::Cited { text, citations }) = quoted.blocks.last() else { panic!("{quoted:?}") };
+    assert_eq!(text, "Bees dance.");
+    assert_eq!(citations[0]["location"], json!({"documentChar": {"documentIndex": 0, "start": 0, "end": 11}}));
+    assert!(!ask_about(false).blocks.iter().any(|block| matches!(block, Block::Cited { .. })));
+}

@@ -1,7 +1,7 @@
 //! What bytes are, by their first bytes.
 
 /// The image format of `bytes` in Converse's words.
-pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
+pub(in super::super) fn image(bytes: &[u8]) -> Option<&'static str> {
     let riff = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     match bytes {
         _ if bytes.starts_with(b"\x89PNG\r\n\x1a\n") => Some("png"),
@@ -13,7 +13,7 @@ pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Whether `bytes` can be a document of this format: magic numbers for binary formats, UTF-8 for text.
-pub(super) fn document(format: &str, bytes: &[u8]) -> bool {
+pub(in super::super) fn document(format: &str, bytes: &[u8]) -> bool {
     match format {
         "pdf" => bytes.starts_with(b"%PDF-"),
         "docx" | "xlsx" => bytes.starts_with(b"PK\x03\x04"),

@@ -1,4 +1,5 @@
-//! The Converse request as the service model defines it: read once into borrowed types, everything else works on those.
+//! The Converse request as the service model defines it: read once into borrowed types, everything else works on those. Native
+//! bodies are read into the same types, by rooms of their own.
 //!
 //! Knows nothing about models. A request that passes is well-formed; whether it makes sense is judged by the rule files.
 
@@ -21,10 +22,24 @@ pub(crate) enum Role {
     System,
 }
 
-/// A block with the JSON it came from.
+/// A block with the JSON it came from and where that stands.
 pub(crate) struct Placed<'a> {
     pub(crate) raw: &'a Value,
+    pub(crate) at: Place,
     pub(crate) block: Block<'a>,
+}
+
+/// Where a block stands in the body, each counted from 0: `messages.3.content.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) message: usize,
+    pub(crate) block: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "messages.{}.content.{}", self.message, self.block)
+    }
 }
 
 /// One turn.
@@ -155,7 +170,8 @@ fn messages<'a>(top: &Object<'a, '_>) -> Result<Vec<Message<'a>>, Refusal> {
         let at = object.path.key("content");
         let mut content = Vec::with_capacity(blocks.len());
         for (place, raw) in blocks.iter().enumerate() {
-            content.push(Placed { raw, block: content::block(raw, at.item(place), top.faults)? });
+            let block = content::block(raw, at.item(place), top.faults)?;
+            content.push(Placed { raw, at: Place { message: index, block: place }, block });
         }
         messages.push(Message { role, content });
     }

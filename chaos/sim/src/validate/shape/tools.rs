@@ -8,8 +8,20 @@ use super::content::{self, CachePoint, NULL, TOOL_NAME};
 
 /// One entry of `tools`.
 pub(crate) enum Tool<'a> {
-    Spec { name: &'a str, description: Option<&'a str>, schema: &'a Value, strict: Option<bool> },
+    /// `deferred` tools are no part of the prompt: the model finds them by searching.
+    Spec {
+        name: &'a str,
+        description: Option<&'a str>,
+        schema: &'a Value,
+        strict: Option<bool>,
+        deferred: bool,
+    },
     System(&'a str),
+    /// A tool whose schema the model knows, by the type it has in the native body.
+    Defined {
+        kind: &'a str,
+        name: &'a str,
+    },
     CachePoint(CachePoint),
 }
 
@@ -60,11 +72,11 @@ fn spec<'a>(value: &'a Value, path: Path<'_>, faults: &Faults) -> Result<Tool<'a
     let strict = object.boolean("strict")?;
     let Some(schema) = object.raw("inputSchema") else {
         object.missing("inputSchema");
-        return Ok(Tool::Spec { name, description, schema: &NULL, strict });
+        return Ok(Tool::Spec { name, description, schema: &NULL, strict, deferred: false });
     };
     let at = object.path.key("inputSchema");
     let (_, schema) = Object::union(schema, at, faults, ("ToolInputSchema", &["json"]))?;
-    Ok(Tool::Spec { name, description, schema, strict })
+    Ok(Tool::Spec { name, description, schema, strict, deferred: false })
 }
 
 fn tool_choice<'a>(value: &'a Value, path: Path<'_>, faults: &Faults) -> Result<ToolChoice<'a>, Refusal> {

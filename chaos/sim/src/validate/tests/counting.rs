@@ -13,7 +13,8 @@ fn native(body: &Value) -> Value {
 #[test]
 fn counting_takes_converse_or_a_native_body() {
     assert_eq!(verdict(SONNET_45, &json!({"input": {"converse": body(json!({}))}})), Ok(()));
-    let claude = json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "messages": []});
+    let hello = json!([{"role": "user", "content": "hello"}]);
+    let claude = json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "messages": hello});
     assert_eq!(verdict(SONNET_45, &native(&claude)), Ok(()));
 }
 
@@ -26,8 +27,13 @@ fn counting_refuses_what_it_cannot_read() {
         (json!({"input": {"converse": {"messages": []}}}), "A conversation must start with a user message"),
         (json!({"input": {"invokeModel": {"body": {"messages": []}}}}), "START_OBJECT can not be converted to a Blob"),
         (json!({"input": {"invokeModel": {"body": "%%%"}}}), "invalid base64"),
-        (native(&json!({"messages": []})), "#: required key [anthropic_version] not found"),
-        (native(&json!({"anthropic_version": "x", "messages": []})), "#: required key [max_tokens] not found"),
+        (json!({"input": {"invokeModel": {"body": STANDARD.encode("{")}}}), "the body is not valid JSON"),
+        (native(&json!({"messages": []})), "anthropic_version: Field required"),
+        (
+            native(&json!({"anthropic_version": "bedrock-2023-05-31", "messages": [{"role": "user", "content": "x"}]})),
+            "max_tokens: Field required",
+        ),
+        (native(&json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "messages": []})), "at least one message is required"),
         (native(&json!([])), "expected type: JSONObject"),
     ];
     for (body, fragment) in rows {

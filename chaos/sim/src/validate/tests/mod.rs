@@ -55,7 +55,7 @@ pub(super) fn body(change: Value) -> Value {
     body
 }
 
-fn patch(target: &mut Value, change: Value) {
+pub(super) fn patch(target: &mut Value, change: Value) {
     let Value::Object(change) = change else {
         *target = change;
         return;

@@ -4,6 +4,7 @@
 //! millisecond for millisecond what it is without the fault, or it is struck in the way the fault promises.
 
 mod answers;
+mod natives;
 mod places;
 mod selectors;
 mod standing;

@@ -28,6 +28,18 @@ fn the_list_holds_what_can_be_called_with_regions_and_other_names() {
 }
 
 #[test]
+fn the_profiles_of_callable_models_are_listed_and_are_names() {
+    let catalogue = build(&["us-east-1", "eu-west-1"], &CataloguePolicy::default());
+    let profile = catalogue.profiles().find(|profile| profile.id.as_str() == "us.anthropic.claude-sonnet-4-6").unwrap();
+    assert_eq!((profile.geography.to_string().as_str(), profile.spec.id.as_str()), ("us", "anthropic.claude-sonnet-4-6"));
+    assert!(profile.targets.iter().all(|target| target.invoke_id == *profile.id));
+    for profile in catalogue.profiles() {
+        assert_eq!(catalogue.resolve(profile.id.as_str()).unwrap().model.id, profile.spec.id);
+        assert!(catalogue.listed(profile.spec.id.as_str()).is_some(), "{}", profile.id);
+    }
+}
+
+#[test]
 fn the_filter_narrows_by_each_parameter() {
     let embeddings = matching(&[("output_modalities", "EMBEDDING")]);
     assert!(embeddings.len() == 10 && embeddings == matching(&[("route", "/v1/embeddings")]), "{embeddings:?}");

@@ -60,6 +60,9 @@ impl Attempts<'_> {
         F: for<'c> FnMut(&'c Target, &'c RegionHandle) -> BoxFuture<'c, Result<T, UpstreamFailure>>,
     {
         let Some(route) = self.routes.get(position) else { return (Ended::Silent, None) };
+        if self.aside {
+            return (Ended::First(call(&route.target, &route.handle).await), None);
+        }
         self.context.board.shared().called(self.settings.routing.hedge_thousandths);
         let mut first = call(&route.target, &route.handle);
         tokio::select! {

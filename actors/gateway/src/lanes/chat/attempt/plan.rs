@@ -153,7 +153,7 @@ impl Attempts<'_> {
 
     /// Reserves what the call takes of the target's quotas. Nobody keeps quotas while no strategy of the settings sees them.
     pub(super) fn reserve(&self, position: usize) -> Result<Option<Debit>, outcrop_domain::routing::cell::NoRoom> {
-        let Some(route) = self.routes.get(position) else { return Ok(None) };
+        let Some(route) = self.routes.get(position).filter(|_| !self.aside) else { return Ok(None) };
         let (clock, estimate) = (&self.context.ports.clock, self.facts.estimate());
         match self.sight {
             Sight::Quotas => Debit::take(&route.cell, clock, self.demand, estimate).map(Some),

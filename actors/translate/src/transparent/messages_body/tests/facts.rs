@@ -76,6 +76,24 @@ fn media_count_by_their_kind_and_not_by_their_base64() {
     assert_eq!(of(r#"{"type":"thinking","thinking":"12345678","signature":"long long long"}"#), 2);
 }
 
+#[test]
+fn addresses_are_seen_wherever_they_stand() {
+    let of =
+        |content: &str| read(format!(r#"{{"max_tokens":1,"messages":[{{"role":"user","content":{content}}}]}}"#), Purpose::Answer).unwrap();
+    let link = r#"{"type":"image","source":{"url":"https://example.com/a.png","type":"url"}}"#;
+    for content in [
+        format!("[{link}]"),
+        format!(r#"[{{"type":"tool_result","tool_use_id":"t","content":[{link}]}}]"#),
+        format!(r#"[{{"type":"document","source":{{"type":"content","content":[{link}]}}}}]"#),
+    ] {
+        assert!(of(&content).names_urls(), "{content}");
+    }
+    let search = r#"[{"type":"search_result","source":"https://example.com","title":"t","content":[{"type":"text","text":"url"}]}]"#;
+    for content in [r#""url""#, r#"[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"url"}}]"#, search] {
+        assert!(!of(content).names_urls(), "{content}");
+    }
+}
+
 fn conversation(text: &str) -> u64 {
     body(text).affinity(&["key", "model"], None)
 }

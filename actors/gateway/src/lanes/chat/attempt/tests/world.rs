@@ -19,7 +19,7 @@ use ractor::Actor as _;
 use super::super::*;
 use crate::{
     foundation::UsageInbox,
-    settings::{ChatPolicy, RoutingPolicy, Timeouts},
+    settings::{ChatPolicy, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::{HealthBoard, RegionTargets, RoutingMemory, Target as TargetActor, TargetArgs, TargetMsg, WaitingRoom, WaitingRoomArgs},
     testing::ports,
 };
@@ -66,6 +66,7 @@ impl World {
             routing,
             timeouts: Timeouts::default(),
             fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+            responses: ResponsesPolicy::default(),
         });
         let cell = Arc::new(ArcSwap::new(Arc::clone(&settings)));
         let board = Arc::new(HealthBoard::new(Arc::clone(&cell), Arc::clone(&ports.clock), RoutingMemory::default()));
@@ -86,6 +87,8 @@ impl World {
             settings: cell,
             catalogue: Arc::new(ArcSwap::from_pointee(catalogue().clone())),
             profiles: Slot::new("profile-finder"),
+            refused_flags: Arc::default(),
+            flag_keeper: Slot::new("flag-keeper"),
             board,
             regions: RegionTargets(handles),
             waiting,
@@ -131,6 +134,7 @@ impl World {
             log: Arc::default(),
             deadline,
             made_before: 0,
+            aside: false,
         })
     }
 

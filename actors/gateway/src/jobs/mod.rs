@@ -1,0 +1,5 @@
+//! Work that no request waits for: what is past its time is removed.
+
+mod sweeper;
+
+pub use sweeper::{Sweeper, SweeperArgs, SweeperMsg, SweeperReport};

@@ -1,0 +1,326 @@
+//! Requests that pass as their clients wrote them: to a model that speaks the client's own dialect, or to the very operation
+//! that the client called.
+//!
+//! What their bodies say is read in passing; of it is changed what the model would refuse, and what the operator has decided.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use outcrop_domain::{
+    adjust::Adjustments,
+    chat::{CachePolicy, Guardrail, GuardrailStreamMode, GuardrailTrace, Latency, ServiceTier},
+    error::GatewayError,
+    model::{ChatCapabilities, ModelSpec, Resolution, Surface},
+    routing::strategy::Strategy,
+};
+use outcrop_translate::{
+    anthropic_messages::count_tokens,
+    converse::{self, Mode},
+    dialect::guardrail::GuardrailRule,
+    transparent::{
+        count,
+        messages_body::{CachedPrefix, InvokeBody, InvokeOptions, WishOptions, Wishes},
+        native::{self, NativeRequest},
+    },
+};
+use outcrop_upstream::ports::RuntimeOperation;
+
+use super::{
+    ChatContext,
+    facts::{self, Passing, RouteFacts},
+    heavy,
+    input::{MessagesInput, NativeInput, RawRequest},
+    prepare::{
+        Aliases, Ask, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, write_options,
+    },
+    wire::{Reading, Wire},
+};
+use crate::{
+    ports::{AnswerDialect, ClientRequest, HeldMemory, RequestOverrides},
+    settings::LiveSettings,
+};
+
+/// What is settled of a request before its body is read.
+pub(super) struct Ground {
+    pub(super) resolution: Resolution,
+    pub(super) aliases: Aliases,
+    pub(super) settings: Arc<LiveSettings>,
+    pub(super) asked: String,
+    pub(super) held: Option<Arc<dyn HeldMemory>>,
+    pub(super) strategy: Strategy,
+    pub(super) overrides: RequestOverrides,
+    pub(super) purpose: Purpose,
+}
+
+/// Can the request go on as it is? Else it must be decoded and go through the hub.
+pub(super) fn passes(raw: &RawRequest, model: &ModelSpec) -> bool {
+    match raw {
+        RawRequest::Messages(input) => takes(input, model).is_some(),
+        // However it is counted, that is settled here.
+        RawRequest::CountTokens(_) | RawRequest::Native(_) => true,
+    }
+}
+
+/// What the model takes, if it takes this body. Bedrock fetches no addresses: the hub does, and sends what is behind them.
+fn takes<'m>(input: &MessagesInput, model: &'m ModelSpec) -> Option<&'m ChatCapabilities> {
+    let chat = model.chat.as_ref().filter(|chat| chat.invoke_messages && model.has_surface(Surface::Invoke));
+    chat.filter(|_| !input.body().names_urls())
+}
+
+/// Decodes a request that cannot pass.
+///
+/// # Errors
+/// [`GatewayError::InvalidRequest`] that names the field.
+pub(super) async fn decoded(
+    context: &ChatContext,
+    raw: RawRequest,
+    bytes: usize,
+    held: Option<&Arc<dyn HeldMemory>>,
+) -> Result<ClientRequest, GatewayError> {
+    let RawRequest::Messages(input) = raw else { return Ok(ClientRequest::Raw(raw)) };
+    let held = held.cloned();
+    let decode = move || {
+        let _held = held;
+        input.decode().map(ClientRequest::Messages)
+    };
+    heavy::by_size(context.ports.blocking.as_ref(), bytes, decode).await?
+}
+
+/// Prepares a request that passes.
+pub(super) async fn prepare(context: &ChatContext, ground: Ground, raw: RawRequest, bytes: usize) -> Result<Prepared, GatewayError> {
+    let refused = context.refused_flags.load().of(&ground.resolution.model.id, context.ports.clock.now());
+    if let RawRequest::CountTokens(input) = &raw
+        && takes(input, &ground.resolution.model).is_none()
+    {
+        return counted_in_hub(context, ground, input.clone(), bytes).await;
+    }
+    // In a box, as every translation.
+    let ground = Box::new(ground);
+    let work = move || match raw {
+        RawRequest::Messages(input) => messages(*ground, &input, &refused),
+        RawRequest::CountTokens(input) => counted(*ground, &input, &refused),
+        RawRequest::Native(input) => native(*ground, *input),
+    };
+    heavy::by_size(context.ports.blocking.as_ref(), bytes, work).await?
+}
+
+/// A Messages body for a model that takes it.
+fn messages(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result<Prepared, GatewayError> {
+    let body = input.body();
+    let wishes = ground.wishes(input)?;
+    let (headers, stream) = (wish_headers(&wishes)?, body.stream());
+    let written = ground.invoke(input, &wishes, refused)?;
+    let spec = &ground.resolution.model;
+    let conversation = |prefix| (prefix, body.affinity(&[spec.id.as_str()], ground.overrides.session.as_deref()));
+    let seen = Passing { prompt_tokens: body.prompt_tokens(), max_tokens: body.max_tokens(), cached: written.cached.map(conversation) };
+    let operation = if stream { RuntimeOperation::InvokeModelWithResponseStream } else { RuntimeOperation::InvokeModel };
+    let rules = spec.chat.as_ref().map(|chat| Arc::clone(&chat.betas.invoke)).unwrap_or_default();
+    let route = facts::passing(&seen, spec, ground.strategy);
+    let mut adjustments = wishes.adjustments;
+    adjustments.extend(written.adjustments);
+    let wire = Wire { operation, headers, reading: Reading::Messages(rules) };
+    Ok(ground.prepared(wire, Bytes::from(written.bytes), route, adjustments, wishes.service_tier))
+}
+
+/// A Messages body to be counted for a model that takes it.
+fn counted(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result<Prepared, GatewayError> {
+    let wishes = Wishes { cache: CachePolicy::default(), ..ground.wishes(input)? };
+    let written = ground.invoke(input, &wishes, refused)?;
+    let route = facts::aside(ground.strategy);
+    let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+    Ok(ground.prepared(wire, Bytes::from(count::of_invoke(&written.bytes)), route, written.adjustments, None))
+}
+
+/// A Messages body to be counted for any other model, as it would be sent.
+async fn counted_in_hub(context: &ChatContext, ground: Ground, input: MessagesInput, bytes: usize) -> Result<Prepared, GatewayError> {
+    let blocking = context.ports.blocking.as_ref();
+    let wire = heavy::by_size(blocking, bytes, move || input.decode_count()).await??;
+    let urls = count_tokens::media_urls(&wire);
+    let media = fetch(context, &ground.settings, urls, ground.purpose, ground.held.as_ref()).await?;
+    let options = read_options(&ground.settings.chat, &ground.aliases, &ground.overrides, &ground.resolution.model, context)?;
+    let work = move || {
+        let model = capabilities(&ground.resolution, &ground.asked)?;
+        let read = count_tokens::read(*wire, &media.fetched, &options)?;
+        let how = write_options(&ground.resolution, &ground.settings.chat, &ground.asked, Mode::Whole);
+        let body = converse::count_tokens::write(&read.request, model, &how)?;
+        let mut adjustments = read.adjustments;
+        adjustments.extend(body.adjustments);
+        let route = facts::aside(ground.strategy);
+        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+        Ok(ground.prepared(wire, Bytes::from(body.bytes), route, adjustments, None))
+    };
+    heavy::by_size(blocking, bytes, work).await?
+}
+
+/// An operation that is called as the client called it.
+fn native(ground: Ground, input: NativeInput) -> Result<Prepared, GatewayError> {
+    let NativeInput { operation, body, mut headers, model: _ } = input;
+    let rule = guardrail_rule(&ground.settings.chat, &ground.aliases, None)?;
+    let body = guard(operation, body, &mut headers, &rule, &ground)?;
+    let spec = &ground.resolution.model;
+    let seen = match operation {
+        RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_request(&body)?,
+        RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => native::invoke_request(&body)?,
+        RuntimeOperation::CountTokens => NativeRequest::default(),
+    };
+    let route = if operation == RuntimeOperation::CountTokens {
+        facts::aside(ground.strategy)
+    } else {
+        let least = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref()).map(|support| u64::from(support.min_tokens));
+        let cached = seen.cached.filter(|prefix| least.is_some_and(|least| prefix.tokens >= least));
+        let conversation = |prefix: CachedPrefix| (prefix, seen.affinity(&body, &[spec.id.as_str()], ground.overrides.session.as_deref()));
+        let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
+        facts::passing(&seen, spec, ground.strategy)
+    };
+    let wire = Wire { operation, headers, reading: Reading::Native };
+    Ok(ground.prepared(wire, body, route, Adjustments::default(), None))
+}
+
+/// The guardrail of the operator's, where the client names none; where it may not name one, it is refused.
+fn guard(
+    operation: RuntimeOperation,
+    body: Bytes,
+    headers: &mut HeaderMap,
+    rule: &GuardrailRule,
+    ground: &Ground,
+) -> Result<Bytes, GatewayError> {
+    let (guardrail, fixed) = match rule {
+        GuardrailRule::Fixed(guardrail) => (guardrail, true),
+        GuardrailRule::Open(Some(guardrail)) => (guardrail, false),
+        GuardrailRule::Open(None) => return Ok(body),
+    };
+    // Vectors and pictures have no guardrails there, and counting says nothing.
+    let Some(chat) = ground.resolution.model.chat.as_ref().filter(|_| operation != RuntimeOperation::CountTokens) else { return Ok(body) };
+    if !chat.guardrails {
+        return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
+    }
+    let by_body = matches!(operation, RuntimeOperation::Converse | RuntimeOperation::ConverseStream);
+    let named =
+        if by_body { native::names_guardrail(&body) } else { headers.contains_key(&GUARDRAIL) || headers.contains_key(&GUARDRAIL_VERSION) };
+    match (named, fixed) {
+        (true, true) => Err(another_guardrail()),
+        (true, false) => Ok(body),
+        (false, _) if by_body => native::guarded(&body, guardrail, operation.streams()).map(Bytes::from),
+        (false, _) => put_guardrail(headers, guardrail).map(|()| body),
+    }
+}
+
+impl Ground {
+    fn wishes(&self, input: &MessagesInput) -> Result<Wishes, GatewayError> {
+        let policy = &self.settings.chat;
+        let rule = guardrail_rule(policy, &self.aliases, self.overrides.guardrail.as_ref())?;
+        let mut labels: BTreeMap<String, String> = BTreeMap::new();
+        for (key, value) in self.aliases.options(policy).flat_map(|alias| &alias.metadata) {
+            labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        let options = WishOptions {
+            guardrail: &rule,
+            service_tier: self.overrides.service_tier,
+            latency: self.overrides.latency,
+            labels: &labels,
+            cache: policy.cache,
+        };
+        let mut wishes = input.body().wishes(&options)?;
+        wishes.service_tier = wishes.service_tier.or_else(|| self.aliases.options(policy).find_map(|alias| alias.service_tier));
+        Ok(wishes)
+    }
+
+    fn invoke(&self, input: &MessagesInput, wishes: &Wishes, refused: &[String]) -> Result<InvokeBody, GatewayError> {
+        let policy = &self.settings.chat;
+        let model = self.resolution.model.chat.as_ref();
+        let model = model.ok_or_else(|| GatewayError::Internal { message: "a body was to pass to a model that takes none".to_owned() })?;
+        let own = self.aliases.own.as_ref().and_then(|name| policy.alias(name));
+        let mut extra: Vec<(&str, String)> =
+            own.into_iter().flat_map(|alias| &alias.extra).map(|(name, value)| (name.as_str(), value.to_string())).collect();
+        let mode = wishes.guardrail.as_ref().and_then(|guardrail| guardrail.stream_mode).filter(|_| input.body().stream());
+        extra.extend(mode.map(|mode| (GUARDRAIL_FIELD, guardrail_field(mode).to_owned())));
+        let mut flags = self.overrides.beta_flags.clone();
+        flags.extend(self.resolution.beta_flag.as_deref().map(str::to_owned));
+        input.body().invoke(&InvokeOptions {
+            model,
+            beta_headers: &flags,
+            refused_flags: refused,
+            cache: wishes.cache,
+            budgets: budgets(policy),
+            extra: &extra,
+            dropped_fields: &policy.dropped_fields,
+        })
+    }
+
+    fn prepared(self, wire: Wire, bytes: Bytes, route: RouteFacts, changed: Adjustments, tier: Option<ServiceTier>) -> Prepared {
+        let mut adjustments = self.resolution.notes.clone();
+        adjustments.extend(changed);
+        Prepared {
+            client_mode: wire.mode(),
+            ask: Ask { bytes, wire: Arc::new(wire), continuable: false, prompt_tokens: route.reservation.input_estimate, route },
+            beside: Vec::new(),
+            choices: 1,
+            choices_each: 1,
+            dialect: AnswerDialect::Passed,
+            tier,
+            adjustments,
+            held: self.held,
+            resolution: self.resolution,
+        }
+    }
+}
+
+// Headers of the InvokeModel family. Source: service model `bedrock-runtime/2023-09-30`.
+static GUARDRAIL: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailidentifier");
+static GUARDRAIL_VERSION: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailversion");
+static TRACE: HeaderName = HeaderName::from_static("x-amzn-bedrock-trace");
+static LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency");
+static SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
+static METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
+
+/// Member of the body that says how a guardrail treats a stream. Source: guardrails page of the Bedrock user guide.
+const GUARDRAIL_FIELD: &str = "amazon-bedrock-guardrailConfig";
+
+fn guardrail_field(mode: GuardrailStreamMode) -> &'static str {
+    match mode {
+        GuardrailStreamMode::Sync => r#"{"streamProcessingMode":"SYNCHRONOUS"}"#,
+        GuardrailStreamMode::Async => r#"{"streamProcessingMode":"ASYNCHRONOUS"}"#,
+    }
+}
+
+fn wish_headers(wishes: &Wishes) -> Result<HeaderMap, GatewayError> {
+    let mut headers = HeaderMap::new();
+    if let Some(guardrail) = &wishes.guardrail {
+        put_guardrail(&mut headers, guardrail)?;
+    }
+    // The default tier goes without saying.
+    if let Some(tier) = wishes.service_tier.filter(|tier| *tier != ServiceTier::Default) {
+        headers.insert(SERVICE_TIER.clone(), HeaderValue::from_static(tier.as_str()));
+    }
+    if let Some(latency) = wishes.latency {
+        let word = match latency {
+            Latency::Standard => "standard",
+            Latency::Optimized => "optimized",
+        };
+        headers.insert(LATENCY.clone(), HeaderValue::from_static(word));
+    }
+    if !wishes.labels.is_empty() {
+        let json = serde_json::to_string(&wishes.labels).unwrap_or_default();
+        headers.insert(METADATA.clone(), header(&json, "metadata")?);
+    }
+    Ok(headers)
+}
+
+fn put_guardrail(headers: &mut HeaderMap, guardrail: &Guardrail) -> Result<(), GatewayError> {
+    headers.insert(GUARDRAIL.clone(), header(&guardrail.identifier, "guardrail.identifier")?);
+    headers.insert(GUARDRAIL_VERSION.clone(), header(&guardrail.version, "guardrail.version")?);
+    if let Some(trace) = guardrail.trace {
+        let word = match trace {
+            GuardrailTrace::Enabled => "ENABLED",
+            GuardrailTrace::Disabled => "DISABLED",
+            GuardrailTrace::EnabledFull => "ENABLED_FULL",
+        };
+        headers.insert(TRACE.clone(), HeaderValue::from_static(word));
+    }
+    Ok(())
+}
+
+fn header(text: &str, param: &'static str) -> Result<HeaderValue, GatewayError> {
+    HeaderValue::from_str(text).map_err(|_| GatewayError::invalid(param, format!("`{param}` has characters that no header may carry")))
+}

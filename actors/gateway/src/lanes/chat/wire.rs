@@ -1,0 +1,186 @@
+//! How a request is put to its model and how the answer is read: all that differs between the surfaces. Routing, accounts and
+//! streams are the same for each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use outcrop_domain::{
+    chat::{ChatResponse, ServiceTier},
+    error::UpstreamFailure,
+    estimate,
+    ids::{InvokeId, ModelId},
+    model::{BetaRules, Target},
+    usage::{Metering, Usage},
+};
+use outcrop_translate::{
+    converse::{self, Mode, ReplyContext, stream::StreamReader},
+    transparent::{
+        answer,
+        native::{self, ConverseFrames, HeaderCounts},
+        stream::{ChunkRelay, RelayMode},
+    },
+};
+use outcrop_upstream::ports::{RuntimeAnswer, RuntimeCall, RuntimeOperation};
+
+use super::{
+    reader::{AnswerReader, NativeReader},
+    tally::answer_usage,
+};
+use crate::settings::LiveSettings;
+
+/// How a request is put to its model.
+pub(super) struct Wire {
+    pub(super) operation: RuntimeOperation,
+    /// Headers beside those of every call.
+    pub(super) headers: HeaderMap,
+    pub(super) reading: Reading,
+}
+
+/// How its answer is read.
+pub(super) enum Reading {
+    /// Converse, into the hub.
+    Hub(ReplyContext),
+    /// A model that answers in Anthropic's own words. The rules are for a body that it refuses.
+    Messages(Arc<BetaRules>),
+    /// Whatever it is, it is passed on.
+    Native,
+    /// A number of tokens.
+    Count,
+}
+
+impl Wire {
+    /// What is called upstream: streams, or gives its answer in one piece.
+    pub(super) fn mode(&self) -> Mode {
+        if self.operation.streams() { Mode::Stream } else { Mode::Whole }
+    }
+
+    /// Counting says nothing of how a model answers, and takes nothing of its quotas.
+    pub(super) fn is_aside(&self) -> bool {
+        self.operation == RuntimeOperation::CountTokens
+    }
+
+    /// The call of a target.
+    pub(super) fn call(&self, target: &Target, model: &ModelId, body: &Bytes, settings: &LiveSettings, time_left: Time) -> RuntimeCall {
+        // Counting knows models alone: no profile, no ARN. Source: CountTokens, Bedrock user guide.
+        let invoke_id = if self.is_aside() { InvokeId::from(model.as_str()) } else { target.invoke_id.clone() };
+        let first_byte = match self.mode() {
+            Mode::Whole if !self.is_aside() => settings.timeouts.whole_answer,
+            Mode::Stream | Mode::Whole => settings.timeouts.first_byte,
+        };
+        RuntimeCall {
+            operation: self.operation,
+            invoke_id,
+            body: body.clone(),
+            headers: self.headers.clone(),
+            first_byte: first_byte.min(time_left),
+            total: time_left,
+            idle: settings.timeouts.idle,
+        }
+    }
+
+    /// Reads the stream of an answer.
+    pub(super) fn reader(&self) -> AnswerReader {
+        match &self.reading {
+            Reading::Hub(reply) => AnswerReader::Hub(StreamReader::new(reply.clone())),
+            Reading::Messages(_) => AnswerReader::Messages(Box::new(ChunkRelay::new(RelayMode::Messages { model: None }))),
+            Reading::Native | Reading::Count if self.operation == RuntimeOperation::ConverseStream => {
+                AnswerReader::Native(Box::new(NativeReader::Converse(ConverseFrames::default())))
+            }
+            Reading::Native | Reading::Count => {
+                AnswerReader::Native(Box::new(NativeReader::Invoke { relay: ChunkRelay::new(RelayMode::Native), seen: Vec::new() }))
+            }
+        }
+    }
+
+    /// Reads a whole answer. One that makes no sense is a failed call, and another target may do better.
+    pub(super) fn whole(&self, told: RuntimeAnswer) -> Result<Whole, UpstreamFailure> {
+        match &self.reading {
+            Reading::Hub(reply) => converse::response::read(&told.body, reply).map(|choice| Whole::Choice(Box::new(choice))),
+            Reading::Count => converse::count_tokens::read(&told.body).map(Whole::Counted),
+            Reading::Messages(_) => {
+                let read = answer::read(&told.body, None)?;
+                let (usage, tier, produced) = (read.usage, read.service_tier, read.produced_bytes);
+                let body = read.edited.map_or(told.body, Bytes::from);
+                Ok(Whole::Raw(Box::new(RawAnswer { body, passed: HeaderMap::new(), usage, tier, produced })))
+            }
+            Reading::Native => Ok(Whole::Raw(Box::new(self.native(told)))),
+        }
+    }
+
+    fn native(&self, told: RuntimeAnswer) -> RawAnswer {
+        let read = match self.operation {
+            RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_answer(&told.body),
+            RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => {
+                let number = |name: &HeaderName| told.headers.get(name).and_then(|value| value.to_str().ok());
+                native::invoke_answer(&told.body, HeaderCounts::read(number(&INPUT_TOKENS), number(&OUTPUT_TOKENS)))
+            }
+            RuntimeOperation::CountTokens => native::NativeAnswer::default(),
+        };
+        let produced = u64::try_from(told.body.len()).unwrap_or(u64::MAX);
+        let passed = passed_headers(&told.headers, told.request_id.as_deref());
+        RawAnswer { body: told.body, passed, usage: read.usage, tier: read.service_tier, produced }
+    }
+}
+
+/// Time that is left of a request.
+pub(super) type Time = std::time::Duration;
+
+/// A whole answer.
+pub(super) enum Whole {
+    /// In no dialect.
+    Choice(Box<ChatResponse>),
+    /// As upstream wrote it.
+    Raw(Box<RawAnswer>),
+    /// Input tokens.
+    Counted(u64),
+}
+
+/// An answer as upstream wrote it, with what was read of it in passing.
+pub(super) struct RawAnswer {
+    pub(super) body: Bytes,
+    /// Headers for the client.
+    pub(super) passed: HeaderMap,
+    usage: Option<Usage>,
+    tier: Option<ServiceTier>,
+    /// Bytes of its content.
+    produced: u64,
+}
+
+impl Whole {
+    /// What the call used, with the tier that served it; `None` where nothing is billed.
+    pub(super) fn used(&self, prompt_tokens: u64) -> Option<(Usage, Metering, Option<ServiceTier>)> {
+        match self {
+            Self::Choice(response) => {
+                let (usage, metering) = answer_usage(response, prompt_tokens);
+                Some((usage, metering, response.service_tier))
+            }
+            Self::Raw(raw) => Some(match raw.usage.filter(|usage| usage.total() > 0) {
+                Some(usage) => (usage, Metering::Told, raw.tier),
+                None => (estimate::usage(prompt_tokens, raw.produced), Metering::Estimated, raw.tier),
+            }),
+            Self::Counted(_) => None,
+        }
+    }
+}
+
+static INPUT_TOKENS: HeaderName = HeaderName::from_static("x-amzn-bedrock-input-token-count");
+static OUTPUT_TOKENS: HeaderName = HeaderName::from_static("x-amzn-bedrock-output-token-count");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// Beginning of the names of headers that tell of an answer.
+const TOLD: &str = "x-amzn-bedrock-";
+
+/// The headers of an answer that clients of AWS read. Copied: what came lies in the connection's read buffer.
+pub(super) fn passed_headers(headers: &HeaderMap, request_id: Option<&str>) -> HeaderMap {
+    let read = headers.iter().filter(|(name, _)| *name == CONTENT_TYPE || name.as_str().starts_with(TOLD));
+    let copied = read.filter_map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    });
+    let mut passed: HeaderMap = copied.collect();
+    if let Some(id) = request_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        passed.insert(REQUEST_ID.clone(), id);
+    }
+    passed
+}

@@ -1,0 +1,234 @@
+//! One response, from its request to the store.
+
+use std::sync::Arc;
+
+use outcrop_domain::{chat::ChatResponse, clock::random_id, error::GatewayError, json::JsonText};
+use outcrop_protocol::openai::responses::{ResponsesRequest, Status};
+use outcrop_store::{Owner, Running, UnixMillis};
+use outcrop_translate::openai_responses::{
+    ResponseMeta, ResponseShape,
+    request::{Earlier, Linkage, linkage},
+    response::{self, FinalResponse},
+    stream::EventWriter,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    ResponsesContext, ResponsesReply, background, deliver,
+    linked::{self, Linked},
+    pump::pump,
+    telling::{Telling, Way},
+};
+use crate::{
+    archive::{Kept, KeptAs, unix_seconds},
+    lanes::by_size,
+    ports::{AnswerDialect, AnswerFacts, ChatAnswer, ChatJob, ClientRequest, ResponsesAnswer, ResponsesAsk, ResponsesJob, StreamItem},
+};
+
+/// Makes a response. The client may leave at any time: what it has begun to read is stored as cancelled then.
+pub(super) async fn run(context: Arc<ResponsesContext>, job: ResponsesJob, mut reply: ResponsesReply) {
+    let begun = tokio::select! {
+        biased;
+        // Nobody waits for the answer any more: dropping the work drops the call to the model.
+        () = reply.closed() => return,
+        begun = Box::pin(begin(&context, job)) => begun,
+    };
+    match begun {
+        Err(error) => deliver(reply, Err(error)),
+        Ok(Begun::Answered(answer)) => deliver(reply, Ok(answer)),
+        Ok(Begun::Streaming { answer, telling, events }) => {
+            deliver(reply, Ok(answer));
+            pump(*telling, events).await;
+        }
+    }
+}
+
+/// How far a request came before its reply.
+enum Begun {
+    /// Complete, or on its way in the background.
+    Answered(ResponsesAnswer),
+    /// Its first events are there.
+    Streaming { answer: ResponsesAnswer, telling: Box<Telling>, events: mpsc::Receiver<StreamItem> },
+}
+
+/// A request whose place among what is stored is known.
+pub(super) struct Placed {
+    /// `resp_...`.
+    pub(super) id: String,
+    /// The request.
+    pub(super) wire: Box<ResponsesRequest>,
+    /// What it goes on from and what it leaves.
+    pub(super) linkage: Linkage,
+    /// What was stored of it.
+    pub(super) linked: Linked,
+    /// Wall-clock time at its beginning.
+    pub(super) created_at: UnixMillis,
+}
+
+async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result<Begun, GatewayError> {
+    let placed = place(context, &mut job).await?;
+    if placed.linkage.background {
+        return background::accept(context, job, placed).await.map(Begun::Answered);
+    }
+    let Placed { id, wire, linkage, linked, created_at } = placed;
+    let kept = kept(&job, &wire, &linkage, &id, created_at, linked.input);
+    let body_bytes = job.body_bytes;
+    let created_unix = unix_seconds(context.vault.ports().clock.wall());
+    let asked = chat_job(job, ask_of(wire, linked.earlier));
+    match context.chat.submit(asked).await? {
+        ChatAnswer::Whole { choices, about } => {
+            let (meta, shape) = written_as(id, created_unix, &about)?;
+            let body = whole(context, choices, meta, shape, kept, body_bytes).await?;
+            Ok(Begun::Answered(ResponsesAnswer::Whole { body, about: Some(about) }))
+        }
+        ChatAnswer::Stream { events, about } => {
+            let (meta, shape) = written_as(id, created_unix, &about)?;
+            let kept = put_running(context, kept, Running::InProgress, &meta, &shape).await?;
+            let (way, reader) = Way::client()?;
+            let telling = Telling::begin(EventWriter::new(meta, shape), way, kept, context.vault.clone());
+            let answer = ResponsesAnswer::Stream { events: reader, about: Some(about) };
+            Ok(Begun::Streaming { answer, telling: Box::new(telling), events })
+        }
+        ChatAnswer::Raw { .. } | ChatAnswer::Counted { .. } => {
+            Err(GatewayError::Internal { message: "a response was asked for, and something else answered".to_owned() })
+        }
+    }
+}
+
+/// Finds out what the request goes on from, and reads it.
+pub(super) async fn place(context: &ResponsesContext, job: &mut ResponsesJob) -> Result<Placed, GatewayError> {
+    let ports = context.vault.ports().clone();
+    let id = random_id("resp_", ports.entropy.as_ref());
+    let created_at = UnixMillis::from(ports.clock.wall());
+    let wire = std::mem::take(&mut job.wire);
+    // The room stays with the bytes: the job may be dropped while they are in other hands.
+    let held = job.held.clone();
+    let read = by_size(ports.blocking.as_ref(), job.body_bytes, move || {
+        let _held = held;
+        linkage(&wire).map(|linkage| (wire, linkage))
+    });
+    let (wire, linkage) = read.await??;
+    let (owner, held, response_id) = (job.principal.key.clone(), job.held.clone(), id.clone());
+    let max_bytes = context.vault.policy().max_bytes;
+    let read = move |wire: Box<ResponsesRequest>, linkage: Linkage, earlier: Earlier| -> Result<_, GatewayError> {
+        let keeps = linkage.store || linkage.conversation.is_some();
+        let input = if keeps { linked::input(&wire, &linkage, &earlier, &response_id, max_bytes)? } else { Vec::new() };
+        Ok((wire, linkage, Linked { earlier, input }))
+    };
+    let (wire, linkage, linked) = if linked::goes_on(&linkage) {
+        let found = context.vault.ask("read_earlier", move |shelves| {
+            let _held = held;
+            let earlier = linked::earlier(shelves, Owner(owner.as_str()), &linkage)?;
+            read(wire, linkage, earlier)
+        });
+        found.await??
+    } else {
+        let found = by_size(ports.blocking.as_ref(), job.body_bytes, move || {
+            let _held = held;
+            read(wire, linkage, Earlier::default())
+        });
+        found.await??
+    };
+    if let Some(held) = &job.held {
+        held.grow(linked::bytes_of(&linked.earlier))?;
+    }
+    Ok(Placed { id, wire, linkage, linked, created_at })
+}
+
+/// How a response is stored; `None` when it is not.
+pub(super) fn kept(
+    job: &ResponsesJob,
+    wire: &ResponsesRequest,
+    linkage: &Linkage,
+    id: &str,
+    created_at: UnixMillis,
+    input: Vec<outcrop_store::Item>,
+) -> Option<Kept> {
+    let kept_as = match (linkage.store, &linkage.conversation) {
+        (true, _) => KeptAs::Response,
+        (false, Some(_)) => KeptAs::ConversationItems,
+        (false, None) => return None,
+    };
+    Some(Kept {
+        owner: job.principal.key.clone(),
+        id: id.to_owned(),
+        created_at,
+        model: wire.model.clone().unwrap_or_default(),
+        input,
+        conversation: linkage.conversation.clone(),
+        previous: linkage.previous_response_id.clone(),
+        background: linkage.background,
+        kept_as,
+        begun: false,
+    })
+}
+
+/// A request with what it goes on from.
+pub(super) fn ask_of(wire: Box<ResponsesRequest>, earlier: Earlier) -> Box<ResponsesAsk> {
+    Box::new(ResponsesAsk { wire: *wire, earlier: Arc::new(earlier) })
+}
+
+/// The request as the chat lane takes it: what was stored counts for its size like what was sent.
+pub(super) fn chat_job(job: ResponsesJob, ask: Box<ResponsesAsk>) -> ChatJob {
+    let ResponsesJob { record, principal, body_bytes, overrides, held, .. } = job;
+    let body_bytes = body_bytes.saturating_add(linked::bytes_of(&ask.earlier));
+    ChatJob { record, principal, request: ClientRequest::Responses(ask), body_bytes, overrides, held }
+}
+
+/// Stores a response as running, before anybody is told its id.
+pub(super) async fn put_running(
+    context: &ResponsesContext,
+    kept: Option<Kept>,
+    running: Running,
+    meta: &ResponseMeta,
+    shape: &ResponseShape,
+) -> Result<Option<Kept>, GatewayError> {
+    let Some(kept) = kept else { return Ok(None) };
+    let status = match running {
+        Running::Queued => Status::Queued,
+        Running::InProgress => Status::InProgress,
+    };
+    let body = response::under_way(meta, shape, status)?;
+    let vault = context.vault.clone();
+    let put = context.vault.ask("put_response", move |shelves| kept.begin(shelves, vault, running, &body));
+    Ok(put.await??.into_kept())
+}
+
+/// Stores a whole answer, and then shows it.
+async fn whole(
+    context: &ResponsesContext,
+    choices: Vec<ChatResponse>,
+    meta: ResponseMeta,
+    shape: ResponseShape,
+    kept: Option<Kept>,
+    bytes: usize,
+) -> Result<JsonText, GatewayError> {
+    let Some(answer) = choices.into_iter().next() else {
+        return Err(GatewayError::Internal { message: "the model's answer has no choice".to_owned() });
+    };
+    let ports = context.vault.ports();
+    let completed_unix = unix_seconds(ports.clock.wall());
+    let make = move || -> FinalResponse { response::render(answer, meta, shape, completed_unix) };
+    match kept {
+        None => by_size(ports.blocking.as_ref(), bytes, move || make().shown()).await?,
+        Some(kept) => {
+            let stored = context.vault.ask("put_response", move |shelves| {
+                let made = make();
+                kept.end(shelves, &made)?;
+                made.shown()
+            });
+            stored.await?
+        }
+    }
+}
+
+/// What the answer is written as.
+pub(super) fn written_as(id: String, created_unix: u64, about: &AnswerFacts) -> Result<(ResponseMeta, ResponseShape), GatewayError> {
+    match &about.dialect {
+        AnswerDialect::Responses { shape } => {
+            let meta = ResponseMeta { id, created_unix, model_shown: about.model.to_string() };
+            Ok((meta, shape.clone()))
+        }
+        _ => Err(GatewayError::Internal { message: "a response was asked for, and answered in another dialect".to_owned() }),
+    }
+}

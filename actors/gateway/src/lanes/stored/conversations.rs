@@ -1,0 +1,120 @@
+//! What can be asked of conversations.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use outcrop_domain::{clock::random_id, error::GatewayError, ids::KeyId, json::JsonText};
+use outcrop_protocol::openai::responses::{Conversation, ConversationBody, ConversationDeleted};
+use outcrop_store::{Item, Json, Listing, NewConversation, Owner, StoreError, StoredConversation};
+use outcrop_translate::openai_responses::{
+    Include,
+    conversation::{self, Metadata},
+};
+
+use super::{StoredContext, shown, shown_item, shown_list};
+use crate::{
+    archive::{Shelves, items_of, of_conversations, seconds_of},
+    ports::ConversationAsk,
+};
+
+/// Answers a question about a conversation, or changes one.
+pub(super) async fn answer(context: &StoredContext, owner: KeyId, ask: ConversationAsk) -> Result<JsonText, GatewayError> {
+    let entropy = context.vault.ports().entropy.clone();
+    match ask {
+        ConversationAsk::Create { body } => {
+            let (id, batch) = (random_id("conv_", entropy.as_ref()), random_id("", entropy.as_ref()));
+            let made = context.vault.ask("create_conversation", move |shelves| create(shelves, Owner(owner.as_str()), id, &batch, &body));
+            made.await?
+        }
+        ConversationAsk::AddItems { id, body } => {
+            let batch = random_id("", entropy.as_ref());
+            let added = context.vault.ask("append_items", move |shelves| add_items(shelves, Owner(owner.as_str()), &id, &batch, &body));
+            added.await?
+        }
+        other => context.vault.ask(operation(&other), move |shelves| stored(shelves, Owner(owner.as_str()), other)).await?,
+    }
+}
+
+fn operation(ask: &ConversationAsk) -> &'static str {
+    match ask {
+        ConversationAsk::Create { .. } => "create_conversation",
+        ConversationAsk::Retrieve { .. } => "get_conversation",
+        ConversationAsk::Update { .. } => "update_conversation",
+        ConversationAsk::Delete { .. } => "delete_conversation",
+        ConversationAsk::AddItems { .. } => "append_items",
+        ConversationAsk::Items { .. } => "list_items",
+        ConversationAsk::Item { .. } => "get_item",
+        ConversationAsk::DeleteItem { .. } => "delete_item",
+    }
+}
+
+/// All that draws no ids.
+fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk) -> Result<JsonText, GatewayError> {
+    let store = shelves.conversations();
+    let refused = |error: StoreError| of_conversations(&error);
+    match ask {
+        ConversationAsk::Retrieve { id } => shown_conversation(&store.get_conversation(owner, &id).map_err(refused)?),
+        ConversationAsk::Update { id, body } => {
+            required(body.metadata.is_some(), "metadata")?;
+            let metadata = metadata(&body)?;
+            let updated = shelves.with_room(|shelves| shelves.conversations().update_metadata(owner, &id, &metadata));
+            shown_conversation(&updated.map_err(refused)?)
+        }
+        ConversationAsk::Delete { id } => {
+            store.delete_conversation(owner, &id).map_err(refused)?;
+            shown(&ConversationDeleted::new(&id))
+        }
+        ConversationAsk::Items { id, page, include } => shown_list(&store.list_items(owner, &id, &page).map_err(refused)?, include),
+        ConversationAsk::Item { id, item, include } => {
+            let item = store.get_item(owner, &id, &item).map_err(refused)?;
+            shown_item(item.json.as_str(), include)
+        }
+        ConversationAsk::DeleteItem { id, item } => shown_conversation(&store.delete_item(owner, &id, &item).map_err(refused)?),
+        ConversationAsk::Create { .. } | ConversationAsk::AddItems { .. } => {
+            Err(GatewayError::Internal { message: "a change that needs an id came without one".to_owned() })
+        }
+    }
+}
+
+fn create(shelves: &Shelves<'_>, owner: Owner<'_>, id: String, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
+    let items = items(body, batch)?;
+    let new = NewConversation { id, created_at: shelves.now(), metadata: metadata(body)?, items };
+    let made = shelves.with_room(|shelves| shelves.conversations().create_conversation(owner, &new));
+    made.map_err(|error| of_conversations(&error))?;
+    let NewConversation { id, created_at, metadata, .. } = new;
+    shown_conversation(&StoredConversation { id, created_at, metadata })
+}
+
+fn add_items(shelves: &Shelves<'_>, owner: Owner<'_>, id: &str, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
+    required(body.items.is_some(), "items")?;
+    let items = items(body, batch)?;
+    let added = shelves.with_room(|shelves| shelves.conversations().append_items(owner, id, &items));
+    added.map_err(|error| of_conversations(&error))?;
+    shown_list(&Listing { items, has_more: false }, Include::default())
+}
+
+fn required(given: bool, param: &str) -> Result<(), GatewayError> {
+    if given {
+        return Ok(());
+    }
+    Err(GatewayError::invalid_with_code(param, format!("Missing required parameter: '{param}'."), "missing_required_parameter"))
+}
+
+fn items(body: &ConversationBody, batch: &str) -> Result<Vec<Item>, GatewayError> {
+    items_of(&conversation::items(body, batch)?)
+}
+
+fn metadata(body: &ConversationBody) -> Result<Json, GatewayError> {
+    let labels: Metadata = conversation::metadata(body)?;
+    Ok(Json::from(shown(&labels)?.get()))
+}
+
+fn shown_conversation(stored: &StoredConversation) -> Result<JsonText, GatewayError> {
+    let metadata: BTreeMap<String, String> = serde_json::from_str(stored.metadata.as_str())
+        .map_err(|error| GatewayError::Internal { message: format!("the conversation `{}` cannot be read: {error}", stored.id) })?;
+    shown(&Conversation {
+        id: Cow::Borrowed(&stored.id),
+        object: Cow::Borrowed("conversation"),
+        created_at: seconds_of(stored.created_at),
+        metadata: Cow::Owned(metadata),
+    })
+}

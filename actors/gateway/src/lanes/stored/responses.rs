@@ -1,0 +1,109 @@
+//! What can be asked of a stored response.
+
+use std::time::Duration;
+
+use outcrop_domain::{error::GatewayError, ids::KeyId, json::JsonText};
+use outcrop_protocol::openai::responses::ResponseDeleted;
+use outcrop_store::{Owner, Running, Status, StoredResponse};
+use outcrop_translate::openai_responses::{Include, response, stream::replay};
+
+use super::{StoredContext, shown, shown_list};
+use crate::{
+    archive::{EventBytes, Shelves, body_of, cancel as cancel_stored, of_responses},
+    ports::{ResponseAsk, StoredAnswer},
+};
+
+/// Answers a question about a response.
+pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, ask: ResponseAsk) -> Result<StoredAnswer, GatewayError> {
+    match ask {
+        ResponseAsk::Retrieve { include } => {
+            let found = context.vault.ask("get_response", move |shelves| as_shown(&get(shelves, &owner, &id)?, include));
+            found.await?.map(StoredAnswer::Body)
+        }
+        ResponseAsk::Events { include, starting_after } => events(context, owner, id, include, starting_after).await,
+        ResponseAsk::Delete => {
+            // One that is under way in the background has no reader any more.
+            if let Some(live) = context.live.find(&owner, &id) {
+                live.cancel();
+            }
+            let deleted = context.vault.ask("delete_response", move |shelves| {
+                shelves.responses().delete_response(Owner(owner.as_str()), &id).map_err(|error| of_responses(&error))?;
+                shown(&ResponseDeleted::new(&id))
+            });
+            deleted.await?.map(StoredAnswer::Body)
+        }
+        ResponseAsk::Cancel => cancel(context, owner, id).await.map(StoredAnswer::Body),
+        ResponseAsk::InputItems { page, include } => {
+            let listed = context.vault.ask("list_input_items", move |shelves| {
+                let listing = shelves.responses().list_input_items(Owner(owner.as_str()), &id, &page);
+                shown_list(&listing.map_err(|error| of_responses(&error))?, include)
+            });
+            listed.await?.map(StoredAnswer::Body)
+        }
+    }
+}
+
+fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str) -> Result<StoredResponse, GatewayError> {
+    shelves.responses().get_response(Owner(owner.as_str()), id).map_err(|error| of_responses(&error))
+}
+
+fn as_shown(stored: &StoredResponse, include: Include) -> Result<JsonText, GatewayError> {
+    response::shown(&body_of(stored)?, include)
+}
+
+/// The events of a response: as they come, when it is under way in the background, else told once more.
+async fn events(
+    context: &StoredContext,
+    owner: KeyId,
+    id: String,
+    include: Include,
+    starting_after: Option<u64>,
+) -> Result<StoredAnswer, GatewayError> {
+    if let Some(live) = context.live.find(&owner, &id) {
+        return Ok(StoredAnswer::Stream(live.events(starting_after)));
+    }
+    let told = context.vault.ask("replay_response", move |shelves| {
+        let stored = get(shelves, &owner, &id)?;
+        if let Status::Running(_) = stored.status {
+            // It is being read by the client that asked for it; or it was in the background of another process.
+            let message = format!("Response with id '{id}' is {}, and its events go to the client that asked for it.", stored.status);
+            return Err(GatewayError::invalid("stream", message));
+        }
+        let mut out = Vec::new();
+        replay(&body_of(&stored)?, include, starting_after, &mut out)?;
+        Ok(StoredAnswer::Stream(EventBytes::of(out)))
+    });
+    told.await?
+}
+
+/// Longest wait for a job that was asked to end: it does so at its next await.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Cancels a response in the background. One that has ended is shown as it is: cancelling twice is no error.
+async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<JsonText, GatewayError> {
+    let (asked_by, asked_for) = (owner.clone(), id.clone());
+    let stored = context.vault.ask("get_response", move |shelves| get(shelves, &asked_by, &asked_for)).await??;
+    if !stored.background {
+        let message = "Cannot cancel a synchronous response: only responses that were created with 'background' can be cancelled.";
+        return Err(GatewayError::InvalidRequest { message: message.to_owned(), param: None, code: None });
+    }
+    if let Some(live) = context.live.find(&owner, &id) {
+        live.cancel();
+        // One that waits for its turn is ended below.
+        if stored.status != Status::Running(Running::Queued) {
+            live.ended(ENDS_WITHIN).await;
+        }
+    }
+    let ended = context.vault.ask("cancel_response", move |shelves| {
+        let stored = get(shelves, &owner, &id)?;
+        if let Status::Ended(_) = stored.status {
+            return as_shown(&stored, Include::default());
+        }
+        match cancel_stored(shelves, Owner(owner.as_str()), &id)? {
+            Some(body) => response::shown(&body, Include::default()),
+            // It has ended meanwhile, by itself.
+            None => as_shown(&get(shelves, &owner, &id)?, Include::default()),
+        }
+    });
+    ended.await?
+}

@@ -1,0 +1,102 @@
+//! Bodies of `/v1/conversations`: items as they are stored, and labels.
+
+use std::collections::BTreeMap;
+
+use outcrop_domain::{error::GatewayError, json::JsonText};
+use outcrop_protocol::openai::responses::ConversationBody;
+
+use super::request::{item_resources, labels};
+
+/// Labels of a conversation.
+pub type Metadata = BTreeMap<String, String>;
+
+/// Most labels. Source: `Metadata`.
+const MOST_LABELS: usize = 16;
+
+/// Most characters of a label's name. Source: `Metadata`.
+const LONGEST_NAME: usize = 64;
+
+/// Most characters of a label's value. Source: `Metadata`.
+const LONGEST_VALUE: usize = 512;
+
+/// The items of a body as they are stored; `batch` is what the ids of those are made of that have none, and new for every call.
+///
+/// # Errors
+/// `InvalidRequest` for an item that cannot be read, and for one that only refers to another.
+pub fn items(body: &ConversationBody, batch: &str) -> Result<Vec<JsonText>, GatewayError> {
+    let Some(given) = &body.items else { return Ok(Vec::new()) };
+    let items = item_resources(given, batch)?;
+    if items.len() < given.len() {
+        let message = "Invalid 'items': an item of type 'item_reference' cannot be added to a conversation. Add the item itself.";
+        return Err(GatewayError::invalid_with_code("items", message, "invalid_value"));
+    }
+    Ok(items)
+}
+
+/// The labels of a body.
+///
+/// # Errors
+/// `InvalidRequest` beyond the limits of OpenAI's API.
+pub fn metadata(body: &ConversationBody) -> Result<Metadata, GatewayError> {
+    let labels = labels(body.metadata.as_ref());
+    if labels.len() > MOST_LABELS {
+        let message = format!(
+            "Invalid 'metadata': too many properties. Expected an object with at most {MOST_LABELS} properties, but got an object with {} \
+             properties instead.",
+            labels.len()
+        );
+        return Err(GatewayError::invalid_with_code("metadata", message, "object_above_max_properties"));
+    }
+    for (name, value) in &labels {
+        let (what, longest, got) = match (name.chars().count(), value.chars().count()) {
+            (name, _) if name > LONGEST_NAME => ("property name", LONGEST_NAME, name),
+            (_, value) if value > LONGEST_VALUE => ("string", LONGEST_VALUE, value),
+            _ => continue,
+        };
+        let message = format!(
+            "Invalid 'metadata.{name}': {what} too long. Expected one with maximum length {longest}, but got one with length {got} instead."
+        );
+        return Err(GatewayError::invalid_with_code("metadata", message, "string_above_max_length"));
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> ConversationBody {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn items_get_ids_and_content_in_parts() {
+        let items =
+            items(&body(r#"{"items":[{"role":"user","content":"hi"},{"type":"message","role":"user","id":"msg_1","content":[]}]}"#), "b1");
+        let items: Vec<serde_json::Value> = items.unwrap().iter().map(|item| serde_json::from_str(item.get()).unwrap()).collect();
+        assert_eq!(items[0]["id"], "msg_b1_i0");
+        assert_eq!(items[0]["content"][0], serde_json::json!({"type": "input_text", "text": "hi"}));
+        assert_eq!(items[1]["id"], "msg_1");
+        assert!(super::items(&body("{}"), "b1").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_reference_is_no_item() {
+        let error = items(&body(r#"{"items":[{"type":"item_reference","id":"msg_1"}]}"#), "b1").unwrap_err();
+        assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "items"), "{error}");
+    }
+
+    #[test]
+    fn labels_have_their_limits() {
+        assert_eq!(
+            metadata(&body(r#"{"metadata":{"a":"b","n":1}}"#)).unwrap(),
+            Metadata::from([("a".into(), "b".into()), ("n".into(), "1".into())])
+        );
+        let many: Vec<String> = (0..17).map(|number| format!("\"k{number}\":\"v\"")).collect();
+        let long_name = format!("{{\"metadata\":{{\"{}\":\"v\"}}}}", "k".repeat(65));
+        let long_value = format!("{{\"metadata\":{{\"k\":\"{}\"}}}}", "v".repeat(513));
+        for wrong in [format!("{{\"metadata\":{{{}}}}}", many.join(",")), long_name, long_value] {
+            assert!(metadata(&body(&wrong)).is_err());
+        }
+    }
+}
