@@ -404,6 +404,46 @@ async fn a_conversation_is_made_short_and_goes_on_from_that() {
 }
 
 #[tokio::test]
+async fn a_chain_and_a_conversation_go_on_after_a_wish_for_a_summary() {
+    let gateway = TestGateway::start().await;
+    let wish = json!([{"role": "user", "content": "remember the number 7"}, {"type": "compaction_trigger"}]);
+    let kept = gateway.post("/v1/conversations", &json!({})).await.ok();
+    for (first, next) in [
+        (asks(wish.clone()), None),
+        (with(asks(wish), "conversation", id(&kept)), Some(with(asks("say exactly: on we go"), "conversation", id(&kept)))),
+    ] {
+        let summary = gateway.post(RESPONSES, &first).await.ok();
+        assert_eq!(summary["output"][0]["type"], "compaction", "{summary}");
+        let listed = gateway.get(&format!("{}/input_items", at(&summary))).await.ok();
+        assert_eq!(listed["data"].as_array().unwrap().len(), 1, "the wish is granted and not kept: {listed}");
+        let next = next.unwrap_or_else(|| with(asks("say exactly: on we go"), "previous_response_id", id(&summary)));
+        let answer = gateway.post(RESPONSES, &next).await.ok();
+        assert!(said(&answer).ends_with("on we go"), "{answer}");
+        let read = gateway.bodies().pop().unwrap()["messages"].to_string();
+        assert!(read.contains("Summary of the conversation so far") && read.contains("remember the number 7"), "{read}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn an_array_in_place_of_a_part_is_refused_by_its_place() {
+    let gateway = TestGateway::start().await;
+    let item = json!({"role": "user", "content": [[]]});
+    let kept = gateway.post("/v1/conversations", &json!({})).await.ok();
+    for (path, body, place) in [
+        (RESPONSES.to_owned(), asks(json!([item])), "input[0].content[0]"),
+        ("/v1/conversations".to_owned(), json!({"items": [item]}), "items[0].content[0]"),
+        (format!("/v1/conversations/{}/items", id(&kept)), json!({"items": [item]}), "items[0].content[0]"),
+    ] {
+        let answer = gateway.post(&path, &body).await;
+        answer.refusal(400, "invalid_request_error", Some("invalid_type"));
+        assert_eq!(answer.param().as_deref(), Some(place));
+    }
+    assert!(gateway.calls().is_empty(), "nothing was asked of a model");
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn the_count_is_what_a_response_is_billed_for_and_where_aws_has_none_there_is_none() {
     let gateway = TestGateway::start().await;
     let count = async |body: &Value| gateway.post(&format!("{RESPONSES}/input_tokens"), body).await;

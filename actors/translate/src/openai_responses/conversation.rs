@@ -22,12 +22,13 @@ const LONGEST_VALUE: usize = 512;
 /// The items of a body as they are stored; `batch` is what the ids of those are made of that have none, and new for every call.
 ///
 /// # Errors
-/// `InvalidRequest` for an item that cannot be read, and for one that only refers to another.
+/// `InvalidRequest` for an item that cannot be read, and for one that only refers to another or wishes for a summary.
 pub fn items(body: &ConversationBody, batch: &str) -> Result<Vec<JsonText>, GatewayError> {
     let Some(given) = &body.items else { return Ok(Vec::new()) };
     let items = item_resources(given, batch)?;
     if items.len() < given.len() {
-        let message = "Invalid 'items': an item of type 'item_reference' cannot be added to a conversation. Add the item itself.";
+        let message = "Invalid 'items': an item of type 'item_reference' or 'compaction_trigger' cannot be added to a conversation. Add what \
+                       it stands for.";
         return Err(GatewayError::invalid_with_code("items", message, "invalid_value"));
     }
     Ok(items)
@@ -81,9 +82,21 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_is_no_item() {
-        let error = items(&body(r#"{"items":[{"type":"item_reference","id":"msg_1"}]}"#), "b1").unwrap_err();
-        assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "items"), "{error}");
+    fn what_stands_for_something_else_is_no_item() {
+        for item in [r#"{"type":"item_reference","id":"msg_1"}"#, r#"{"type":"compaction_trigger"}"#] {
+            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1").unwrap_err();
+            assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "items"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_read_is_named() {
+        for (item, place) in
+            [("[]", "items[0]"), (r#"{"role":7}"#, "items[0].role"), (r#"{"role":"user","content":[[]]}"#, "items[0].content[0]")]
+        {
+            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1").unwrap_err();
+            assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == place), "{item}: {error}");
+        }
     }
 
     #[test]

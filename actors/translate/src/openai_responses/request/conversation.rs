@@ -164,7 +164,8 @@ impl<'a, N: Naming> ItemReader<'a, N> {
             }
             Kind::Compaction => self.compaction(item, place),
             Kind::CompactionTrigger => {
-                self.conversation.compact = true;
+                // One that was stored has had its answer.
+                self.conversation.compact = place != Place::Earlier;
                 Ok(())
             }
             Kind::MoreTools => {
@@ -271,10 +272,16 @@ impl<'a, N: Naming> ItemReader<'a, N> {
     fn agent_message(&mut self, item: InputItem, place: Place) -> Result<(), GatewayError> {
         let author = item.author.clone().unwrap_or_else(|| "another agent".to_owned());
         let mut content = vec![Content::Text(format!("[Message from {author}]"))];
-        if let Some(TextOrList::List(parts)) = item.content {
-            // Encrypted parts are for the provider that wrote them.
-            let readable = parts.into_iter().filter(|part| part.kind.as_deref() != Some("encrypted_content")).collect();
-            content.extend(parts::flatten(self.parts().read(TextOrList::List(readable), place, "content")?));
+        if let Some(mut said) = item.content {
+            if let TextOrList::List(parts) = &mut said {
+                // Encrypted parts are for the provider that wrote them.
+                let before = parts.len();
+                parts.retain(|part| part.kind.as_deref() != Some("encrypted_content"));
+                if parts.len() < before {
+                    self.notes.harmless("input.agent_message.encrypted_content", "foreign_dropped");
+                }
+            }
+            content.extend(parts::flatten(self.parts().read(said, place, "content")?));
         }
         self.notes.harmless("input.agent_message", "user_turn");
         self.push(Role::User, content);

@@ -2,6 +2,9 @@
 
 use outcrop_protocol::openai::responses::InputItem;
 
+/// The type of the item that wishes for a summary.
+pub(super) const TRIGGER: &str = "compaction_trigger";
+
 /// What an item is to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -82,7 +85,7 @@ pub(super) fn kind_of(item: &InputItem) -> Option<Kind> {
         "reasoning" => Kind::Reasoning,
         // Codex's names for what the API calls a compaction.
         "compaction" | "compaction_summary" | "context_compaction" => Kind::Compaction,
-        "compaction_trigger" => Kind::CompactionTrigger,
+        TRIGGER => Kind::CompactionTrigger,
         "additional_tools" => Kind::MoreTools,
         "agent_message" => Kind::AgentMessage,
         _ => Kind::Unused,

@@ -5,6 +5,8 @@
 pub(in crate::openai_responses) enum Place {
     /// An item of `input`.
     Input(usize),
+    /// An item of `items`, which is added to a conversation.
+    Added(usize),
     /// A stored item: nothing the client can mend but the response or conversation that it goes on from.
     Earlier,
 }
@@ -14,6 +16,7 @@ impl Place {
     pub(super) fn path(self) -> String {
         match self {
             Self::Input(position) => format!("input[{position}]"),
+            Self::Added(position) => format!("items[{position}]"),
             Self::Earlier => "previous_response_id".to_owned(),
         }
     }
@@ -21,7 +24,7 @@ impl Place {
     /// Path of a member of the item.
     pub(super) fn of(self, member: &str) -> String {
         match self {
-            Self::Input(position) => format!("input[{position}].{member}"),
+            Self::Input(_) | Self::Added(_) => format!("{}.{member}", self.path()),
             Self::Earlier => self.path(),
         }
     }

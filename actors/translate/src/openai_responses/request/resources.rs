@@ -10,14 +10,18 @@ use outcrop_protocol::openai::{
     loose::TextOrList,
     responses::{InputItem, InputMessage, InputParam, InputTextPart},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{fault, items::is_reference, place::Place};
+use super::{
+    fault,
+    items::{TRIGGER, is_reference},
+    place::Place,
+};
 use crate::openai_responses::ids;
 
-/// The items of a request's input, ready to be stored with the response `response_id`. References to items that are
-/// stored already are left out: they are where they were.
+/// The items of a request's input, ready to be stored with the response `response_id`. Left out are references to items
+/// that are stored already, which are where they were, and the wish for a summary: it is granted once.
 ///
 /// # Errors
 /// `InvalidRequest` for an item that cannot be read.
@@ -30,7 +34,7 @@ pub fn input_resources(input: Option<&InputParam>, response_id: &str) -> Result<
             let message = InputMessage { id: &id, kind: "message", status: "completed", role: "user", content };
             Ok(vec![JsonText::of(&message).map_err(unwritable)?])
         }
-        Some(TextOrList::List(items)) => item_resources(items, response_id),
+        Some(TextOrList::List(items)) => resources(items, response_id, Place::Input),
     }
 }
 
@@ -39,13 +43,17 @@ pub fn input_resources(input: Option<&InputParam>, response_id: &str) -> Result<
 /// # Errors
 /// `InvalidRequest` for an item that cannot be read.
 pub fn item_resources(items: &[Box<RawValue>], owner: &str) -> Result<Vec<JsonText>, GatewayError> {
+    resources(items, owner, Place::Added)
+}
+
+fn resources(items: &[Box<RawValue>], owner: &str, place: impl Fn(usize) -> Place) -> Result<Vec<JsonText>, GatewayError> {
     let mut resources = Vec::with_capacity(items.len());
     for (position, raw) in items.iter().enumerate() {
-        let outline: Outline<'_> = serde_json::from_str(raw.get()).map_err(|error| misshapen(raw, Place::Input(position), error))?;
+        let outline: Outline<'_> = serde_json::from_str(raw.get()).map_err(|error| misshapen(raw, place(position), &error))?;
         let (kind, role, id) = (outline.kind.as_deref(), outline.role.as_deref(), outline.id.as_deref());
-        if !is_reference(kind, role, id) {
+        if !is_reference(kind, role, id) && kind != Some(TRIGGER) {
             let id = ids::of_input(owner, prefix(kind), position);
-            let resource = resource(raw, &outline, &id).map_err(|error| misshapen(raw, Place::Input(position), error))?;
+            let resource = resource(raw, &outline, &id).map_err(|error| misshapen(raw, place(position), &error))?;
             resources.push(resource);
         }
     }
@@ -131,12 +139,21 @@ fn completed(written: Members<'_>, added: [Added; 4]) -> Result<JsonText, serde_
     JsonText::of(&members)
 }
 
-/// Says where an item is wrong; that costs a second reading.
-fn misshapen(raw: &RawValue, place: Place, error: serde_json::Error) -> GatewayError {
-    match decode::<InputItem>(raw.get().as_bytes()) {
+/// Says where an item is wrong; that costs a second reading, and a third where an array stands for an object, which
+/// [`InputItem`] lets pass.
+fn misshapen(raw: &RawValue, place: Place, error: &serde_json::Error) -> GatewayError {
+    let text = raw.get().as_bytes();
+    match decode::<InputItem>(text).map(|_| ()).and_then(|()| decode::<Objects>(text).map(|_| ())) {
         Err(fault) => fault::inside(&place.path(), &fault),
-        Ok(_) => unwritable(error),
+        Ok(()) => fault::invalid(place.path(), &format!("the item cannot be read: {error}.")),
     }
+}
+
+/// An item by the rule that parts are objects.
+#[derive(Deserialize)]
+struct Objects {
+    #[serde(default, rename = "content")]
+    _content: Option<TextOrList<BTreeMap<String, IgnoredAny>>>,
 }
 
 /// What stands before an item's id, by its type.

@@ -1,7 +1,9 @@
 //! Input items as they are stored.
 
+use outcrop_domain::chat::Message;
+
 use super::*;
-use crate::openai_responses::ids;
+use crate::openai_responses::{AnswerForm, ids};
 
 fn stored(input: &str) -> Vec<Value> {
     let wire = decode(&format!(r#"{{"input":{input}}}"#));
@@ -68,8 +70,39 @@ fn what_is_stored_reads_as_what_was_sent() {
 }
 
 #[test]
+fn the_wish_for_a_summary_is_not_stored_and_one_that_was_is_passed_over() {
+    let items = stored(r#"[{"role":"user","content":"a"},{"type":"compaction_trigger"}]"#);
+    assert_eq!(items.len(), 1);
+    let items = [r#"{"role":"user","content":"a"}"#, r#"{"type":"compaction_trigger","id":"item_1","status":"completed"}"#];
+    let items = items.map(|item| JsonText::parse(item.to_owned()).unwrap()).to_vec();
+    let earlier = Earlier { items, ..Earlier::default() };
+    let next = read(decode(r#"{"model":"m","input":"b"}"#), &earlier, &FetchedMedia::default(), &plain_options()).unwrap();
+    assert_eq!((next.request.messages.len(), next.shape.answer), (2, AnswerForm::Items));
+}
+
+#[test]
+fn an_agents_message_is_heard_as_text_and_in_parts_and_what_is_encrypted_in_it_is_noted() {
+    for content in [r#""go left""#, r#"[{"type":"input_text","text":"go left"},{"type":"encrypted_content","encrypted_content":"E"}]"#] {
+        let wire = format!(r#"{{"model":"m","input":[{{"type":"agent_message","author":"scout","content":{content}}}]}}"#);
+        let read = read_plain(&wire).unwrap();
+        let texts = [Content::Text("[Message from scout]".to_owned()), Content::Text("go left".to_owned())];
+        assert_eq!(read.request.messages, [Message { role: Role::User, content: texts.to_vec() }]);
+        let noted = format!("{:?}", read.adjustments);
+        assert_eq!(noted.contains("input.agent_message.encrypted_content"), content.starts_with('['), "{noted}");
+    }
+}
+
+#[test]
 fn an_item_that_cannot_be_read_is_named() {
-    for (item, place) in [(r#"{"role":7}"#, "input[1].role"), (r#"{"role":"user","content":7}"#, "input[1].content"), ("5", "input[1]")] {
+    let cases = [
+        (r#"{"role":7}"#, "input[1].role"),
+        (r#"{"role":"user","content":7}"#, "input[1].content"),
+        (r#"{"role":"user","content":[{"text":"t"},[]]}"#, "input[1].content[1]"),
+        (r#"{"role":"assistant","content":[["input_text","t"]]}"#, "input[1].content[0]"),
+        ("5", "input[1]"),
+        ("[]", "input[1]"),
+    ];
+    for (item, place) in cases {
         let wire = decode(&format!(r#"{{"input":[{{"role":"user","content":"a"}},{item}]}}"#));
         let error = input_resources(wire.input.as_ref(), "resp_a").unwrap_err();
         assert!(matches!(error, GatewayError::InvalidRequest { param: Some(param), .. } if param == place), "{item}");
