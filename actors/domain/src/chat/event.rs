@@ -51,6 +51,13 @@ pub enum ChatEvent {
         /// Base64.
         data: String,
     },
+    /// More of what the provider's tool answered.
+    ServerToolOutput {
+        /// Block.
+        index: u32,
+        /// A fragment of text, or of JSON text.
+        text: String,
+    },
     /// A source of the text so far.
     Cited {
         /// Block.

@@ -73,7 +73,7 @@ impl MessageWriter {
         }
         self.begin(out);
         match event {
-            ChatEvent::Started => {}
+            ChatEvent::Started | ChatEvent::ServerToolOutput { .. } => {}
             ChatEvent::BlockStarted { index, kind } => match kind {
                 BlockKind::Text | BlockKind::Reasoning => self.blocks.expect(*index),
                 BlockKind::ToolUse { id, name, origin: ToolOrigin::Client } => {

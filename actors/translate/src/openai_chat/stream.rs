@@ -94,6 +94,7 @@ impl ChunkWriter {
                 self.complete(choice, *service_tier, trace.as_ref(), out);
             }
             ChatEvent::Started
+            | ChatEvent::ServerToolOutput { .. }
             | ChatEvent::BlockStarted { .. }
             | ChatEvent::Reasoning { .. }
             | ChatEvent::ReasoningSignature { .. }

@@ -1,7 +1,7 @@
 //! Output items, made the same way for whole and streamed answers.
 
 use outcrop_domain::chat::{Citation, CitationPlace, Reasoning, ReasoningVisibility};
-use outcrop_protocol::openai::responses::{Annotation, ItemStatus, MessagePart, OutputItem, SearchAction, SummaryText};
+use outcrop_protocol::openai::responses::{Annotation, CodeOutput, ItemStatus, MessagePart, OutputItem, SearchAction, SummaryText};
 use serde::Deserialize;
 
 use super::{CallKind, ToolForms, sealed::seal_reasoning};
@@ -87,6 +87,15 @@ pub(super) fn code_of(input: &str) -> String {
         code: String,
     }
     serde_json::from_str::<Input>(input).map_or_else(|_| input.to_owned(), |input| input.code)
+}
+
+/// Adds what a program printed; `continues` the last text of it.
+pub(super) fn add_logs(outputs: &mut Option<Vec<CodeOutput>>, text: &str, continues: bool) {
+    let outputs = outputs.get_or_insert_default();
+    match outputs.last_mut() {
+        Some(CodeOutput::Logs { logs }) if continues => logs.push_str(text),
+        _ => outputs.push(CodeOutput::Logs { logs: text.to_owned() }),
+    }
 }
 
 /// A source of the text between two places of a part, where it has a form here.

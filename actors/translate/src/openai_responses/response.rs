@@ -3,7 +3,7 @@
 mod draft;
 mod stored;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use outcrop_domain::{
     chat::{ChatResponse, ServiceTier, StopReason},
@@ -16,7 +16,7 @@ use outcrop_protocol::openai::responses::{
     UsageInput, UsageOutput,
 };
 
-use super::{AnswerForm, ResponseMeta, ResponseShape, compact, json::text_of};
+use super::{AnswerForm, Include, ResponseMeta, ResponseShape, compact, json::text_of};
 use crate::errors;
 use draft::Draft;
 pub(super) use stored::read;
@@ -71,11 +71,18 @@ pub struct FinalResponse {
 }
 
 /// What the end of an answer tells.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub(super) struct Facts {
     pub(super) usage: Option<Usage>,
     pub(super) service_tier: Option<ServiceTier>,
     pub(super) trace: Option<JsonObject>,
+}
+
+impl fmt::Debug for Facts {
+    /// A guardrail's trace holds what was said, and is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facts").field("usage", &self.usage).field("service_tier", &self.service_tier).finish_non_exhaustive()
+    }
 }
 
 /// Code and words of an error.
@@ -161,7 +168,7 @@ impl FinalResponse {
     /// # Errors
     /// A bug: the response has no JSON form.
     pub fn shown(&self) -> Result<JsonText, GatewayError> {
-        text_of(&self.object(sealing(self.shape.include.encrypted_reasoning)))
+        text_of(&self.object(self.shape.include))
     }
 
     /// The response as it is stored: with all that later requests need. [`shown`] makes of it what a client gets.
@@ -169,7 +176,7 @@ impl FinalResponse {
     /// # Errors
     /// A bug: the response has no JSON form.
     pub fn stored(&self) -> Result<JsonText, GatewayError> {
-        text_of(&self.object(Sealing::Kept))
+        text_of(&self.object(Include::ALL))
     }
 
     /// The items that it put out, as they are stored for the requests that go on from it.
@@ -182,10 +189,10 @@ impl FinalResponse {
 
     /// The object that the terminal event holds.
     pub(super) fn shown_object(&self) -> ResponseObject<'_> {
-        self.object(sealing(self.shape.include.encrypted_reasoning))
+        self.object(self.shape.include)
     }
 
-    fn object(&self, sealing: Sealing) -> ResponseObject<'_> {
+    fn object(&self, include: Include) -> ResponseObject<'_> {
         let tier = self.facts.service_tier.map(tier_word).map(Cow::Borrowed);
         let mut object = object(&self.meta, &self.shape, self.status);
         object.completed_at = self.completed_unix;
@@ -194,7 +201,7 @@ impl FinalResponse {
             .as_ref()
             .map(|failure| ResponseError { code: Cow::Borrowed(failure.code), message: Cow::Borrowed(&failure.message) });
         object.incomplete_details = self.incomplete.map(|reason| IncompleteDetails { reason: Cow::Borrowed(reason) });
-        object.output = self.output.iter().map(|item| visible(item, sealing)).collect();
+        object.output = self.output.iter().map(|item| visible(item, include)).collect();
         object.usage = self.facts.usage.as_ref().map(usage_of);
         object.service_tier = tier.or(object.service_tier);
         object.trace = self.facts.trace.as_ref().map(Cow::Borrowed);
@@ -202,21 +209,15 @@ impl FinalResponse {
     }
 }
 
-/// Whether sealed reasoning is left in the items.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sealing {
-    Kept,
-    LeftOut,
-}
-
-fn sealing(asked_for: bool) -> Sealing {
-    if asked_for { Sealing::Kept } else { Sealing::LeftOut }
-}
-
-fn visible(item: &OutputItem, sealing: Sealing) -> Cow<'_, OutputItem> {
+/// An item with no more than `include` asks for.
+fn visible(item: &OutputItem, include: Include) -> Cow<'_, OutputItem> {
     match item {
-        OutputItem::Reasoning { id, summary, encrypted_content: Some(_), status } if sealing == Sealing::LeftOut => {
+        OutputItem::Reasoning { id, summary, encrypted_content: Some(_), status } if !include.encrypted_reasoning => {
             Cow::Owned(OutputItem::Reasoning { id: id.clone(), summary: summary.clone(), encrypted_content: None, status: *status })
+        }
+        OutputItem::CodeInterpreterCall { id, status, code, container_id, outputs: Some(_) } if !include.code_outputs => {
+            let (id, code, container_id) = (id.clone(), code.clone(), container_id.clone());
+            Cow::Owned(OutputItem::CodeInterpreterCall { id, status: *status, code, container_id, outputs: None })
         }
         item => Cow::Borrowed(item),
     }
@@ -224,7 +225,7 @@ fn visible(item: &OutputItem, sealing: Sealing) -> Cow<'_, OutputItem> {
 
 /// An item as this request's client gets it.
 pub(super) fn visible_to<'i>(item: &'i OutputItem, shape: &ResponseShape) -> Cow<'i, OutputItem> {
-    visible(item, sealing(shape.include.encrypted_reasoning))
+    visible(item, shape.include)
 }
 
 /// The response without anything that its model adds.

@@ -1,6 +1,6 @@
 //! What an answer must remember of its request.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use outcrop_domain::{chat::ReasoningVisibility, json::JsonText};
 
@@ -52,6 +52,11 @@ pub struct Include {
     pub code_outputs: bool,
 }
 
+impl Include {
+    /// All that may be included: what is stored.
+    pub(super) const ALL: Self = Self { encrypted_reasoning: true, code_outputs: true };
+}
+
 /// The tools whose calls do not look to the client as the model writes them, by the model's name for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolForms(pub(super) BTreeMap<String, ToolForm>);
@@ -96,7 +101,7 @@ pub struct ResponseMeta {
 }
 
 /// Parameters that the response repeats, as the client gave them or as OpenAI would have understood their absence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Echo {
     /// `background`.
     pub background: bool,
@@ -146,6 +151,21 @@ pub struct Echo {
     pub user: Option<String>,
 }
 
+impl fmt::Debug for Echo {
+    /// Shapes only: the caller's words and labels stay out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Echo")
+            .field("background", &self.background)
+            .field("conversation", &self.conversation)
+            .field("previous_response_id", &self.previous_response_id)
+            .field("store", &self.store)
+            .field("instructions", &self.instructions.as_ref().map(String::len))
+            .field("labels", &self.metadata.len())
+            .field("tools", &self.tools.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for Echo {
     /// A request that says nothing.
     fn default() -> Self {
@@ -180,4 +200,18 @@ impl Default for Echo {
 /// A JSON text that is written here and known to be one.
 fn constant(text: &str) -> JsonText {
     JsonText::parse(text.to_owned()).unwrap_or_else(|_| JsonText::empty_object())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_what_the_caller_wrote() {
+        let secret = || Some("secret".to_owned());
+        let metadata = BTreeMap::from([("secret".to_owned(), "secret".to_owned())]);
+        let echo = Echo { instructions: secret(), user: secret(), safety_identifier: secret(), metadata, ..Echo::default() };
+        let shown = format!("{:?}", ResponseShape { echo: Arc::new(echo), ..ResponseShape::default() });
+        assert!(!shown.contains("secret"), "{shown}");
+    }
 }

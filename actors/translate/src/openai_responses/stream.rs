@@ -7,6 +7,7 @@
 //! The end comes in two steps, so that a response can be stored before its client reads that it is there:
 //! [`EventWriter::close`] (or `fail`, or `cancel`) gives the response, [`ClosedResponse::finish`] writes the last event.
 
+mod programs;
 mod replay;
 mod slot;
 mod wire;
@@ -23,6 +24,7 @@ use super::{
     response::{self, Facts, FinalResponse},
 };
 use crate::{errors, openai_chat::request::tools::INTERPRETER};
+use programs::Programs;
 pub use replay::{after, replay};
 use slot::{Open, Slot};
 use wire::Wire;
@@ -38,6 +40,7 @@ pub struct EventWriter {
     open: Vec<Slot>,
     /// Items that have ended, by their place in the output.
     done: Vec<Option<OutputItem>>,
+    programs: Programs,
     /// The text, when the answer is made into a summary: no item is written before it is whole.
     summary: Option<String>,
     stop: Option<StopReason>,
@@ -49,8 +52,18 @@ impl EventWriter {
     #[must_use]
     pub fn new(meta: ResponseMeta, shape: ResponseShape) -> Self {
         let summary = (shape.answer == AnswerForm::Summary).then(String::new);
-        let (open, done) = (Vec::new(), Vec::new());
-        Self { meta, shape, wire: Wire::default(), begun: false, open, done, summary, stop: None, facts: Facts::default() }
+        Self {
+            meta,
+            shape,
+            wire: Wire::default(),
+            begun: false,
+            open: Vec::new(),
+            done: Vec::new(),
+            programs: Programs::default(),
+            summary,
+            stop: None,
+            facts: Facts::default(),
+        }
     }
 
     /// Writes the first events: the response exists, (in the background) waits, and is at work.
@@ -90,11 +103,11 @@ impl EventWriter {
                 let call = Call::of(name.clone(), id.clone(), &self.shape.tools);
                 self.start(*index, Open::call(call), out);
             }
-            ChatEvent::BlockStarted { index, kind: BlockKind::ToolUse { name, origin: ToolOrigin::Server, .. } } => {
-                let container = || ids::of_container(&self.meta.id);
-                let open = if name == INTERPRETER { Open::code(container()) } else { Open::search() };
-                self.start(*index, open, out);
+            ChatEvent::BlockStarted { index, kind: BlockKind::ToolUse { id, name, origin: ToolOrigin::Server } } => {
+                self.start_server_call(*index, id, name, out);
             }
+            ChatEvent::BlockStarted { index, kind: BlockKind::ServerToolResult { id } } => self.programs.answers(*index, id),
+            ChatEvent::ServerToolOutput { index, text } => self.printed(*index, text),
             ChatEvent::ToolInput { index, fragment } => self.tool_input(*index, fragment, out),
             ChatEvent::BlockStopped { index } => self.block_stopped(*index, out),
             ChatEvent::Stopped { reason, .. } => {
@@ -184,6 +197,27 @@ impl EventWriter {
         }
     }
 
+    fn start_server_call(&mut self, block: u32, call_id: &str, name: &str, out: &mut Vec<u8>) {
+        if name != INTERPRETER {
+            self.start(block, Open::search(), out);
+            return;
+        }
+        let place = self.start(block, Open::code(ids::of_container(&self.meta.id)), out);
+        if let Some(slot) = self.open.get(place) {
+            self.programs.begun(call_id, slot.output_index());
+        }
+    }
+
+    /// What a program printed goes into its call, also when that has ended: then the response tells it.
+    fn printed(&mut self, block: u32, text: &str) {
+        let Some((output_index, continues)) = self.programs.printed(block) else { return };
+        if let Some(slot) = self.open.iter_mut().find(|slot| slot.output_index() == output_index) {
+            slot.printed(text, continues);
+        } else if let Some(Some(OutputItem::CodeInterpreterCall { outputs, .. })) = self.done.get_mut(output_index as usize) {
+            items::add_logs(outputs, text, continues);
+        }
+    }
+
     fn tool_input(&mut self, block: u32, fragment: &str, out: &mut Vec<u8>) {
         if let Some(slot) = self.open.iter_mut().rfind(|slot| slot.is_call_of(block)) {
             slot.add_input(fragment, &mut self.wire, out);
@@ -196,10 +230,11 @@ impl EventWriter {
         }
     }
 
-    /// Begins an item, and ends those that cannot go on beside it: all but calls that are still being written. Gives
-    /// its place among the open ones.
+    /// Begins an item, and ends those that cannot go on beside it: all but calls that are still being written, and, beside
+    /// other calls, programs that still run. Gives its place among the open ones.
     fn start(&mut self, block: u32, item: Open, out: &mut Vec<u8>) -> usize {
-        for mut slot in self.open.extract_if(.., |slot| !slot.is_call_under_way()) {
+        let beside_calls = item.is_call();
+        for mut slot in self.open.extract_if(.., |slot| !(slot.is_call_under_way() || beside_calls && slot.is_program())) {
             let item = slot.end(ItemStatus::Completed, &self.shape, &mut self.wire, out);
             keep(&mut self.done, slot.output_index(), item);
         }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{AnswerCitation, AnswerTier, AnswerToolUse, ResponseFields, TokenUsage};
+use super::{AnswerCitation, AnswerTier, AnswerToolResultContent, AnswerToolUse, ResponseFields, TokenUsage};
 
 /// `contentBlockStart`.
 #[derive(Deserialize)]
@@ -57,6 +57,8 @@ pub struct BlockDelta {
     pub tool_use: Option<ToolUseDelta>,
     /// Reasoning.
     pub reasoning_content: Option<ReasoningDelta>,
+    /// More of the result of a tool that Bedrock ran.
+    pub tool_result: Option<Vec<AnswerToolResultContent>>,
     /// A source.
     pub citation: Option<AnswerCitation>,
 }

@@ -1,6 +1,6 @@
 //! The response object.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
@@ -9,7 +9,7 @@ use super::OutputItem;
 
 /// A response, whole or under way. Every member that may be null is written: clients that validate strictly insist on
 /// most of them. Source: `Response`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ResponseObject<'a> {
     /// `resp_...`.
     pub id: Cow<'a, str>,
@@ -81,6 +81,18 @@ pub struct ResponseObject<'a> {
     /// Guardrail and prompt-router trace (not OpenAI's).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Cow<'a, Map<String, Value>>>,
+}
+
+impl fmt::Debug for ResponseObject<'_> {
+    /// Shapes only: what was said stays out of logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseObject")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .field("output", &self.output)
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far a response is.

@@ -1,9 +1,11 @@
-//! What a response puts out: items, their parts and the sources of their text.
+//! What a response puts out: items, their parts and the sources of their text. `Debug` shows none of what they say.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// One item of `output`. Only what this gateway's answers hold; source: `OutputItem`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum OutputItem {
     /// What the model says.
@@ -109,6 +111,12 @@ impl OutputItem {
     }
 }
 
+impl fmt::Debug for OutputItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutputItem({})", self.id())
+    }
+}
+
 /// How far an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -122,7 +130,7 @@ pub enum ItemStatus {
 }
 
 /// A part of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum MessagePart {
     /// Text.
@@ -137,7 +145,7 @@ pub enum MessagePart {
 }
 
 /// A source of a text. Positions count code points of the part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Annotation {
     /// A web page.
@@ -163,7 +171,7 @@ pub enum Annotation {
 }
 
 /// A paragraph of a reasoning summary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SummaryText {
     /// Text.
@@ -174,7 +182,7 @@ pub enum SummaryText {
 }
 
 /// What a web search did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SearchAction {
     /// It searched.
@@ -185,7 +193,7 @@ pub enum SearchAction {
 }
 
 /// What a program put out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum CodeOutput {
     /// Text.
@@ -193,4 +201,30 @@ pub enum CodeOutput {
         /// The text.
         logs: String,
     },
+}
+
+/// `Debug` by the name alone.
+macro_rules! say_only_the_name {
+    ($($name:ident),*) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    )*};
+}
+
+say_only_the_name!(MessagePart, Annotation, SummaryText, SearchAction, CodeOutput);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_what_is_said() {
+        let content = vec![MessagePart::OutputText { annotations: Vec::new(), logprobs: Vec::new(), text: "secret".to_owned() }];
+        let shown = format!("{content:?}");
+        let item = OutputItem::Message { id: "msg_1".to_owned(), status: ItemStatus::Completed, role: "assistant".to_owned(), content };
+        assert_eq!((format!("{item:?}"), shown), ("OutputItem(msg_1)".to_owned(), "[MessagePart]".to_owned()));
+    }
 }

@@ -9,7 +9,7 @@ use outcrop_domain::{
     json::{JsonObject, JsonText},
     usage::Usage,
 };
-use outcrop_protocol::bedrock::converse::{AnswerCitation, AnswerToolUse, ReasoningDelta};
+use outcrop_protocol::bedrock::converse::{AnswerCitation, AnswerToolResultContent, AnswerToolUse, ReasoningDelta};
 use outcrop_protocol::bedrock::converse::{BlockDeltaEvent, BlockStartEvent, BlockStopEvent, MessageStopEvent, MetadataEvent};
 use serde::Deserialize;
 
@@ -21,6 +21,7 @@ use super::{
     tags::{Piece, TagLifter, TagState},
 };
 
+mod held;
 mod replay;
 mod resumed;
 #[cfg(test)]
@@ -221,6 +222,8 @@ impl StreamReader {
         } else if let Some(reasoning) = delta.reasoning_content {
             self.wrote(reasoning.text.as_deref().or(reasoning.redacted_content.as_deref()).unwrap_or_default());
             self.on_reasoning(wire_index, reasoning, out);
+        } else if let Some(parts) = delta.tool_result {
+            self.on_tool_result(wire_index, parts, out);
         } else if let Some(citation) = delta.citation {
             self.on_citation(wire_index, citation, out);
         }
@@ -339,6 +342,14 @@ impl StreamReader {
         }
     }
 
+    /// The model did not write it: it does not count as produced.
+    fn on_tool_result(&mut self, wire_index: u32, parts: Vec<AnswerToolResultContent>, out: &mut Vec<ChatEvent>) {
+        let Some(BlockState::ServerResult { index }) = self.state_mut(wire_index) else { return };
+        let index = *index;
+        let texts = parts.into_iter().filter_map(|part| part.text.or_else(|| part.json.map(|json| json.get().to_owned())));
+        out.extend(texts.map(|text| ChatEvent::ServerToolOutput { index, text }));
+    }
+
     fn on_citation(&mut self, wire_index: u32, citation: AnswerCitation, out: &mut Vec<ChatEvent>) {
         if self.seen.answer {
             return;
@@ -439,43 +450,6 @@ impl StreamReader {
             Prose::Text => self.emit_text(ChatEvent::BlockStopped { index }, out),
             Prose::Reasoning => out.push(ChatEvent::BlockStopped { index }),
         }
-    }
-
-    /// Sends an event of a text block, or holds it while a call of the format tool may still make it void. Beside
-    /// calls of the client's own tools, text is part of the answer.
-    fn emit_text(&mut self, event: ChatEvent, out: &mut Vec<ChatEvent>) {
-        if self.context.format_tool.is_none() || self.seen.calls || self.seen.answer {
-            out.push(event);
-        } else {
-            self.held.push(event);
-        }
-    }
-
-    /// Forgets held text; its block numbers are given out anew when nobody saw a later one.
-    fn discard_held(&mut self) {
-        let mut started = self.held.iter().filter_map(|event| match event {
-            ChatEvent::BlockStarted { index, .. } => Some(*index),
-            _ => None,
-        });
-        if let Some(first) = started.next() {
-            let held = 1 + started.count();
-            if usize::try_from(self.next_index - first).is_ok_and(|given| given == held) {
-                self.next_index = first;
-            }
-        }
-        if !self.held.is_empty() {
-            self.held.clear();
-            for block in &mut self.open {
-                if let BlockState::Prose { open, .. } = &mut block.state {
-                    *open = open.filter(|(_, kind)| *kind != Prose::Text);
-                }
-            }
-        }
-    }
-
-    /// Sends held text: it is part of the answer after all.
-    fn release(&mut self, out: &mut Vec<ChatEvent>) {
-        out.append(&mut self.held);
     }
 
     fn shows_reasoning(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A whole answer as if it had been streamed.
 
-use outcrop_domain::chat::{BlockKind, ChatEvent, ChatResponse, Content, Reasoning};
+use outcrop_domain::chat::{BlockKind, ChatEvent, ChatResponse, Content, Reasoning, ToolResultPart};
 
 /// The events of `response`, one delta per block, in the order a stream would have. Images have no event and are
 /// left out.
@@ -33,7 +33,9 @@ impl Replay {
             Content::ToolUse { id, name, input, origin } => self.block(BlockKind::ToolUse { id, name, origin }, |index| {
                 vec![ChatEvent::ToolInput { index, fragment: input.get().to_owned() }]
             }),
-            Content::ToolResult { id, .. } => self.block(BlockKind::ServerToolResult { id }, |_| Vec::new()),
+            Content::ToolResult { id, parts, .. } => self.block(BlockKind::ServerToolResult { id }, |index| {
+                parts.into_iter().filter_map(text_of).map(|text| ChatEvent::ServerToolOutput { index, text }).collect()
+            }),
             Content::Media(_) | Content::SearchResult(_) | Content::Guarded { .. } | Content::CachePoint(_) => {}
         }
     }
@@ -44,6 +46,14 @@ impl Replay {
         self.events.push(ChatEvent::BlockStarted { index, kind });
         self.events.extend(deltas(index));
         self.events.push(ChatEvent::BlockStopped { index });
+    }
+}
+
+fn text_of(part: ToolResultPart) -> Option<String> {
+    match part {
+        ToolResultPart::Text(text) => Some(text),
+        ToolResultPart::Json(json) => Some(json.get().to_owned()),
+        ToolResultPart::Media(_) | ToolResultPart::SearchResult(_) => None,
     }
 }
 

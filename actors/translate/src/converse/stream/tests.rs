@@ -37,6 +37,7 @@ fn check_blocks(events: &[ChatEvent]) {
             | ChatEvent::Reasoning { index, .. }
             | ChatEvent::ReasoningSignature { index, .. }
             | ChatEvent::ReasoningRedacted { index, .. }
+            | ChatEvent::ServerToolOutput { index, .. }
             | ChatEvent::Cited { index, .. } => assert!(open.contains(index), "a delta of block {index}, which is not open"),
             ChatEvent::BlockStopped { index } => {
                 assert!(open.contains(index), "block {index} stops without being open");
@@ -95,6 +96,7 @@ fn brief(context: &ReplyContext, content: &[(&str, Value)], stop: &str) -> (Vec<
         ChatEvent::ToolInput { index, fragment } => Some(format!("{index}+{fragment}")),
         ChatEvent::ReasoningSignature { index, signature } => Some(format!("{index} signed {signature}")),
         ChatEvent::ReasoningRedacted { index, data } => Some(format!("{index} redacted {data}")),
+        ChatEvent::ServerToolOutput { index, text } => Some(format!("{index} told {text}")),
         ChatEvent::Cited { index, .. } => Some(format!("{index} cited")),
         ChatEvent::BlockStopped { index } => Some(format!("{index} stop")),
         ChatEvent::Started | ChatEvent::Stopped { .. } | ChatEvent::Finished { .. } => None,
@@ -132,7 +134,9 @@ fn collected(events: Vec<ChatEvent>) -> (Vec<String>, ChatResponse) {
     for event in events {
         match event {
             ChatEvent::BlockStarted { index, kind } => add(index, &format!("{kind:?}:")),
-            ChatEvent::Text { index, text } | ChatEvent::Reasoning { index, text } => add(index, &text),
+            ChatEvent::Text { index, text } | ChatEvent::Reasoning { index, text } | ChatEvent::ServerToolOutput { index, text } => {
+                add(index, &text);
+            }
             ChatEvent::ToolInput { index, fragment } => add(index, &fragment),
             ChatEvent::ReasoningSignature { index, signature } => add(index, &format!(" signed {signature}")),
             ChatEvent::ReasoningRedacted { index, data } => add(index, &format!(" redacted {data}")),
@@ -228,7 +232,7 @@ fn tools_that_bedrock_runs_are_told_apart_and_wait_for_nobody() {
         argued(0, "{\"q\":1}"),
         stopped(0),
         ("contentBlockStart", json!({"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "s", "status": "success"}}})),
-        delta(1, json!({"toolResult": [{"text": "found"}]})),
+        delta(1, json!({"toolResult": [{"text": "found"}, {"json": {"a": 2}}]})),
         stopped(1),
         said(2, "So."),
         delta(2, json!({"citation": {"location": {"web": {"url": "https://example.com"}}}})),
@@ -237,9 +241,21 @@ fn tools_that_bedrock_runs_are_told_apart_and_wait_for_nobody() {
     assert_eq!(
         brief(&plain(), &content, "end_turn"),
         (
-            ["0 Server nova_grounding", "0+{\"q\":1}", "0 stop", "1 result s", "1 stop", "2 text", "2+So.", "2 cited", "2 stop"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "0 Server nova_grounding",
+                "0+{\"q\":1}",
+                "0 stop",
+                "1 result s",
+                "1 told found",
+                "1 told {\"a\":2}",
+                "1 stop",
+                "2 text",
+                "2+So.",
+                "2 cited",
+                "2 stop"
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             StopReason::EndTurn
         )
     );

@@ -22,6 +22,8 @@ pub(super) struct Draft<'a> {
     shape: &'a ResponseShape,
     output: Vec<OutputItem>,
     text: Option<Text>,
+    /// Programs that were run: the call's id, and its place in the output.
+    programs: Vec<(String, usize)>,
 }
 
 #[derive(Default)]
@@ -34,7 +36,7 @@ struct Text {
 impl<'a> Draft<'a> {
     /// Nothing as yet.
     pub(super) fn new(meta: &'a ResponseMeta, shape: &'a ResponseShape) -> Self {
-        Self { meta, shape, output: Vec::new(), text: None }
+        Self { meta, shape, output: Vec::new(), text: None, programs: Vec::new() }
     }
 
     /// The next block of the answer.
@@ -59,8 +61,8 @@ impl<'a> Draft<'a> {
                 let kind = if call.kind == CallKind::Custom { ItemKind::Custom } else { ItemKind::Function };
                 self.push(kind, |id| call.item(id, text, ItemStatus::Completed));
             }
-            Content::ToolUse { name, input, origin: ToolOrigin::Server, .. } => self.add_server_call(&name, &input),
-            Content::ToolResult { parts, .. } => self.add_server_result(parts),
+            Content::ToolUse { id, name, input, origin: ToolOrigin::Server } => self.add_server_call(id, &name, &input),
+            Content::ToolResult { id, parts, .. } => self.add_server_result(&id, parts),
             Content::Media(_) | Content::SearchResult(_) | Content::CachePoint(_) => {}
         }
     }
@@ -88,23 +90,22 @@ impl<'a> Draft<'a> {
         self.push(ItemKind::Reasoning, |id| items::reasoning(id, &[block], summary, ItemStatus::Completed));
     }
 
-    fn add_server_call(&mut self, name: &str, input: &JsonText) {
+    fn add_server_call(&mut self, call_id: String, name: &str, input: &JsonText) {
         if name == INTERPRETER {
             let container_id = ids::of_container(&self.meta.id);
             let code = Some(items::code_of(input.get()));
             let status = ItemStatus::Completed;
             self.push(ItemKind::Code, |id| OutputItem::CodeInterpreterCall { id, status, code, container_id, outputs: None });
+            self.programs.push((call_id, self.output.len() - 1));
         } else {
             self.push(ItemKind::WebSearch, |id| items::search(id, input.get(), ItemStatus::Completed));
         }
     }
 
-    /// What a program printed goes into its call, where asked for.
-    fn add_server_result(&mut self, parts: Vec<ToolResultPart>) {
-        if !self.shape.include.code_outputs {
-            return;
-        }
-        if let Some(OutputItem::CodeInterpreterCall { outputs, .. }) = self.output.last_mut() {
+    /// What a program printed goes into its call. Who shows the call leaves it out where it was not asked for.
+    fn add_server_result(&mut self, id: &str, parts: Vec<ToolResultPart>) {
+        let call = self.programs.iter().rfind(|(call_id, _)| call_id == id).and_then(|(_, index)| self.output.get_mut(*index));
+        if let Some(OutputItem::CodeInterpreterCall { outputs, .. }) = call {
             let logs = parts.into_iter().filter_map(|part| match part {
                 ToolResultPart::Text(text) => Some(CodeOutput::Logs { logs: text }),
                 ToolResultPart::Json(json) => Some(CodeOutput::Logs { logs: json.get().to_owned() }),

@@ -1,7 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use outcrop_domain::{
-    chat::{Citation, CitationPlace, Content, Reasoning, ReasoningVisibility, ToolOrigin, ToolResultPart, ToolResultStatus},
+    chat::{Citation, CitationPlace, Content, Message, Reasoning, ReasoningVisibility, ToolOrigin, ToolResultPart, ToolResultStatus},
     error::UpstreamFailure,
 };
 use serde_json::{Value, json};
@@ -137,13 +137,17 @@ fn reasoning_is_shown_and_sealed_as_asked_for() {
 
 /// What the hub gets when the items of an answer come back, from the store or from the client.
 fn sent_back(items: &[JsonText]) -> Vec<Content> {
+    messages_of(items)[0].content.clone()
+}
+
+fn messages_of(items: &[JsonText]) -> Vec<Message> {
     let no_media: Sniff = |_, _, _| None;
     let options = ResponsesOptions::new(ReadOptions::new(no_media));
     let earlier = Earlier { items: items.to_vec(), ..Earlier::default() };
     let wire = serde_json::from_str(r#"{"model":"m","input":"r"}"#).unwrap();
     let read = read(wire, &earlier, &FetchedMedia::default(), &options).unwrap();
     assert!(read.adjustments.is_empty(), "{}", read.adjustments);
-    read.request.messages[0].content.clone()
+    read.request.messages
 }
 
 #[test]
@@ -227,7 +231,13 @@ fn the_providers_own_tools_are_shown_with_what_was_asked_for() {
     let (_, shown) = rendered(content(), StopReason::EndTurn, shape);
     snapshot("answer_hosted_tools", &shown);
     assert_eq!(shown["output"][1]["outputs"], json!([{"type": "logs", "logs": "1\n"}]));
-    assert_eq!(plain(content(), StopReason::EndTurn)["output"][1]["outputs"], Value::Null);
+    let (response, shown) = rendered(content(), StopReason::EndTurn, ResponseShape::default());
+    assert_eq!(shown["output"][1]["outputs"], Value::Null);
+    let kept = response.items().unwrap();
+    assert!(kept[1].get().contains(r#""outputs":[{"type":"logs","logs":"1\n"}]"#), "{}", kept[1].get());
+    let result = &messages_of(&kept[1..2])[1];
+    let printed = ToolResultPart::Text(r#"[{"type":"logs","logs":"1\n"}]"#.to_owned());
+    assert!(matches!(&result.content[0], Content::ToolResult { parts, .. } if *parts == [printed]), "{result:?}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn open_of(item: &OutputItem) -> Option<Open> {
         }
         OutputItem::WebSearchCall { .. } => Open::search(),
         OutputItem::CodeInterpreterCall { code, container_id, .. } => {
-            Open::Code { input: code.clone().unwrap_or_default(), container_id: container_id.clone() }
+            Open::Code { input: code.clone().unwrap_or_default(), container_id: container_id.clone(), outputs: None }
         }
         OutputItem::Compaction { .. } => return None,
     })

@@ -2,7 +2,7 @@
 
 use outcrop_domain::chat::{Reasoning, ReasoningVisibility};
 use outcrop_protocol::openai::responses::{
-    Annotation, CallEvent, ItemEvent, ItemStatus, MessagePart, OutputItem, PartEvent, StreamEvent, SummaryEvent, SummaryText,
+    Annotation, CallEvent, CodeOutput, ItemEvent, ItemStatus, MessagePart, OutputItem, PartEvent, StreamEvent, SummaryEvent, SummaryText,
 };
 
 use super::{
@@ -35,7 +35,7 @@ pub(super) enum Open {
     Reasoning { blocks: Vec<Reasoning>, summary_begun: bool },
     Call { call: Call, text: String, custom: Option<InputDecoder> },
     Search { input: String },
-    Code { input: String, container_id: String },
+    Code { input: String, container_id: String, outputs: Option<Vec<CodeOutput>> },
 }
 
 impl Open {
@@ -57,7 +57,12 @@ impl Open {
     }
 
     pub(super) fn code(container_id: String) -> Self {
-        Self::Code { input: String::new(), container_id }
+        Self::Code { input: String::new(), container_id, outputs: None }
+    }
+
+    /// Of a tool, whoever runs it.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Search { .. } | Self::Code { .. })
     }
 
     fn kind(&self) -> (ItemKind, Delta) {
@@ -111,7 +116,12 @@ impl Slot {
     }
 
     pub(super) fn is_call_of(&self, block: u32) -> bool {
-        self.block == block && matches!(self.open, Open::Call { .. } | Open::Search { .. } | Open::Code { .. })
+        self.block == block && self.open.is_call()
+    }
+
+    /// A program: what it prints comes after its block has ended.
+    pub(super) fn is_program(&self) -> bool {
+        matches!(self.open, Open::Code { .. })
     }
 
     /// A call whose block has not ended: others may be written beside it.
@@ -176,6 +186,13 @@ impl Slot {
             }
             Open::Search { input } | Open::Code { input, .. } => input.push_str(fragment),
             Open::Message { .. } | Open::Reasoning { .. } => {}
+        }
+    }
+
+    /// More of what a program printed; `continues` what came before it.
+    pub(super) fn printed(&mut self, text: &str, continues: bool) {
+        if let Open::Code { outputs, .. } = &mut self.open {
+            items::add_logs(outputs, text, continues);
         }
     }
 
@@ -321,8 +338,8 @@ fn item_of(id: String, open: Open, status: ItemStatus, summary: ReasoningVisibil
         Open::Reasoning { blocks, .. } => items::reasoning(id, &blocks, summary, status),
         Open::Call { call, text, .. } => call.item(id, text, status),
         Open::Search { input } => items::search(id, &input, ItemStatus::Completed),
-        Open::Code { input, container_id } => {
-            OutputItem::CodeInterpreterCall { id, status, code: Some(items::code_of(&input)), container_id, outputs: None }
+        Open::Code { input, container_id, outputs } => {
+            OutputItem::CodeInterpreterCall { id, status, code: Some(items::code_of(&input)), container_id, outputs }
         }
     };
     if status == ItemStatus::Incomplete {

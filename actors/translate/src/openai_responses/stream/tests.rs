@@ -19,7 +19,7 @@ fn meta() -> ResponseMeta {
     ResponseMeta { id: "resp_1".to_owned(), created_unix: 1_700_000_000, model_shown: "claude \"x\"".to_owned() }
 }
 
-/// Summaries shown, sealed reasoning asked for, a custom tool and a namespace.
+/// Summaries shown, everything included, a custom tool and a namespace.
 fn rich_shape() -> ResponseShape {
     let form =
         |kind, namespace: Option<&str>, name: &str| ToolForm { kind, namespace: namespace.map(str::to_owned), name: name.to_owned() };
@@ -32,7 +32,7 @@ fn rich_shape() -> ResponseShape {
         answer: AnswerForm::Items,
         tools: Arc::new(ToolForms(forms.into_iter().map(|(name, form)| (name.to_owned(), form)).collect())),
         summary: ReasoningVisibility::Shown,
-        include: Include { encrypted_reasoning: true, code_outputs: false },
+        include: Include::ALL,
         echo: Arc::new(Echo { summary: Some("auto".to_owned()), effort: Some("low".to_owned()), ..Echo::default() }),
     }
 }
@@ -63,6 +63,13 @@ fn signed(index: u32, signature: &str) -> ChatEvent {
 
 fn stopped(index: u32) -> ChatEvent {
     ChatEvent::BlockStopped { index }
+}
+
+/// What the provider's tool answers to the call `id`.
+fn printed(index: u32, id: &str, pieces: &[&str]) -> Vec<ChatEvent> {
+    let begins = ChatEvent::BlockStarted { index, kind: BlockKind::ServerToolResult { id: id.to_owned() } };
+    let pieces = pieces.iter().map(|text| ChatEvent::ServerToolOutput { index, text: (*text).to_owned() });
+    std::iter::once(begins).chain(pieces).collect()
 }
 
 fn stop(reason: StopReason) -> ChatEvent {
@@ -286,6 +293,33 @@ fn tools_that_the_provider_runs_are_items_of_their_own_kind() {
         json!({"type": "url_citation", "start_index": 6, "end_index": 8, "title": "T", "url": "https://example.com/a"})
     );
     assert_eq!(annotations[1], json!({"type": "file_citation", "file_id": "", "filename": "T", "index": 2}));
+}
+
+#[test]
+fn what_programs_printed_stands_in_their_calls_for_who_asks_for_it_and_in_the_store() {
+    let program = |index, id| [started_tool(index, id, "nova_code_interpreter", ToolOrigin::Server), input(index, "{\"code\":\"1\"}")];
+    let events: Vec<ChatEvent> = [
+        program(0, "s1").to_vec(),
+        vec![stopped(0)],
+        program(1, "s2").to_vec(),
+        vec![stopped(1)],
+        printed(2, "s1", &["one, ", "two"]),
+        printed(3, "s2", &["three"]),
+        vec![text(4, "Done."), stop(StopReason::EndTurn), finished(1, 1)],
+        // Nobody is told of this in an event of its own, but it is kept.
+        printed(5, "s2", &["four"]),
+    ]
+    .concat();
+    let logs = |texts: &[&str]| json!(texts.iter().map(|text| json!({"type": "logs", "logs": text})).collect::<Vec<_>>());
+    for (shape, shown) in [(rich_shape(), true), (ResponseShape::default(), false)] {
+        let told = grammar::check(&stream_of(shape.clone(), &events[..events.len() - 2]));
+        let output = &told.last().unwrap()["response"]["output"];
+        let expected = if shown { (logs(&["one, two"]), logs(&["three"])) } else { (Value::Null, Value::Null) };
+        assert_eq!((&output[0]["outputs"], &output[1]["outputs"]), (&expected.0, &expected.1));
+        let (writer, mut out) = written(shape, &events);
+        let stored = writer.close(9, &mut out).response().stored().unwrap().to_value().unwrap();
+        assert_eq!((&stored["output"][0]["outputs"], &stored["output"][1]["outputs"]), (&logs(&["one, two"]), &logs(&["three", "four"])));
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn any_event() -> impl Strategy<Value = ChatEvent> {
         1 => index.clone().prop_map(|index| ChatEvent::BlockStarted { index, kind: BlockKind::Text }),
         1 => index.clone().prop_map(|index| ChatEvent::BlockStarted { index, kind: BlockKind::Reasoning }),
         1 => index.clone().prop_map(|index| ChatEvent::BlockStarted { index, kind: BlockKind::ServerToolResult { id: "s".to_owned() } }),
+        1 => (index.clone(), any::<String>()).prop_map(|(index, text)| ChatEvent::ServerToolOutput { index, text }),
         1 => (index, any::<String>()).prop_map(|(index, title)| ChatEvent::Cited { index, citation: Citation {
             title: Some(title), source: None, quoted: None,
             place: Some(CitationPlace::Web { url: "https://example.com".to_owned(), domain: None }) } }),
