@@ -1,6 +1,6 @@
 //! Values that clients write in more than one way.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -218,70 +218,27 @@ impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Visitor<'de> for TextListOrV
     }
 }
 
-/// Text, or JSON of the caller's: what tools answer. Text is read at once, anything else is kept as it was written, the
-/// elements of an array each by itself.
+/// Text, or JSON of the caller's: what tools answer. Anything but text is kept as it was written, the elements of an array
+/// each by itself.
 #[derive(Clone)]
 pub enum TextOrRaw {
     /// A string.
     Text(String),
     /// An array.
     List(Vec<Box<RawValue>>),
-    /// Anything else: an object (its members by name), a number, true or false.
+    /// Anything else: an object, a number, true or false.
     Raw(Box<RawValue>),
 }
 
 impl<'de> Deserialize<'de> for TextOrRaw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextOrRawVisitor)
-    }
-}
-
-struct TextOrRawVisitor;
-
-impl TextOrRawVisitor {
-    fn raw<E: Error, T: Serialize>(value: &T) -> Result<TextOrRaw, E> {
-        serde_json::value::to_raw_value(value).map(TextOrRaw::Raw).map_err(E::custom)
-    }
-}
-
-impl<'de> Visitor<'de> for TextOrRawVisitor {
-    type Value = TextOrRaw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, an array or an object")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<TextOrRaw, E> {
-        Ok(TextOrRaw::Text(text.to_owned()))
-    }
-
-    fn visit_string<E: Error>(self, text: String) -> Result<TextOrRaw, E> {
-        Ok(TextOrRaw::Text(text))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<TextOrRaw, E> {
-        Self::raw(&value)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<TextOrRaw, E> {
-        Self::raw(&value)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<TextOrRaw, E> {
-        Self::raw(&value)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<TextOrRaw, E> {
-        Self::raw(&value)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<TextOrRaw, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(TextOrRaw::List)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TextOrRaw, A::Error> {
-        let members: BTreeMap<String, Box<RawValue>> = BTreeMap::deserialize(MapAccessDeserializer::new(map))?;
-        Self::raw(&members)
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        match raw.get().as_bytes().first() {
+            Some(b'"') => serde_json::from_str(raw.get()).map(Self::Text).map_err(D::Error::custom),
+            Some(b'[') => serde_json::from_str(raw.get()).map(Self::List).map_err(D::Error::custom),
+            Some(b'n') => Err(D::Error::invalid_type(Unexpected::Unit, &"a string, an array or an object")),
+            _ => Ok(Self::Raw(raw)),
+        }
     }
 }
 
@@ -311,8 +268,8 @@ mod tests {
         assert!(matches!(read(r#""a\nb""#), TextOrRaw::Text(text) if text == "a\nb"));
         let TextOrRaw::List(elements) = read(r#"[{"b": 1e400,  "a":[ ]}, "x"]"#) else { panic!("no list") };
         assert_eq!((elements[0].get(), elements[1].get()), (r#"{"b": 1e400,  "a":[ ]}"#, r#""x""#));
-        for (json, kept) in [(r#"{"b": 1e400,  "a":[ ]}"#, r#"{"a":[ ],"b":1e400}"#), ("5", "5"), ("true", "true"), ("-1.5", "-1.5")] {
-            assert!(matches!(read(json), TextOrRaw::Raw(raw) if raw.get() == kept), "{json}");
+        for json in [r#"{"b": 1e400,  "a":[ ], "b":2}"#, "5", "true", "-1.50"] {
+            assert!(matches!(read(json), TextOrRaw::Raw(raw) if raw.get() == json), "{json}");
         }
         assert!(serde_json::from_str::<TextOrRaw>("null").is_err());
     }
