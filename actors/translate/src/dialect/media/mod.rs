@@ -5,7 +5,10 @@
 
 mod base64_text;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cell::Cell,
+    collections::{HashMap, HashSet},
+};
 
 use outcrop_domain::{
     chat::{Content, Media, MediaFormat, MediaKind, MediaSource},
@@ -99,16 +102,22 @@ pub(crate) struct Wanted {
     pub(crate) bucket_owner: Option<String>,
 }
 
+/// Most characters of base64 that the web addresses of one request may stand for. One address may be named any number of
+/// times, and every time its medium is sent: a short request could become one that fills the memory. No model takes so much.
+const MOST_FETCHED: usize = 64 * 1024 * 1024;
+
 /// Turns references into media blocks.
 pub(crate) struct MediaReader<'a> {
     fetched: &'a FetchedMedia,
     sniff: Sniff,
+    /// Characters of base64 that web addresses may still stand for.
+    left: Cell<usize>,
 }
 
 impl<'a> MediaReader<'a> {
     /// A reader of media that `fetched` holds as far as they are named by web address.
     pub(crate) fn new(fetched: &'a FetchedMedia, sniff: Sniff) -> Self {
-        Self { fetched, sniff }
+        Self { fetched, sniff, left: Cell::new(MOST_FETCHED) }
     }
 
     /// Reads one reference as a block of content.
@@ -139,7 +148,13 @@ impl<'a> MediaReader<'a> {
             let message = format!("`{param}`: the address was not fetched");
             return Err(GatewayError::FetchFailed { message, param: Some(param.to_owned()) });
         };
-        Ok((fit(Some(found.format), None, expected, param)?, MediaSource::Base64(found.base64.clone())))
+        let format = fit(Some(found.format), None, expected, param)?;
+        let Some(left) = self.left.get().checked_sub(found.base64.len()) else {
+            let message = format!("`{param}`: the addresses of this request stand for more than {MOST_FETCHED} characters of base64");
+            return Err(invalid_value(param, message));
+        };
+        self.left.set(left);
+        Ok((format, MediaSource::Base64(found.base64.clone())))
     }
 
     /// An S3 object is not read here; its name must tell its format.
@@ -233,4 +248,25 @@ fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
 
 fn invalid_value(param: &str, message: String) -> GatewayError {
     GatewayError::invalid_with_code(param, message, "invalid_value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_be_named_without_end() {
+        let mut fetched = FetchedMedia::default();
+        let url = "https://example.com/a.png";
+        let format = MediaFormat { kind: MediaKind::Image, name: "png" };
+        fetched.insert(url.to_owned(), Fetched { base64: "AAAA".to_owned(), format });
+        let reader = MediaReader::new(&fetched, |_, _, _| None);
+        reader.left.set(8);
+        let wanted = || Wanted { expected: Expected::Image, content_type: None, name: None, bucket_owner: None };
+        for _ in 0..2 {
+            reader.read(url.to_owned(), wanted(), "messages[0]").unwrap();
+        }
+        let error = reader.read(url.to_owned(), wanted(), "messages[2]").unwrap_err();
+        assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "messages[2]"), "{error}");
+    }
 }
