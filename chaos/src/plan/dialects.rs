@@ -1,6 +1,6 @@
 //! The same requests in the words of other dialects than chat.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::prompt::{Content, Message, Part};
 use crate::scenario::{Dialect, KindPlan};
@@ -15,6 +15,16 @@ pub(super) struct Wish<'a> {
     pub(super) cache_key: Option<String>,
 }
 
+/// A body as it grows.
+#[derive(Default)]
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+}
+
 impl<'a> Wish<'a> {
     pub(super) fn of(kind: &KindPlan, model: &'a str, messages: &'a [Message<'a>], cache_key: Option<String>) -> Self {
         Self { model, messages, max_tokens: kind.max_tokens, stream: kind.stream, tools: kind.tools, cache_key }
@@ -23,18 +33,16 @@ impl<'a> Wish<'a> {
     /// The body; nothing for chat, which has types of its own.
     pub(super) fn body(&self, dialect: Dialect) -> Value {
         let mut body = match dialect {
-            Dialect::Chat => json!({}),
+            Dialect::Chat => Members::default(),
             Dialect::Messages => self.anthropic(),
             Dialect::Responses => self.responses(),
-            Dialect::Converse => return self.bedrock(),
+            Dialect::Converse => return Value::Object(self.bedrock().0),
         };
-        if let Some(members) = body.as_object_mut() {
-            members.insert("model".to_owned(), self.model.into());
-            if self.stream {
-                members.insert("stream".to_owned(), true.into());
-            }
+        body.set("model", self.model);
+        if self.stream {
+            body.set("stream", true);
         }
-        body
+        Value::Object(body.0)
     }
 
     fn system(&self) -> Option<&str> {
@@ -60,7 +68,7 @@ impl<'a> Wish<'a> {
     }
 
     /// Anthropic's clients mark what is to be cached themselves: the instructions, and where they are now.
-    fn anthropic(&self) -> Value {
+    fn anthropic(&self) -> Members {
         let marker = json!({"type": "ephemeral"});
         let mut messages: Vec<Value> = self
             .said()
@@ -74,21 +82,22 @@ impl<'a> Wish<'a> {
                 json!({"role": message.role, "content": parts(&message.content, part, |text| json!({"type": "text", "text": text}))})
             })
             .collect();
-        let mut body = json!({"max_tokens": self.max_tokens});
+        let mut body = Members::default();
+        body.set("max_tokens", self.max_tokens);
         if let Some(system) = self.system() {
-            if let Some(last) = messages.last_mut().and_then(|last| last.pointer_mut("/content/0")) {
-                last["cache_control"] = marker.clone();
+            if let Some(last) = messages.last_mut().and_then(|last| last.pointer_mut("/content/0")).and_then(Value::as_object_mut) {
+                last.insert("cache_control".to_owned(), marker.clone());
             }
-            body["system"] = json!([{"type": "text", "text": system, "cache_control": marker}]);
+            body.set("system", json!([{"type": "text", "text": system, "cache_control": marker}]));
         }
-        body["messages"] = messages.into();
+        body.set("messages", messages);
         if self.tools > 0 {
-            body["tools"] = self.tools(|name, about, schema| json!({"name": name, "description": about, "input_schema": schema})).into();
+            body.set("tools", self.tools(|name, about, schema| json!({"name": name, "description": about, "input_schema": schema})));
         }
         body
     }
 
-    fn responses(&self) -> Value {
+    fn responses(&self) -> Members {
         let input: Vec<Value> = self
             .said()
             .map(|message| {
@@ -105,21 +114,24 @@ impl<'a> Wish<'a> {
                 json!({"role": message.role, "content": content})
             })
             .collect();
-        let mut body = json!({"input": input, "max_output_tokens": self.max_tokens, "store": false});
+        let mut body = Members::default();
+        body.set("input", input);
+        body.set("max_output_tokens", self.max_tokens);
+        body.set("store", false);
         if let Some(system) = self.system() {
-            body["instructions"] = system.into();
+            body.set("instructions", system);
         }
         if let Some(key) = &self.cache_key {
-            body["prompt_cache_key"] = key.as_str().into();
+            body.set("prompt_cache_key", key.as_str());
         }
         if self.tools > 0 {
             let tool = |name: String, about: &str, schema: Value| json!({"type": "function", "name": name, "description": about, "parameters": schema});
-            body["tools"] = self.tools(tool).into();
+            body.set("tools", self.tools(tool));
         }
         body
     }
 
-    fn bedrock(&self) -> Value {
+    fn bedrock(&self) -> Members {
         let messages: Vec<Value> = self
             .said()
             .map(|message| {
@@ -130,13 +142,15 @@ impl<'a> Wish<'a> {
                 json!({"role": message.role, "content": parts(&message.content, part, |text| json!({"text": text}))})
             })
             .collect();
-        let mut body = json!({"messages": messages, "inferenceConfig": {"maxTokens": self.max_tokens}});
+        let mut body = Members::default();
+        body.set("messages", messages);
+        body.set("inferenceConfig", json!({"maxTokens": self.max_tokens}));
         if let Some(system) = self.system() {
-            body["system"] = json!([{"text": system}, {"cachePoint": {"type": "default"}}]);
+            body.set("system", json!([{"text": system}, {"cachePoint": {"type": "default"}}]));
         }
         if self.tools > 0 {
             let tool = |name: String, about: &str, schema: Value| json!({"toolSpec": {"name": name, "description": about, "inputSchema": {"json": schema}}});
-            body["toolConfig"] = json!({"tools": self.tools(tool)});
+            body.set("toolConfig", json!({"tools": self.tools(tool)}));
         }
         body
     }

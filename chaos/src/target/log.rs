@@ -111,13 +111,18 @@ impl LogBook {
 }
 
 fn row(line: Line, replica: u32) -> Option<Row> {
-    let of_chat = line.path.as_deref().is_some_and(|path| path.ends_with("/chat/completions") && !path.contains("/explain/"));
-    if line.message != "request" || !of_chat {
+    if line.message != "request" || !line.path.as_deref().is_some_and(asks_a_model) {
         return None;
     }
     let Line { request_id, key, model, outcome, status, input, output, cache_read, cache_write, estimated, micro_usd, attempts, .. } = line;
     let tokens = Tokens { input, output, cache_read, cache_write };
     Some(Row { request_id: request_id?, key, model, outcome, status, tokens, estimated, micro_usd, attempts, replica })
+}
+
+/// Whether what is asked at a path is a model, in any dialect.
+fn asks_a_model(path: &str) -> bool {
+    let known = ["/chat/completions", "/messages", "/responses"].iter().any(|end| path.ends_with(end)) || path.starts_with("/model/");
+    known && !path.contains("/explain/")
 }
 
 /// What a line holds that it must not.
@@ -163,6 +168,13 @@ mod tests {
         assert_eq!((row.request_id.as_str(), row.micro_usd, row.replica), ("req-1", Some(42), 1));
         assert_eq!(row.tokens, Tokens { input: 5, output: 7, cache_read: 1, cache_write: 2 });
         assert!(log.last_words().contains("listening"));
+        for path in ["/anthropic/v1/messages", "/v1/responses", "/model/{*call}"] {
+            log.line(1, &LINE.replace("/v1/chat/completions", path));
+        }
+        for path in ["/v1/explain/chat/completions", "/v1/responses/{id}", "/foundation-models"] {
+            log.line(1, &LINE.replace("/v1/chat/completions", path));
+        }
+        assert_eq!(log.rows().len(), 4);
     }
 
     #[test]
