@@ -404,6 +404,29 @@ async fn a_conversation_is_made_short_and_goes_on_from_that() {
 }
 
 #[tokio::test]
+async fn the_count_is_what_a_response_is_billed_for_and_where_aws_has_none_there_is_none() {
+    let gateway = TestGateway::start().await;
+    let count = async |body: &Value| gateway.post(&format!("{RESPONSES}/input_tokens"), body).await;
+    let one = gateway.post(RESPONSES, &with(asks("say exactly: one"), "instructions", "Be brief.")).await.ok();
+    for body in [
+        with(asks("How many tokens is this?"), "instructions", "Be brief."),
+        with(asks("And with all before it?"), "previous_response_id", id(&one)),
+    ] {
+        let counted = count(&body).await.ok();
+        assert_eq!(counted["object"], "response.input_tokens");
+        let made = gateway.post(RESPONSES, &body).await.ok();
+        assert_eq!(counted["input_tokens"], made["usage"]["input_tokens"], "{body}");
+    }
+    let uncounted = count(&with(asks("x"), "model", "amazon.nova-lite-v1:0")).await;
+    let words = uncounted.refusal(404, "invalid_request_error", None);
+    assert!(words.to_lowercase().contains("count"), "upstream's words: {words}");
+    count(&json!({"input": "x"})).await.refusal(400, "invalid_request_error", Some("missing_required_parameter"));
+    let unknown = count(&with(asks("x"), "previous_response_id", "resp_unknown")).await;
+    unknown.refusal(404, "invalid_request_error", Some("previous_response_not_found"));
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_full_memory_lets_the_oldest_responses_go() {
     let gateway = TestGateway::builder().set("store.memory=1 MiB").start().await;
     let large = "x".repeat(200_000);

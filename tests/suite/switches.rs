@@ -9,8 +9,11 @@ const MODEL: &str = "nova-lite";
 /// One that answers sooner, where that is asked for.
 const FAST: &str = "nova-pro";
 
+/// A request for a model, as a route wants it.
+type Says = fn(&str) -> Value;
+
 /// The routes, and how each of them says something.
-const ROUTES: [(&str, fn(&str) -> Value); 3] = [
+const ROUTES: [(&str, Says); 3] = [
     ("/v1/chat/completions", |model| json!({"model": model, "messages": [{"role": "user", "content": "say exactly: fine"}]})),
     ("/v1/completions", |model| json!({"model": model, "prompt": "say exactly: fine"})),
     (

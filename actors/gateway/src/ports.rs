@@ -110,6 +110,8 @@ pub enum ClientRequest {
         /// `resp_...`: what the ids of its items are made of.
         id: String,
     },
+    /// A request for a response whose tokens are to be counted.
+    Counting(Box<ResponsesAsk>),
 }
 
 /// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
@@ -128,7 +130,7 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
-            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model.as_deref(),
+            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.wire.model.as_deref(),
             Self::Completions(wire) => wire.model.as_deref(),
             Self::Raw(raw) => raw.model(),
         }
@@ -141,7 +143,7 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
-            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.model = Some(model.to_owned()),
+            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.wire.model = Some(model.to_owned()),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
             Self::Raw(raw) => raw.set_model(model),
         }
@@ -154,7 +156,7 @@ impl ClientRequest {
         let stream = match self {
             Self::OpenAiChat(wire) => wire.stream,
             Self::Messages(wire) => wire.stream,
-            Self::Responses(ask) | Self::Compaction { ask, .. } => ask.wire.stream,
+            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.wire.stream,
             Self::Completions(wire) => wire.stream,
             Self::Raw(raw) => Some(raw.streams()),
         };

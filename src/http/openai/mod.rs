@@ -40,6 +40,7 @@ fn responses_routes(prefix: &str) -> Router<Edge> {
     Router::new()
         .route(&at("/responses"), post(responses::create).get(responses::upgrade).fallback(wrong_method))
         .route(&at("/responses/compact"), post(responses::compact).fallback(wrong_method))
+        .route(&at("/responses/input_tokens"), post(responses::count).fallback(wrong_method))
         .route(&at("/responses/{id}"), get(stored::retrieve).delete(stored::delete).fallback(wrong_method))
         .route(&at("/responses/{id}/cancel"), post(stored::cancel).fallback(wrong_method))
         .route(&at("/responses/{id}/input_items"), get(stored::input_items).fallback(wrong_method))

@@ -1,4 +1,4 @@
-//! `POST /v1/responses`, `POST /v1/responses/compact`, and the question for a WebSocket.
+//! `POST /v1/responses`, `.../compact`, `.../input_tokens`, and the question for a WebSocket.
 
 use std::sync::Arc;
 
@@ -35,6 +35,11 @@ pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, re
 /// Makes a conversation short.
 pub(in crate::http) async fn compact(State(edge): State<Edge>, caller: Caller, request: Request) -> Response {
     serve(&edge, caller, request, ResponsesTask::Compact).await
+}
+
+/// Counts the tokens of an input.
+pub(in crate::http) async fn count(State(edge): State<Edge>, caller: Caller, request: Request) -> Response {
+    serve(&edge, caller, request, ResponsesTask::Count).await
 }
 
 async fn serve(edge: &Edge, caller: Caller, request: Request, task: ResponsesTask) -> Response {

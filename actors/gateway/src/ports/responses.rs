@@ -36,6 +36,8 @@ pub enum ResponsesTask {
     Create,
     /// The same conversation in short.
     Compact,
+    /// How many tokens its input has.
+    Count,
 }
 
 /// How a request for a response was answered.

@@ -8,6 +8,7 @@ use outcrop_domain::{
     error::{Cause, GatewayError},
     ids::ModelId,
     model::{OfferedModel, RegionOffer},
+    routing::strategy::Strategy,
 };
 use outcrop_gateway::{
     ports::{ChatAnswer, ChatJob, ClientRequest, MessagesInput, NativeInput, RawRequest, RequestOverrides, RuntimeOperation, StreamItem},
@@ -308,6 +309,16 @@ async fn a_native_call_passes_to_the_byte_both_ways_and_is_metered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_native_count_is_billed_to_nobody() {
+    let tree = tree().await;
+    tree.regions[0].then(Step::Raw(r#"{"inputTokens":42}"#.to_owned()));
+    let job = native(&tree, RuntimeOperation::CountTokens, CLAUDE, r#"{"input":{}}"#, HeaderMap::new());
+    assert_eq!(raw(&tree, job).await.0, r#"{"inputTokens":42}"#);
+    assert_eq!(tree.regions[0].last_call().invoke_id.as_str(), CLAUDE);
+    assert_eq!((tree.last_report().usage, tree.last_report().outcome), (None, JobOutcome::Completed));
+}
+
+#[tokio::test(start_paused = true)]
 async fn native_frames_pass_as_frames() {
     let tree = tree().await;
     let frames: Vec<Bytes> = [start_event(), text_event("one")].into_iter().chain(end_events()).collect();
@@ -362,6 +373,35 @@ async fn pain_25_a_reader_that_leaves_closes_the_stream_of_a_native_call_too() {
     feed.closed().await;
     tree.until(|| !tree.reports.0.lock().unwrap().is_empty()).await;
     assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_stays_where_its_prompt_cache_is_whichever_way_it_comes() {
+    let mut settings = settings();
+    settings.routing.strategy = Strategy::Adaptive;
+    let tree = with(settings).await;
+    let turn = |model: &str, conversation: u32, turn: u32| {
+        let system = format!("Conversation {conversation}. {}", "You are patient. ".repeat(1_200));
+        format!(
+            r#"{{{model}"anthropic_version":"bedrock-2023-05-31","max_tokens":90,"system":[{{"type":"text","text":"{system}","cache_control":{{"type":"ephemeral"}}}}],"messages":[{{"role":"user","content":"hello"}},{{"role":"assistant","content":"x"}},{{"role":"user","content":"turn {turn}"}}]}}"#
+        )
+    };
+    let answers = || tree.regions.iter().for_each(|region| region.then(Step::Raw(ANSWER.to_owned())));
+    let mut homes = Vec::new();
+    for conversation in 0..8 {
+        for number in 0..4 {
+            answers();
+            let job = if number % 2 == 0 {
+                message(&tree, &turn(&format!(r#""model":"{CLAUDE}","#), conversation, number))
+            } else {
+                native(&tree, RuntimeOperation::InvokeModel, CLAUDE, &turn("", conversation, number), HeaderMap::new())
+            };
+            homes.push((conversation, raw(&tree, job).await.1.region));
+        }
+    }
+    let moved = homes.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1).count();
+    assert_eq!(moved, 0, "{homes:?}");
+    assert!(tree.regions.iter().all(|region| region.calls() >= 4), "conversations are spread: {homes:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,6 @@
 //! `POST /v1/messages/count_tokens` -> the chat hub, for [`crate::converse::count_tokens`].
 
-use outcrop_domain::{
-    adjust::Adjustments,
-    chat::ChatRequest,
-    error::{Cause, GatewayError},
-};
+use outcrop_domain::{adjust::Adjustments, chat::ChatRequest, error::GatewayError};
 use outcrop_protocol::anthropic::{
     count_tokens::{CountTokensAnswer, CountTokensRequest},
     messages::MessagesRequest,
@@ -12,6 +8,7 @@ use outcrop_protocol::anthropic::{
 use serde_json::Map;
 
 use super::request::{self, FetchedMedia, MediaUrl, ReadOptions};
+pub use crate::converse::count_tokens::without_count;
 use crate::dialect::notes::label;
 
 /// A request to count, read.
@@ -50,30 +47,6 @@ pub fn render(input_tokens: u64) -> CountTokensAnswer {
     CountTokensAnswer { input_tokens }
 }
 
-/// What a failed count is to the client: where AWS has no exact count, there is none here. Clients then estimate by themselves, and
-/// know that they do. Upstream's words stay.
-#[must_use]
-pub fn without_count(error: GatewayError) -> GatewayError {
-    match error {
-        GatewayError::Upstream(failure) if failure.cause == Cause::ModelMissing || failure.cause == Cause::AccessDenied => {
-            GatewayError::NotFound { message: failure.message }
-        }
-        GatewayError::Upstream(failure) if failure.cause == Cause::BadRequest && speaks_of_counting(&failure.message) => {
-            GatewayError::NotFound { message: failure.message }
-        }
-        other => other,
-    }
-}
-
-/// What Bedrock says of models whose tokens it does not count, in lower case; each is a list of words that all must be there.
-/// Source: field reports.
-const UNCOUNTED: [&[&str]; 2] = [&["support", "count"], &["token counting", "not"]];
-
-fn speaks_of_counting(words: &str) -> bool {
-    let words = words.to_lowercase();
-    UNCOUNTED.iter().any(|known| known.iter().all(|word| words.contains(word)))
-}
-
 /// The request that would be answered instead of counted.
 fn as_messages(wire: CountTokensRequest) -> MessagesRequest {
     MessagesRequest {
@@ -95,7 +68,7 @@ fn as_messages(wire: CountTokensRequest) -> MessagesRequest {
 
 #[cfg(test)]
 mod tests {
-    use outcrop_domain::model::ChatCapabilities;
+    use outcrop_domain::{error::Cause, model::ChatCapabilities};
     use outcrop_protocol::body;
     use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use outcrop_domain::{
     adjust::Adjustments,
     chat::ChatRequest,
-    error::{GatewayError, UpstreamFailure},
+    error::{Cause, GatewayError, UpstreamFailure},
     model::ChatCapabilities,
 };
 use outcrop_protocol::bedrock::converse::{CountTokensInput, CountTokensRequest, CountTokensResponse, CountableConverse};
@@ -55,4 +55,28 @@ pub fn write(request: &ChatRequest, model: &ChatCapabilities, options: &WriteOpt
 pub fn read(body: &[u8]) -> Result<u64, UpstreamFailure> {
     let answer: CountTokensResponse = serde_json::from_slice(body).map_err(|error| answer::malformed("the CountTokens answer", &error))?;
     Ok(answer.input_tokens)
+}
+
+/// What a failed count is to the client: where AWS has no exact count, there is none here. Clients then estimate by themselves, and
+/// know that they do. Upstream's words stay.
+#[must_use]
+pub fn without_count(error: GatewayError) -> GatewayError {
+    match error {
+        GatewayError::Upstream(failure) if failure.cause == Cause::ModelMissing || failure.cause == Cause::AccessDenied => {
+            GatewayError::NotFound { message: failure.message }
+        }
+        GatewayError::Upstream(failure) if failure.cause == Cause::BadRequest && speaks_of_counting(&failure.message) => {
+            GatewayError::NotFound { message: failure.message }
+        }
+        other => other,
+    }
+}
+
+/// What Bedrock says of models whose tokens it does not count, in lower case; each is a list of words that all must be there.
+/// Source: field reports.
+const UNCOUNTED: [&[&str]; 2] = [&["support", "count"], &["token counting", "not"]];
+
+fn speaks_of_counting(words: &str) -> bool {
+    let words = words.to_lowercase();
+    UNCOUNTED.iter().any(|known| known.iter().all(|word| words.contains(word)))
 }

@@ -22,3 +22,6 @@ pub(crate) fn incomplete_stream() -> GatewayError {
         region: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

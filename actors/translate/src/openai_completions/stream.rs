@@ -2,7 +2,7 @@
 
 use outcrop_domain::{
     chat::{ChatEvent, StopReason},
-    error::{Cause, GatewayError, UpstreamFailure},
+    error::GatewayError,
     usage::Usage,
 };
 
@@ -84,7 +84,7 @@ impl TextWriter {
             return;
         }
         if self.choices.iter().any(|state| state.stop.is_none()) {
-            return self.fail(&incomplete(), out);
+            return self.fail(&errors::incomplete_stream(), out);
         }
         for choice in (0..).take(self.choices.len()) {
             self.complete(choice, out);
@@ -154,18 +154,6 @@ fn head(meta: &RenderMeta) -> Vec<u8> {
     push_string(&mut head, &meta.model_shown);
     head.extend_from_slice(b",\"choices\":[");
     head
-}
-
-fn incomplete() -> GatewayError {
-    GatewayError::Upstream(UpstreamFailure {
-        cause: Cause::BrokenStream,
-        status: 0,
-        code: "IncompleteStream".to_owned(),
-        message: "the model's answer ended before it was complete".to_owned(),
-        request_id: None,
-        retry_after: None,
-        region: None,
-    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod wire;
 
 use outcrop_domain::{
     chat::{BlockKind, ChatEvent, Citation, Reasoning, ReasoningVisibility, StopReason, ToolOrigin},
-    error::{Cause, GatewayError, UpstreamFailure},
+    error::GatewayError,
 };
 use outcrop_protocol::openai::responses::{ItemEvent, ItemStatus, OutputItem, ResponseEvent, Status, StreamEvent};
 
@@ -22,7 +22,7 @@ use super::{
     items::{self, Call},
     response::{self, Facts, FinalResponse},
 };
-use crate::openai_chat::request::tools::INTERPRETER;
+use crate::{errors, openai_chat::request::tools::INTERPRETER};
 pub use replay::{after, replay};
 use slot::{Open, Slot};
 use wire::Wire;
@@ -118,7 +118,7 @@ impl EventWriter {
     ///
     /// An answer that never stopped is a broken one.
     pub fn close(mut self, completed_unix: u64, out: &mut Vec<u8>) -> ClosedResponse {
-        let Some(stop) = self.stop else { return self.fail(&incomplete(), out) };
+        let Some(stop) = self.stop else { return self.fail(&errors::incomplete_stream(), out) };
         self.begin(out);
         if let Some(summary) = &self.summary {
             let response = FinalResponse::summarised(self.meta, self.shape, summary, stop, self.facts, completed_unix);
@@ -303,7 +303,7 @@ pub fn error_event(error: &GatewayError, out: &mut Vec<u8>) {
 }
 
 fn write_error(wire: &mut Wire, error: &GatewayError, out: &mut Vec<u8>) {
-    let reply = crate::errors::openai::reply(error);
+    let reply = errors::openai::reply(error);
     let object = &reply.body.error;
     wire.event(out, |sequence_number| StreamEvent::Error {
         sequence_number,
@@ -320,18 +320,6 @@ fn terminal<'a>(status: Status, event: ResponseEvent<'a>) -> StreamEvent<'a> {
         Status::Incomplete | Status::Cancelled => StreamEvent::Incomplete(event),
         Status::Completed | Status::Queued | Status::InProgress => StreamEvent::Completed(event),
     }
-}
-
-fn incomplete() -> GatewayError {
-    GatewayError::Upstream(UpstreamFailure {
-        cause: Cause::BrokenStream,
-        status: 0,
-        code: "IncompleteStream".to_owned(),
-        message: "the model's answer ended before it was complete".to_owned(),
-        request_id: None,
-        retry_after: None,
-        region: None,
-    })
 }
 
 #[cfg(test)]

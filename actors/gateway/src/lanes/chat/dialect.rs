@@ -47,7 +47,9 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
     match request {
         ClientRequest::OpenAiChat(wire) => openai_chat::media_urls(wire),
         ClientRequest::Messages(wire) => messages::media_urls(wire),
-        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => responses::media_urls(&ask.wire, &ask.earlier),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } | ClientRequest::Counting(ask) => {
+            responses::media_urls(&ask.wire, &ask.earlier)
+        }
         ClientRequest::Completions(_) | ClientRequest::Raw(_) => Vec::new(),
     }
 }
@@ -60,7 +62,9 @@ pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
             let user = wire.metadata.as_ref().and_then(|metadata| metadata.get("user_id")).and_then(|user| user.as_str());
             Hints { session, prompt_cache_key: None, user: user.map(str::to_owned) }
         }
-        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } => hints_of_responses(ask, session),
+        ClientRequest::Responses(ask) | ClientRequest::Compaction { ask, .. } | ClientRequest::Counting(ask) => {
+            hints_of_responses(ask, session)
+        }
         ClientRequest::Completions(wire) => {
             Hints { session, prompt_cache_key: text_member(wire, "prompt_cache_key"), user: wire.user.clone() }
         }
@@ -122,6 +126,12 @@ pub(super) fn read(
             let ResponsesAsk { wire, earlier } = *ask;
             let read = compact::read(wire, &earlier, fetched, &for_responses(options, policy, model), &id)?;
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Compaction { kept: Arc::new(read.kept) });
+            Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
+        }
+        ClientRequest::Counting(ask) => {
+            let ResponsesAsk { wire, earlier } = *ask;
+            let read = responses::read_for_counting(wire, &earlier, fetched, &for_responses(options, model))?;
+            let (adjustments, dialect) = (read.adjustments, AnswerDialect::Passed);
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
         ClientRequest::Completions(wire) => {

@@ -14,6 +14,8 @@ use crate::{
 pub(super) fn chain(settings: &LiveSettings, catalogue: &Catalogue, request: &ClientRequest, asked: &str) -> Vec<String> {
     let suits = match request {
         ClientRequest::Raw(raw) => raw.suits_other_models(),
+        // A count for another model is none.
+        ClientRequest::Counting(_) => false,
         _ => true,
     };
     // The usual case, and a name costs something to look up.

@@ -173,7 +173,7 @@ fn native(ground: Ground, input: NativeInput) -> Result<Prepared, GatewayError> 
         let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
         facts::passing(&seen, spec, ground.strategy)
     };
-    let wire = Wire { operation, headers, reading: Reading::Native };
+    let wire = Wire { operation, headers, reading: Reading::Native { writes: spec.chat.is_some() } };
     Ok(ground.prepared(wire, body, route, Adjustments::default(), None))
 }
 

@@ -72,6 +72,14 @@ pub(super) struct Ask {
     pub(super) route: RouteFacts,
 }
 
+impl Ask {
+    /// Asks how many tokens the body has.
+    pub(super) fn counting(bytes: Bytes, strategy: Strategy) -> Self {
+        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+        Self { bytes, wire: Arc::new(wire), continuable: false, prompt_tokens: 0, route: facts::aside(strategy) }
+    }
+}
+
 impl Prepared {
     /// What choice `choice` is an answer to.
     pub(super) fn ask_of(&self, choice: u32) -> &Ask {
@@ -171,6 +179,7 @@ impl Aliases {
 fn translate(work: Translation) -> Result<Prepared, GatewayError> {
     let Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints } = work;
     let policy = &settings.chat;
+    let counts = matches!(request, ClientRequest::Counting(_));
     let Read { request, beside, mut adjustments, choices_each, mode: client_mode, dialect } =
         dialect::read(request, &media.fetched, options, policy, &resolution.model)?;
     adjustments.extend(resolution.notes.clone());
@@ -182,6 +191,12 @@ fn translate(work: Translation) -> Result<Prepared, GatewayError> {
             explain::hide_guardrail(&mut request, policy, aliases.options(policy));
         }
         tier = request.service_tier;
+        if counts {
+            let how = write_options(&resolution, policy, &asked, Mode::Whole);
+            let body = converse::count_tokens::write(&request, capabilities(&resolution, &asked)?, &how)?;
+            adjustments.extend(body.adjustments);
+            return Ok(Ask::counting(Bytes::from(body.bytes), strategy));
+        }
         let mut body = write(&resolution, &request, policy, &asked, client_mode)?;
         adjustments.extend(body.adjustments.clone());
         let route = facts::facts(&request, &body, &resolution.model, &hints, strategy);

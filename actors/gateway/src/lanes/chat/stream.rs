@@ -172,7 +172,7 @@ async fn open_one(
     opened.map(|answered| {
         let (mut frames, reader, ready) = answered.value;
         let request_id = frames.request_id().map(str::to_owned);
-        let passed = matches!(asked.wire.reading, Reading::Native).then(|| {
+        let passed = matches!(asked.wire.reading, Reading::Native { .. }).then(|| {
             let told = frames.take_told().unwrap_or_default();
             Box::new(passed_headers(&told, request_id.as_deref()))
         });

@@ -44,7 +44,10 @@ pub(super) enum Reading {
     /// A model that answers in Anthropic's own words. The rules are for a body that it refuses.
     Messages(Arc<BetaRules>),
     /// Whatever it is, it is passed on.
-    Native,
+    Native {
+        /// The model writes text: where it tells no tokens, they are estimated by what it wrote. Vectors and pictures are none.
+        writes: bool,
+    },
     /// A number of tokens.
     Count,
 }
@@ -84,10 +87,10 @@ impl Wire {
         match &self.reading {
             Reading::Hub(reply) => AnswerReader::Hub(StreamReader::new(reply.clone())),
             Reading::Messages(_) => AnswerReader::Messages(Box::new(ChunkRelay::new(RelayMode::Messages { model: None }))),
-            Reading::Native | Reading::Count if self.operation == RuntimeOperation::ConverseStream => {
+            Reading::Native { .. } | Reading::Count if self.operation == RuntimeOperation::ConverseStream => {
                 AnswerReader::Native(Box::new(NativeReader::Converse(ConverseFrames::default())))
             }
-            Reading::Native | Reading::Count => {
+            Reading::Native { .. } | Reading::Count => {
                 AnswerReader::Native(Box::new(NativeReader::Invoke { relay: ChunkRelay::new(RelayMode::Native), seen: Vec::new() }))
             }
         }
@@ -100,15 +103,15 @@ impl Wire {
             Reading::Count => converse::count_tokens::read(&told.body).map(Whole::Counted),
             Reading::Messages(_) => {
                 let read = answer::read(&told.body, None)?;
-                let (usage, tier, produced) = (read.usage, read.service_tier, read.produced_bytes);
+                let (usage, tier, produced) = (read.usage, read.service_tier, Some(read.produced_bytes));
                 let body = read.edited.map_or(told.body, Bytes::from);
                 Ok(Whole::Raw(Box::new(RawAnswer { body, passed: HeaderMap::new(), usage, tier, produced })))
             }
-            Reading::Native => Ok(Whole::Raw(Box::new(self.native(told)))),
+            Reading::Native { writes } => Ok(Whole::Raw(Box::new(self.native(told, *writes)))),
         }
     }
 
-    fn native(&self, told: RuntimeAnswer) -> RawAnswer {
+    fn native(&self, told: RuntimeAnswer, writes: bool) -> RawAnswer {
         let read = match self.operation {
             RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_answer(&told.body),
             RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => {
@@ -117,7 +120,8 @@ impl Wire {
             }
             RuntimeOperation::CountTokens => native::NativeAnswer::default(),
         };
-        let produced = u64::try_from(told.body.len()).unwrap_or(u64::MAX);
+        let written = if writes { u64::try_from(told.body.len()).unwrap_or(u64::MAX) } else { 0 };
+        let produced = (!self.is_aside()).then_some(written);
         let passed = passed_headers(&told.headers, told.request_id.as_deref());
         RawAnswer { body: told.body, passed, usage: read.usage, tier: read.service_tier, produced }
     }
@@ -143,8 +147,8 @@ pub(super) struct RawAnswer {
     pub(super) passed: HeaderMap,
     usage: Option<Usage>,
     tier: Option<ServiceTier>,
-    /// Bytes of its content.
-    produced: u64,
+    /// Bytes of text that the model wrote; `None` where nothing is billed.
+    produced: Option<u64>,
 }
 
 impl Whole {
@@ -155,10 +159,13 @@ impl Whole {
                 let (usage, metering) = answer_usage(response, prompt_tokens);
                 Some((usage, metering, response.service_tier))
             }
-            Self::Raw(raw) => Some(match raw.usage.filter(|usage| usage.total() > 0) {
-                Some(usage) => (usage, Metering::Told, raw.tier),
-                None => (estimate::usage(prompt_tokens, raw.produced), Metering::Estimated, raw.tier),
-            }),
+            Self::Raw(raw) => {
+                let produced = raw.produced?;
+                Some(match raw.usage.filter(|usage| usage.total() > 0) {
+                    Some(usage) => (usage, Metering::Told, raw.tier),
+                    None => (estimate::usage(prompt_tokens, produced), Metering::Estimated, raw.tier),
+                })
+            }
             Self::Counted(_) => None,
         }
     }

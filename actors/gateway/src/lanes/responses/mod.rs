@@ -3,6 +3,7 @@
 
 mod background;
 mod compact;
+mod count;
 mod create;
 mod linked;
 mod pump;
@@ -62,6 +63,7 @@ impl Job for ResponsesWork {
         match self.job.task {
             ResponsesTask::Create => Box::pin(create::run(self.context, self.job, self.reply)),
             ResponsesTask::Compact => Box::pin(compact::run(self.context, self.job, self.reply)),
+            ResponsesTask::Count => Box::pin(count::run(self.context, self.job, self.reply)),
         }
     }
 

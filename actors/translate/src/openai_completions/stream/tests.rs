@@ -55,7 +55,7 @@ fn text_of(chunks: &[Completion<'_>], choice: u32) -> String {
 }
 
 #[test]
-fn prompts_are_repeated_first_and_usage_comes_last() {
+fn pain_24_usage_comes_last_and_prompts_are_repeated_first() {
     let shape = CompletionShape { echoed: vec!["a: ".to_owned(), "b: ".to_owned()], choices_per_prompt: 1 };
     let events = [
         (0, ChatEvent::Started),
@@ -84,7 +84,7 @@ fn prompts_are_repeated_first_and_usage_comes_last() {
 }
 
 #[test]
-fn without_being_asked_for_usage_is_not_told() {
+fn pain_24_without_being_asked_for_usage_is_not_told() {
     let stream = stream_of(plain(), UsageChunk::Omitted, 1, &[(0, text("x")), (0, stop(StopReason::EndTurn)), (0, finished())]);
     assert!(!stream.contains("usage"));
     assert_eq!(text_of(&chunks(&stream), 0), "x");
@@ -100,7 +100,7 @@ fn pain_21_a_broken_answer_is_one_error_and_no_done() {
     broken.fail(&GatewayError::WorkerLost, &mut out);
     let stream = String::from_utf8(out).unwrap();
     let last = stream.trim_end().rsplit("\n\n").next().unwrap().strip_prefix("data: ").unwrap();
-    let expected = serde_json::to_value(errors::openai::reply(&incomplete()).body).unwrap();
+    let expected = serde_json::to_value(errors::openai::reply(&errors::incomplete_stream()).body).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(last).unwrap(), expected);
     assert!(!stream.contains("[DONE]") && stream.matches("\"error\"").count() == 1);
 }

@@ -273,7 +273,7 @@ fn upstream(cause: Cause) -> GatewayError {
 }
 
 #[test]
-fn every_failure_has_a_code_that_agents_know_and_upstreams_words() {
+fn pain_08_every_failure_has_a_code_that_agents_know_and_upstreams_words() {
     let table = [
         (upstream(Cause::Throttled), "rate_limit_exceeded"),
         (upstream(Cause::QuotaExhausted), "rate_limit_exceeded"),

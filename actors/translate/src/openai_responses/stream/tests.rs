@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use outcrop_domain::{
     chat::{BlockKind, Citation, CitationPlace, ServiceTier, StopReason, ToolOrigin},
+    error::{Cause, UpstreamFailure},
     json::JsonText,
     usage::Usage,
 };
