@@ -13,9 +13,10 @@ const FAST: &str = "nova-pro";
 type Says = fn(&str) -> Value;
 
 /// The routes, and how each of them says something.
-const ROUTES: [(&str, Says); 3] = [
+const ROUTES: [(&str, Says); 4] = [
     ("/v1/chat/completions", |model| json!({"model": model, "messages": [{"role": "user", "content": "say exactly: fine"}]})),
     ("/v1/completions", |model| json!({"model": model, "prompt": "say exactly: fine"})),
+    ("/v1/responses", |model| json!({"model": model, "input": "say exactly: fine"})),
     (
         "/anthropic/v1/messages",
         |model| json!({"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "say exactly: fine"}]}),
@@ -52,14 +53,14 @@ async fn sections_are_cached_as_settings_and_requests_say_on_every_route() {
     for body in bodies(&gateway, MODEL, &[], &json!({"prompt_caching": {"messages": true}})).await {
         assert!(turn_is_marked(&body), "{body}");
     }
-    for (path, says) in &ROUTES[..2] {
+    for (path, says) in &ROUTES[..3] {
         let answer = asked(&gateway, path, says(MODEL), &[], &json!({"prompt_cache_key": "system.messages"})).await;
         assert!(answer.status == 200 && turn_is_marked(&gateway.bodies().pop().unwrap()), "{path}");
         asked(&gateway, path, says(MODEL), &[], &json!({"prompt_cache_key": "user-4711"})).await.ok();
         assert!(!turn_is_marked(&gateway.bodies().pop().unwrap()), "{path}: a key that routes is no switch");
     }
     // Anthropic's own word for it.
-    let (path, says) = ROUTES[2];
+    let (path, says) = ROUTES[3];
     asked(&gateway, path, says(MODEL), &[], &json!({"cache_control": {"type": "ephemeral"}})).await.ok();
     assert!(turn_is_marked(&gateway.bodies().pop().unwrap()));
     gateway.end().await;

@@ -192,16 +192,13 @@ pub(super) async fn histories(lineup: &Lineup, plan: Plan, proxy: &Server, gatew
         let shot = history_shot(lineup, dialect.unwrap_or(Dialect::Chat), &server.address);
         let check: Check = Some(Arc::new(|body: &[u8]| contains(body, upstream::text().as_bytes())));
         let mut rounds = Vec::new();
-        for _ in 0..HISTORY_ROUNDS {
+        for _ in 0..plan.history_rounds {
             rounds.push(measure::cpu_with(server, &shot, check.clone(), plan.histories, HISTORY_CONNECTIONS).await?);
         }
         rows.push(HistoryRow { dialect, cpu_ms: median(rounds.into_iter()) });
     }
     Ok(rows)
 }
-
-/// Rounds of histories: they are few and long.
-const HISTORY_ROUNDS: usize = 5;
 
 /// Histories at once.
 const HISTORY_CONNECTIONS: u64 = 2;

@@ -41,14 +41,32 @@ struct Plan {
     open_streams: [usize; 2],
     /// Rounds of the gateway's own dialects, which are compared with its chat path.
     dialect_rounds: usize,
+    /// Rounds of long histories.
+    history_rounds: usize,
     /// Long histories per round and dialect.
     histories: u64,
 }
 
-const FULL: Plan =
-    Plan { rounds: 14, answers: 4_000, streams: 800, lone_requests: 350, open_streams: [1_000, 5_000], dialect_rounds: 7, histories: 40 };
-const QUICK: Plan =
-    Plan { rounds: 1, answers: 800, streams: 160, lone_requests: 200, open_streams: [100, 500], dialect_rounds: 1, histories: 8 };
+const FULL: Plan = Plan {
+    rounds: 14,
+    answers: 4_000,
+    streams: 800,
+    lone_requests: 350,
+    open_streams: [1_000, 5_000],
+    dialect_rounds: 7,
+    history_rounds: 5,
+    histories: 40,
+};
+const QUICK: Plan = Plan {
+    rounds: 1,
+    answers: 800,
+    streams: 160,
+    lone_requests: 200,
+    open_streams: [100, 500],
+    dialect_rounds: 1,
+    history_rounds: 1,
+    histories: 2,
+};
 
 /// Runs the benchmark, prints its table and writes its JSON.
 ///

@@ -44,7 +44,7 @@ pub fn reply(error: &GatewayError) -> ErrorReply<'_> {
 pub fn exception_name(error: &GatewayError) -> String {
     let (status, code) = face(error);
     // Types that a stream has no member for are unknown to SDKs, which then tell the client nothing.
-    let code = if STREAMED.iter().any(|known| *known == code) { code } else { by_status(status) };
+    let code = if STREAMED.contains(&code) { code } else { by_status(status) };
     let mut letters = code.chars();
     letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
 }
