@@ -69,7 +69,8 @@ pub(crate) fn conversation(
     notes: &mut Notes,
 ) -> Result<(Vec<SystemBlock>, Vec<Message>), GatewayError> {
     let instructions = member::<String>(wire, "instructions")?;
-    let input = member::<InputParam>(wire, "input")?.ok_or_else(|| missing("input"))?;
+    let input = wire.input.take().filter(|input| input.get() != "null").ok_or_else(|| missing("input"))?;
+    let input: InputParam = decode(input.get().as_bytes()).map_err(|error| super::request::wrong_inside("input", &error))?;
     let (referenced, mut naming) = (BTreeMap::new(), Plain);
     let mut reader = ItemReader::new(fetched, sniff, lifetimes, &referenced, &mut naming, notes, false);
     if let Some(instructions) = instructions {
@@ -85,9 +86,9 @@ pub(crate) fn conversation(
 
 /// The web addresses in `input`.
 pub(crate) fn media_urls(wire: &ChatCompletionRequest) -> Vec<MediaUrl> {
-    let input = wire.extra.get("input").map(Value::to_string);
+    let input = wire.input.as_ref();
     // What cannot be read is reported when it is read.
-    input.and_then(|text| serde_json::from_str::<InputParam>(&text).ok()).map(|input| urls_of(&input)).unwrap_or_default()
+    input.and_then(|text| serde_json::from_str::<InputParam>(text.get()).ok()).map(|input| urls_of(&input)).unwrap_or_default()
 }
 
 /// Chat knows no namespaces, and its offer stands when the conversation is read.

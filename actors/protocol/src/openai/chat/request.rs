@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{ChatMessage, FunctionChoice, FunctionParam, ToolChoiceParam, ToolParam};
@@ -123,9 +123,18 @@ pub struct ChatCompletionRequest {
     pub additional_model_request_fields: Option<Map<String, Value>>,
     /// Further model parameters, when a client sends the SDK's argument itself.
     pub extra_body: Option<Map<String, Value>>,
+    /// What the Responses API has in place of `messages`, as it was written (a null too, for it tells which API is meant):
+    /// some clients post it here.
+    #[serde(deserialize_with = "present")]
+    pub input: Option<Box<RawValue>>,
     /// Everything else.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+/// Whatever stands there, null included.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(deserializer).map(Some)
 }
 
 impl fmt::Debug for ChatCompletionRequest {

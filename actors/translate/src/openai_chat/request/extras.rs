@@ -2,6 +2,7 @@
 
 use outcrop_domain::{chat::Guardrail, error::GatewayError, json::JsonObject};
 use outcrop_protocol::openai::chat::ChatCompletionRequest;
+use serde_json::Value;
 
 use super::{
     GuardrailRule,
@@ -13,6 +14,13 @@ use crate::dialect::{beta_flags::flags, control_fields::is_control, guardrail::c
 /// `additional_model_request_fields`, the later winning. Control fields are taken out of the first two.
 pub(crate) fn model_parameters(wire: &mut ChatCompletionRequest, notes: &mut Notes) -> JsonObject {
     let mut parameters = JsonObject::new();
+    // Beside `messages` it is a parameter like any other.
+    match wire.input.take().map(|input| serde_json::from_str(input.get())) {
+        Some(Ok(Value::Null)) | None => {}
+        Some(Ok(input)) => _ = parameters.insert("input".to_owned(), input),
+        // It nests deeper than can be read.
+        Some(Err(_)) => notes.harmless("input", "dropped"),
+    }
     let loose = std::mem::take(&mut wire.extra).into_iter().chain(wire.extra_body.take().into_iter().flatten());
     for (name, value) in loose {
         if value.is_null() {
@@ -40,8 +48,6 @@ pub(crate) fn guardrail(wire: &mut ChatCompletionRequest, rule: &GuardrailRule) 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     #[test]
@@ -52,6 +58,13 @@ mod tests {
         let parameters = model_parameters(&mut wire, &mut notes);
         assert_eq!(Value::Object(parameters), serde_json::json!({"provider": "y", "k": 3}));
         assert_eq!(notes.into_adjustments().to_string(), "provider=dropped");
+    }
+
+    #[test]
+    fn input_beside_messages_is_a_parameter_of_the_models() {
+        let mut wire: ChatCompletionRequest = serde_json::from_str(r#"{"messages": [], "input": {"a": 1}}"#).unwrap();
+        let parameters = model_parameters(&mut wire, &mut Notes::new(super::super::Strictness::Lenient));
+        assert_eq!(Value::Object(parameters), serde_json::json!({"input": {"a": 1}}));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum Delivery {
 /// True for a Responses body that a client posts to the chat path (Cursor does): `input` and no `messages`.
 #[must_use]
 pub fn is_responses_body(wire: &ChatCompletionRequest) -> bool {
-    wire.messages.is_none() && wire.extra.contains_key("input")
+    wire.messages.is_none() && wire.input.is_some()
 }
 
 /// Reads a request. `fetched` holds what [`media_urls`] named.
