@@ -25,4 +25,14 @@ pub struct ErrorObject<'a> {
     pub kind: Cow<'a, str>,
     /// For people, and for agents that parse it to recover. There is no member for the field at fault: the text names it.
     pub message: Cow<'a, str>,
+    /// For clients that recover by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<ErrorDetails<'a>>,
+}
+
+/// What a client can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetails<'a> {
+    /// E.g. `thread_unsupported_request`.
+    pub error_code: Cow<'a, str>,
 }

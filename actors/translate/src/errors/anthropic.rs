@@ -9,7 +9,7 @@ use std::{borrow::Cow, time::Duration};
 
 use outcrop_domain::error::{Cause, GatewayError, UpstreamFailure};
 use outcrop_protocol::{
-    anthropic::error::{ErrorBody, ErrorObject},
+    anthropic::error::{ErrorBody, ErrorDetails, ErrorObject},
     body::{BodyError, BodyFault},
 };
 
@@ -38,11 +38,31 @@ pub fn reply<'a>(error: &'a GatewayError, request_id: Option<&'a str>) -> ErrorR
         retry: hint(error),
         body: ErrorBody {
             kind: Cow::Borrowed("error"),
-            error: ErrorObject { kind: Cow::Borrowed(kind), message: message(error) },
+            error: ErrorObject { kind: Cow::Borrowed(kind), message: message(error), details: details(error) },
             request_id: request_id.map(Cow::Borrowed),
         },
     }
 }
+
+/// What the official client reads before it goes on without a conversation that the server keeps.
+fn details(error: &GatewayError) -> Option<ErrorDetails<'static>> {
+    match error {
+        GatewayError::InvalidRequest { code: Some(THREAD_UNSUPPORTED), .. } => {
+            Some(ErrorDetails { error_code: Cow::Borrowed(THREAD_UNSUPPORTED) })
+        }
+        _ => None,
+    }
+}
+
+/// A request for a conversation that the server keeps.
+#[must_use]
+pub fn thread_unsupported() -> GatewayError {
+    let message = "thread: conversations are not kept here; send the whole conversation in `messages`".to_owned();
+    GatewayError::InvalidRequest { message, param: Some("thread".to_owned()), code: Some(THREAD_UNSUPPORTED) }
+}
+
+/// Source: `ThreadUnsupportedRequestErrorDetails` of the official client.
+const THREAD_UNSUPPORTED: &str = "thread_unsupported_request";
 
 /// A body that could not be decoded, as the error it is.
 #[must_use]

@@ -113,7 +113,11 @@ fn messages(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result
     let written = ground.invoke(input, &wishes, refused)?;
     let spec = &ground.resolution.model;
     let conversation = |prefix| (prefix, body.affinity(&[spec.id.as_str()], ground.overrides.session.as_deref()));
-    let seen = Passing { prompt_tokens: body.prompt_tokens(), max_tokens: body.max_tokens(), cached: written.cached.map(conversation) };
+    let seen = Passing {
+        prompt_tokens: body.prompt_tokens(),
+        max_tokens: most(body.max_tokens(), spec),
+        cached: written.cached.map(conversation),
+    };
     let operation = if stream { RuntimeOperation::InvokeModelWithResponseStream } else { RuntimeOperation::InvokeModel };
     let rules = spec.chat.as_ref().map(|chat| Arc::clone(&chat.betas.invoke)).unwrap_or_default();
     let route = facts::passing(&seen, spec, ground.strategy);
@@ -121,6 +125,11 @@ fn messages(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result
     adjustments.extend(written.adjustments);
     let wire = Wire { operation, headers, reading: Reading::Messages(rules) };
     Ok(ground.prepared(wire, Bytes::from(written.bytes), route, adjustments, wishes.service_tier))
+}
+
+/// What is asked of an answer's length, after it was lowered to what the model can write.
+fn most(asked: Option<u64>, spec: &ModelSpec) -> Option<u64> {
+    asked.map(|asked| spec.max_output_tokens.map_or(asked, |most| asked.min(u64::from(most))))
 }
 
 /// A Messages body to be counted for a model that takes it.
@@ -241,6 +250,7 @@ impl Ground {
             model,
             beta_headers: &flags,
             refused_flags: refused,
+            max_output_tokens: self.resolution.model.max_output_tokens,
             cache: wishes.cache,
             budgets: budgets(policy),
             extra: &extra,

@@ -4,9 +4,12 @@ use outcrop_domain::{error::GatewayError, json::JsonObject};
 use outcrop_protocol::anthropic::messages::MessagesRequest;
 
 use super::faults::{fault, not_one_of};
-use crate::dialect::{
-    control_fields::is_control,
-    notes::{Notes, label},
+use crate::{
+    dialect::{
+        control_fields::is_control,
+        notes::{Notes, label},
+    },
+    errors::anthropic::thread_unsupported,
 };
 
 /// Refuses what the answer would be wrong without, reports what it is merely other without.
@@ -45,7 +48,7 @@ fn refuse_what_cannot_be(wire: &MessagesRequest) -> Result<(), GatewayError> {
         return Err(fault("mcp_servers", "MCP servers are not called from here; connect to them in the client and offer their tools"));
     }
     if wire.thread.is_some() {
-        return Err(fault("thread", "conversations are not kept here; send the whole conversation in `messages`"));
+        return Err(thread_unsupported());
     }
     if wire.compaction.is_some() {
         return Err(fault("compaction", "compaction is not available with this model; ask for a summary in a message"));

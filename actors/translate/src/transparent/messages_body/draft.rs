@@ -11,6 +11,8 @@ use crate::transparent::json::{Edits, Kind, Span, Text, Value, elements_of, memb
 pub(in crate::transparent) struct Draft<'t> {
     pub(in crate::transparent) text: &'t [u8],
     pub(super) index: &'t Index,
+    /// Most tokens of the answer, as the model will be asked for them.
+    pub(super) max_tokens: Option<u64>,
     pub(in crate::transparent) edits: Edits,
     /// Changes of single tools and blocks.
     pub(super) objects: Objects,
@@ -30,6 +32,7 @@ impl<'t> Draft<'t> {
         Self {
             text,
             index,
+            max_tokens: index.max_tokens,
             edits: Edits::default(),
             objects: Objects::default(),
             notes: Adjustments::default(),

@@ -19,6 +19,8 @@ pub struct InvokeOptions<'a> {
     pub beta_headers: &'a [String],
     /// Flags that this model has refused before: [`super::super::heal::Healed::refused_flags`].
     pub refused_flags: &'a [String],
+    /// Most tokens the model can produce; a higher wish is lowered, as everywhere. `None`: not known.
+    pub max_output_tokens: Option<u32>,
     /// Where the gateway shall set cache marks when the client sets none.
     pub cache: CachePolicy,
     /// Thinking budgets per effort, for models that take a number while the client names none.
@@ -77,6 +79,7 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     pub fn invoke(&self, options: &InvokeOptions<'_>) -> Result<InvokeBody, GatewayError> {
         let mut draft = Draft::new(self.text(), &self.index);
         envelope(&mut draft);
+        ceiling(&mut draft, options.max_output_tokens);
         wishes::settle(&mut draft, options.extra, options.dropped_fields);
         let choice = betas::settle(&mut draft, options.beta_headers, &options.model.betas.invoke, options.refused_flags);
         settings::settle(&mut draft, options.model, &options.budgets);
@@ -87,6 +90,15 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
         let (bytes, adjustments) = draft.finish()?;
         Ok(InvokeBody { bytes, betas: choice.sent, unproven: choice.unproven, cached, adjustments })
     }
+}
+
+/// Clients ask for the most they know, whatever the model; it would refuse.
+fn ceiling(draft: &mut Draft<'_>, most: Option<u32>) {
+    let Some(most) = most.map(u64::from).filter(|most| draft.max_tokens.is_some_and(|asked| asked > *most)) else { return };
+    let Some(value) = draft.value("max_tokens") else { return };
+    draft.edits.replace(value.span, most.to_string());
+    draft.max_tokens = Some(most);
+    draft.notes.note("max_tokens", "lowered");
 }
 
 /// What InvokeModel wants around every body.

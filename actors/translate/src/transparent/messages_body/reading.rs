@@ -6,7 +6,10 @@ use super::{
     Index, Mark, Message, Part, Purpose, Role, Section, Traits,
     block::{MAX_BLOCKS, TOO_MANY_BLOCKS, read_block, read_mark},
 };
-use crate::transparent::json::{Fault, Kind, Members, Scanner, Span, Text, Value, members_of, said, whole_number};
+use crate::{
+    errors::anthropic::thread_unsupported,
+    transparent::json::{Fault, Kind, Members, Scanner, Span, Text, Value, members_of, said, whole_number},
+};
 
 /// Most members of a body. The API has some thirty.
 const MAX_MEMBERS: usize = 256;
@@ -120,6 +123,7 @@ impl<'t> Reader<'t> {
                 Some(number) => self.index.max_tokens = Some(number),
                 None => return Err(self.refuse(GatewayError::invalid("max_tokens", "max_tokens: Input should be a valid integer"))),
             },
+            "thread" if value.kind != Kind::Null => return Err(self.refuse(thread_unsupported())),
             _ => {}
         }
         Ok(value)

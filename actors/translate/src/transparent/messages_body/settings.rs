@@ -58,10 +58,10 @@ fn thinking(draft: &mut Draft<'_>, model: &ChatCapabilities, budgets: &EffortBud
     let plan = match (&model.reasoning, asked.kind.as_str()) {
         (ReasoningDialect::None, _) => Plan::Remove("dropped"),
         (ReasoningDialect::ClaudeBudget { min_budget, .. }, "adaptive") => {
-            budget_of(wish(draft, budgets), u64::from(*min_budget), draft.index.max_tokens).map_or(Plan::Remove("no_room"), Plan::Budget)
+            budget_of(wish(draft, budgets), u64::from(*min_budget), draft.max_tokens).map_or(Plan::Remove("no_room"), Plan::Budget)
         }
-        (ReasoningDialect::ClaudeBudget { min_budget, .. }, "enabled") => asked.fitted(u64::from(*min_budget), draft.index.max_tokens),
-        (ReasoningDialect::ClaudeAdaptive { budget_allowed: true, .. }, "enabled") => asked.fitted(LEAST_BUDGET, draft.index.max_tokens),
+        (ReasoningDialect::ClaudeBudget { min_budget, .. }, "enabled") => asked.fitted(u64::from(*min_budget), draft.max_tokens),
+        (ReasoningDialect::ClaudeAdaptive { budget_allowed: true, .. }, "enabled") => asked.fitted(LEAST_BUDGET, draft.max_tokens),
         (ReasoningDialect::ClaudeAdaptive { budget_allowed: false, .. }, "enabled") => Plan::Adaptive,
         (ReasoningDialect::ClaudeAdaptive { can_disable: false, .. }, "disabled") => Plan::Remove("cannot_disable"),
         _ => Plan::Keep,

@@ -16,6 +16,7 @@ fn options(model: &ChatCapabilities) -> InvokeOptions<'_> {
         model,
         beta_headers: &[],
         refused_flags: &[],
+        max_output_tokens: Some(64_000),
         cache: CachePolicy::default(),
         budgets: EffortBudgets::default(),
         extra: &[],
@@ -26,6 +27,26 @@ fn options(model: &ChatCapabilities) -> InvokeOptions<'_> {
 fn written(body: &str, model: &ChatCapabilities) -> (String, String) {
     let invoke = read(body, Purpose::Answer).unwrap().invoke(&options(model)).unwrap();
     (String::from_utf8(invoke.bytes).unwrap(), invoke.adjustments.to_string())
+}
+
+#[test]
+fn more_tokens_than_the_model_can_write_are_lowered_and_noted() {
+    let body = r#"{"model":"m","max_tokens":128000,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (sent, adjusted) = written(body, claude("sonnet-4-6"));
+    assert!(sent.contains(r#""max_tokens":64000"#), "{sent}");
+    assert!(adjusted.contains("max_tokens=lowered"), "{adjusted}");
+    let (sent, adjusted) = written(&body.replace("128000", "64000"), claude("sonnet-4-6"));
+    assert!(sent.contains(r#""max_tokens":64000"#) && !adjusted.contains("max_tokens"), "{sent} {adjusted}");
+}
+
+#[test]
+fn a_conversation_that_the_server_would_keep_is_refused_so_that_its_client_goes_on_without() {
+    let body = r#"{"model":"m","max_tokens":9,"thread":{"type":"new"},"messages":[{"role":"user","content":"Hi"}]}"#;
+    let error = read(body, Purpose::Answer).err().unwrap();
+    let reply = crate::errors::anthropic::reply(&error, None);
+    assert_eq!(reply.status, 400);
+    assert_eq!(reply.body.error.details.unwrap().error_code, "thread_unsupported_request");
+    assert!(read(body.replace(r#"{"type":"new"}"#, "null").as_str(), Purpose::Answer).is_ok());
 }
 
 fn folder() -> PathBuf {

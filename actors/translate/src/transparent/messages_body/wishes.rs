@@ -244,6 +244,7 @@ mod tests {
             model,
             beta_headers: &[],
             refused_flags: &[],
+            max_output_tokens: None,
             cache: CachePolicy::default(),
             budgets: EffortBudgets::default(),
             extra,
