@@ -130,7 +130,7 @@ pub(super) fn read(
         }
         ClientRequest::Counting(ask) => {
             let ResponsesAsk { wire, earlier } = *ask;
-            let read = responses::read_for_counting(wire, &earlier, fetched, &for_responses(options, model))?;
+            let read = responses::read_for_counting(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Passed);
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
