@@ -41,7 +41,7 @@ static ANTHROPIC_TOKENS: Names = Names {
 /// AWS has no such headers, so its own clients are told nothing.
 pub(super) fn tell(headers: &mut HeaderMap, limits: &ModelLimits, about: &AnswerFacts) {
     match about.dialect {
-        AnswerDialect::Passed if about.passed.is_some() => {}
+        AnswerDialect::Native => {}
         AnswerDialect::Messages | AnswerDialect::Passed => write_all(headers, limits, Family::Anthropic),
         AnswerDialect::OpenAiChat { .. }
         | AnswerDialect::Responses { .. }

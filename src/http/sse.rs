@@ -15,7 +15,7 @@ use outcrop_domain::{chat::ChatEvent, error::GatewayError};
 use outcrop_gateway::ports::{ChatAnswer, StreamItem, encode_frame};
 use outcrop_translate::{
     anthropic_messages::stream::{MessageWriter, PING},
-    errors::aws,
+    errors::aws::{self, EventStream},
     openai_chat::stream::ChunkWriter,
     openai_completions::stream::TextWriter,
 };
@@ -38,7 +38,7 @@ pub(super) enum Writer {
     /// OpenAI's legacy completions, which few send.
     Completions(Box<TextWriter>),
     /// Frames of an event stream, which come as they are; the exception that ends them when they break is ours.
-    Frames,
+    Frames(EventStream),
 }
 
 impl Writer {
@@ -47,7 +47,7 @@ impl Writer {
             Self::Chat(writer) => writer.write(choice, event, out),
             Self::Messages(writer) => writer.write(event, out),
             Self::Completions(writer) => writer.write(choice, event, out),
-            Self::Frames => {}
+            Self::Frames(_) => {}
         }
     }
 
@@ -63,7 +63,7 @@ impl Writer {
             Self::Chat(writer) => writer.finish(out),
             Self::Messages(writer) => writer.finish(out),
             Self::Completions(writer) => writer.finish(out),
-            Self::Frames => {}
+            Self::Frames(_) => {}
         }
     }
 
@@ -72,7 +72,7 @@ impl Writer {
             Self::Chat(writer) => writer.fail(error, out),
             Self::Messages(writer) => writer.fail(error, out),
             Self::Completions(writer) => writer.fail(error, out),
-            Self::Frames => out.extend_from_slice(&exception(error)),
+            Self::Frames(stream) => out.extend_from_slice(&exception(error, *stream)),
         }
     }
 
@@ -82,15 +82,15 @@ impl Writer {
             Self::Chat(_) | Self::Completions(_) => KEEP_ALIVE,
             Self::Messages(_) => PING,
             // The format knows none: SDKs would take it for an event.
-            Self::Frames => &[],
+            Self::Frames(_) => &[],
         }
     }
 }
 
 /// The frame that tells of an error.
-fn exception(error: &GatewayError) -> Bytes {
+fn exception(error: &GatewayError, stream: EventStream) -> Bytes {
     let body = serde_json::to_vec(&aws::reply(error).body).unwrap_or_default();
-    let kind = aws::exception_name(error);
+    let kind = aws::exception_name(error, stream);
     encode_frame(&[(":exception-type", &kind), (":content-type", "application/json"), (":message-type", "exception")], &body)
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     responses::{RESPONSES, asks, events, said, with},
-    support::{EAST, TestGateway, eventually},
+    support::{EAST, Numbers, TestGateway, eventually},
 };
 
 fn in_background(input: &str) -> Value {
@@ -44,6 +44,28 @@ async fn a_response_in_the_background_is_accepted_at_once_and_asked_for_later() 
     let lines = gateway.records.lines();
     let of_background = lines.iter().find(|line| line.edge.as_ref().is_some_and(|edge| edge.method == "JOB")).unwrap();
     assert!(of_background.job.as_ref().unwrap().usage.unwrap().output > 0, "{of_background:?}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_response_in_the_background_counts_once_and_one_that_is_refused_counts_too() {
+    let numbers = Numbers::start();
+    let gateway = TestGateway::start().await;
+    let accepted = gateway.post(RESPONSES, &in_background("say exactly: once")).await.ok();
+    until(&gateway, &at(&accepted), "completed").await;
+    assert_eq!(gateway.post(RESPONSES, &with(in_background("x"), "model", "no-such-model")).await.status, 404);
+    gateway.idle().await;
+    assert_eq!(numbers.sum("outcrop_requests_total", &[r#"outcome="completed""#]), 1.0);
+    assert_eq!(numbers.sum("outcrop_requests_total", &[r#"outcome="failed""#]), 1.0);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_response_in_the_background_is_accepted_when_a_model_of_the_chain_can_make_it() {
+    let alias = r#"models.aliases.smart={model = "no-such-model", fallback = ["nova-lite"]}"#;
+    let gateway = TestGateway::builder().set(alias).start().await;
+    let accepted = gateway.post(RESPONSES, &with(in_background("say exactly: from nova"), "model", "smart")).await.ok();
+    assert_eq!(said(&until(&gateway, &at(&accepted), "completed").await), "from nova");
     gateway.end().await;
 }
 

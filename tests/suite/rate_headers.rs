@@ -50,6 +50,22 @@ async fn anthropics_clients_read_it_in_their_own_headers() {
 }
 
 #[tokio::test]
+async fn clients_of_aws_are_told_nothing_since_aws_tells_nothing() {
+    let gateway = with_known_quotas().await;
+    let converse = json!({"messages": [{"role": "user", "content": [{"text": "hello"}]}]});
+    let invoke = json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 200, "messages": [{"role": "user", "content": "hello"}]});
+    for (operation, body) in
+        [("converse", &converse), ("converse-stream", &converse), ("invoke", &invoke), ("invoke-with-response-stream", &invoke)]
+    {
+        let answer = gateway.post(&format!("/model/{CLAUDE}/{operation}"), body).await;
+        assert_eq!(answer.status, 200, "{operation}: {}", answer.text());
+        let told = answer.headers.keys().filter(|name| name.as_str().contains("ratelimit")).count();
+        assert_eq!(told, 0, "{operation}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn nothing_is_told_of_quotas_that_nobody_knows_or_that_are_switched_off() {
     let unknown = TestGateway::builder().regions([EAST, WEST]).set(ADAPTIVE).start().await;
     assert_eq!(unknown.chat(&says("hello")).await.header("x-ratelimit-limit-tokens"), None);

@@ -332,8 +332,10 @@ pub enum AnswerDialect {
         /// Answers asked for, to all prompts together.
         choices: u32,
     },
-    /// The client's own, already: it is passed on.
+    /// Anthropic messages, as the model wrote them: they are passed on.
     Passed,
+    /// Bedrock's own, passed on for a client of AWS's.
+    Native,
 }
 
 /// How much of the operator's own an explanation shows.

@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use outcrop_domain::error::GatewayError;
 use outcrop_gateway::ports::{AnswerFacts, ChatAnswer, ClientRequest, NativeInput, RawRequest, RequestOverrides, RuntimeOperation};
+use outcrop_translate::errors::aws::EventStream;
 
 use super::{
     super::{
@@ -69,6 +70,7 @@ async fn answer(
     let Path(path) = path.map_err(|_| GatewayError::invalid("modelId", "the model id in the URL is not valid UTF-8"))?;
     let (model, operation) = named(&path)?;
     let (asked, passed) = (headers::session(request.headers()), reaching_aws(request.headers(), operation));
+    let stream = if operation == RuntimeOperation::ConverseStream { EventStream::Converse } else { EventStream::Invoke };
     let read = move |body: &Bytes| {
         let input = NativeInput { operation, model, body: body.clone(), headers: passed };
         Ok(ClientRequest::Raw(RawRequest::Native(Box::new(input))))
@@ -79,7 +81,7 @@ async fn answer(
     match edge.gateway().chat.submit(job).await? {
         ChatAnswer::Raw { body, about } => Ok(told(json_response(StatusCode::OK, body), about, limits)),
         ChatAnswer::Stream { events, about } => {
-            let mut response = Response::new(ChatStream::flowing(events, Writer::Frames, limits));
+            let mut response = Response::new(ChatStream::flowing(events, Writer::Frames(stream), limits));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.amazon.eventstream"));
             Ok(told(response, about, limits))
         }

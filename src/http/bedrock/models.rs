@@ -1,6 +1,8 @@
 //! `GET /foundation-models`, `/foundation-models/{id}`, `/inference-profiles` and `/inference-profiles/{id}`: what this gateway
 //! knows of models, as AWS's control plane tells it. Nobody is asked for it.
 
+use std::collections::BTreeSet;
+
 use axum::{
     extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
@@ -130,11 +132,9 @@ pub(super) async fn list_profiles(
     }
     let before = number("nextToken")?.unwrap_or(0);
     let known = matches!(value("type").or(value("typeEquals")), None | Some("SYSTEM_DEFINED"));
-    let all: Vec<Profile<'_>> = catalogue
-        .profiles()
-        .filter(|profile| known && usable(&catalogue, &caller).any(|model| model.id == profile.spec.id))
-        .map(|profile| show_profile(&profile))
-        .collect();
+    let usable: BTreeSet<&str> = if known { usable(&catalogue, &caller).map(|model| model.id.as_str()).collect() } else { BTreeSet::new() };
+    let all: Vec<Profile<'_>> =
+        catalogue.profiles().filter(|profile| usable.contains(profile.spec.id.as_str())).map(|profile| show_profile(&profile)).collect();
     let next = before.saturating_add(most);
     let next_token = (next < all.len()).then(|| next.to_string());
     respond(&request, &Profiles { inference_profile_summaries: all.into_iter().skip(before).take(most).collect(), next_token })

@@ -52,6 +52,7 @@ fn facts(about: &AnswerFacts) -> (AnswerShape, UsageChunk, u32) {
         AnswerDialect::OpenAiChat { shape, usage_chunk, choices } => (shape.clone(), *usage_chunk, *choices),
         AnswerDialect::Messages
         | AnswerDialect::Passed
+        | AnswerDialect::Native
         | AnswerDialect::Responses { .. }
         | AnswerDialect::Compaction { .. }
         | AnswerDialect::Completions { .. } => (AnswerShape::default(), UsageChunk::Omitted, 1),

@@ -49,6 +49,7 @@ fn facts(about: &AnswerFacts) -> (CompletionShape, UsageChunk, u32) {
         AnswerDialect::OpenAiChat { .. }
         | AnswerDialect::Messages
         | AnswerDialect::Passed
+        | AnswerDialect::Native
         | AnswerDialect::Responses { .. }
         | AnswerDialect::Compaction { .. } => (CompletionShape::default(), UsageChunk::Omitted, 1),
     }

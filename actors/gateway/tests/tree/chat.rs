@@ -330,7 +330,7 @@ async fn a_reader_that_stalls_is_given_up_and_its_upstream_closed() {
     let (feed, chunks) = mpsc::channel(1024);
     tree.regions[0].then(Step::Feed(chunks));
     feed.send(Ok(start_event())).await.unwrap();
-    let events = open(&tree).await;
+    let mut events = open(&tree).await;
     tokio::time::timeout(Duration::from_secs(600), async {
         while feed.send(Ok(text_event("more"))).await.is_ok() {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -340,7 +340,9 @@ async fn a_reader_that_stalls_is_given_up_and_its_upstream_closed() {
     .unwrap();
     tree.reports.1.notified().await;
     assert_eq!(tree.last_report().outcome, JobOutcome::Cancelled);
-    drop(events);
+    while let Some(item) = events.recv().await {
+        assert!(!matches!(item, StreamItem::Done), "an answer that was given up must not look complete");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -115,6 +115,8 @@ pub(crate) enum Step {
     Panic,
     /// A whole answer of these bytes.
     Raw(String),
+    /// The same, without a header.
+    Bare(String),
     /// A stream of these chunks.
     Chunks(Vec<Bytes>),
     /// Chunks of an event stream that the test feeds.
@@ -264,6 +266,7 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
                 Step::Raw(body) => Ok(RuntimeAnswer { headers: told(), body: Bytes::from(body), request_id: Some("aws-1".to_owned()) }),
+                Step::Bare(body) => Ok(RuntimeAnswer { headers: HeaderMap::new(), body: Bytes::from(body), request_id: None }),
                 Step::Feed(_) | Step::Chunks(_) => panic!("a stream was scripted for a whole answer"),
             };
             notice.0 = None;
@@ -283,7 +286,7 @@ impl RuntimeClient for ScriptedRegion {
                 Step::Fail(cause, message) => Err(failure(cause, message)),
                 Step::Hang => std::future::pending().await,
                 Step::Panic => panic!("scripted panic"),
-                Step::Raw(_) => panic!("a whole answer was scripted for a stream"),
+                Step::Raw(_) | Step::Bare(_) => panic!("a whole answer was scripted for a stream"),
                 Step::Chunks(chunks) => Ok(FrameStream::from_chunks(chunks).with_told(&told())),
                 Step::Feed(chunks) => Ok(FrameStream::from_channel(chunks, Some(timing))),
             };

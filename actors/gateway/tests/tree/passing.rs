@@ -21,6 +21,8 @@ use super::kit::{
     LIMITS, MODEL, Step, TestTree, drain, end_events, event, exception, hello, offer, settings, start_event, text_event, whole_answer,
 };
 
+mod strict;
+
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
 const CLAUDE: &str = "anthropic.claude-sonnet-4-6";
 

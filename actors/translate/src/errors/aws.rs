@@ -39,17 +39,29 @@ pub fn reply(error: &GatewayError) -> ErrorReply<'_> {
     ErrorReply { status, code, retry_after: error.retry_after(), retry: hint(error), body: ErrorBody { message: words::message(error) } }
 }
 
+/// Whose event stream it is: they do not know the same exceptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventStream {
+    /// ConverseStream's.
+    Converse,
+    /// InvokeModelWithResponseStream's.
+    Invoke,
+}
+
 /// The name of an error as an exception inside an event stream: its type as a member's name, e.g. `throttlingException`.
 #[must_use]
-pub fn exception_name(error: &GatewayError) -> String {
+pub fn exception_name(error: &GatewayError, stream: EventStream) -> String {
     let (status, code) = face(error);
     // Types that a stream has no member for are unknown to SDKs, which then tell the client nothing.
     let code = if STREAMED.contains(&code) { code } else { by_status(status) };
+    // Of what remains to be told, this one says as well that to ask again may help.
+    let code = if code == TIMEOUT && stream == EventStream::Converse { MODEL_STREAM } else { code };
     let mut letters = code.chars();
     letters.next().map(|first| first.to_ascii_lowercase().to_string() + letters.as_str()).unwrap_or_default()
 }
 
-/// Exceptions that a stream may hold. Source: service model, `ConverseStreamOutput` and `ResponseStream`.
+/// Exceptions that a stream may hold; [`TIMEOUT`] is InvokeModel's alone. Source: service model, `ConverseStreamOutput` and
+/// `ResponseStream`.
 const STREAMED: [&str; 6] = [INTERNAL, MODEL_STREAM, VALIDATION, THROTTLING, UNAVAILABLE, TIMEOUT];
 
 const VALIDATION: &str = "ValidationException";
@@ -189,9 +201,17 @@ mod tests {
             (failure(Cause::BrokenStream, 0, "TruncatedStream"), "modelStreamErrorException"),
             (failure(Cause::Unavailable, 424, "ModelErrorException"), "modelStreamErrorException"),
             (GatewayError::WorkerLost, "internalServerException"),
-            (GatewayError::DeadlineExceeded { after: Duration::ZERO }, "modelTimeoutException"),
         ] {
-            assert_eq!(exception_name(&error), name, "{error:?}");
+            assert_eq!(exception_name(&error, EventStream::Converse), name, "{error:?}");
+            assert_eq!(exception_name(&error, EventStream::Invoke), name, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn streams_of_converse_know_no_timeout() {
+        for error in [GatewayError::DeadlineExceeded { after: Duration::ZERO }, failure(Cause::Timeout, 408, "ModelTimeoutException")] {
+            assert_eq!(exception_name(&error, EventStream::Converse), "modelStreamErrorException");
+            assert_eq!(exception_name(&error, EventStream::Invoke), "modelTimeoutException");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! CountTokens of a model's own body.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use outcrop_domain::model::BetaRules;
+
+use super::heal::{self, Healed};
 
 /// The CountTokens body that counts an InvokeModel body. Source: service model, `InvokeModelTokensRequest`.
 #[must_use]
@@ -13,6 +16,14 @@ pub fn of_invoke(body: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Heals what [`of_invoke`] wrote, as [`heal::heal`] heals the body in it.
+#[must_use]
+pub fn heal(count: &[u8], error: &str, rules: &BetaRules) -> Option<Healed> {
+    let base64 = count.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    let healed = heal::heal(&STANDARD.decode(base64).ok()?, error, rules)?;
+    Some(Healed { body: of_invoke(&healed.body), ..healed })
+}
+
 const BEFORE: &[u8] = br#"{"input":{"invokeModel":{"body":""#;
 const AFTER: &[u8] = br#""}}}"#;
 
@@ -21,6 +32,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::transparent::tests::claude;
+
+    #[test]
+    fn a_count_is_healed_as_its_body_is() {
+        let rules = &claude("opus-5").betas.invoke;
+        let body = br#"{"anthropic_beta":["brand-new"],"max_tokens":1,"messages":[{"role":"user","content":"a"}]}"#;
+        let healed = heal(&of_invoke(body), "invalid beta flag", rules).unwrap();
+        assert_eq!(healed.body, of_invoke(br#"{"max_tokens":1,"messages":[{"role":"user","content":"a"}]}"#));
+        assert_eq!(healed.refused_flags, ["brand-new"]);
+        assert_eq!(heal(br#"{"input":{"converse":{}}}"#, "invalid beta flag", rules), None);
+        assert_eq!(heal(&of_invoke(body), "too long", rules), None);
+    }
 
     #[test]
     fn the_body_travels_in_base64() {

@@ -22,8 +22,9 @@ pub struct Healed {
     pub body: Vec<u8>,
     /// What was done.
     pub remedy: Remedy,
-    /// Flags not to be sent to this model again: [`messages_body::InvokeOptions::refused_flags`] of the next requests. Empty
-    /// where upstream's refusal leaves open which flag it was that the table wrongly calls accepted.
+    /// Flags not to be sent to this model again: [`messages_body::InvokeOptions::refused_flags`] of the next requests, whoever
+    /// sends them. Empty where upstream's refusal leaves open which flag it was: one client's nonsense must not cost others
+    /// a flag that works.
     pub refused_flags: Vec<String>,
     /// What was changed.
     pub adjustments: Adjustments,
@@ -83,11 +84,11 @@ pub fn without_flags(body: &[u8], error: &str, rules: &BetaRules) -> Option<Heal
     let asked = messages_body::flags(body, value);
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
     let of = |gone: &dyn Fn(&str) -> bool| asked.iter().copied().filter(|flag| gone(flag)).map(str::to_owned).collect::<Vec<_>>();
-    let named = of(&|flag| plain.contains(&flag.to_lowercase()));
+    let named = of(&|flag| names(&plain, &flag.to_lowercase()));
     let unproven = of(&|flag| rules.standing(flag) != FlagStanding::Accepted);
-    let certain = [named, unproven].into_iter().find(|flags| !flags.is_empty());
-    let refused_flags = certain.clone().or_else(|| (asked.len() == 1).then(|| of(&|_| true))).unwrap_or_default();
-    let gone = certain.unwrap_or_else(|| of(&|_| true));
+    let is_named = !named.is_empty();
+    let gone = [named, unproven].into_iter().find(|flags| !flags.is_empty()).unwrap_or_else(|| of(&|_| true));
+    let refused_flags = if is_named || gone.len() == 1 { gone.clone() } else { Vec::new() };
     let gone_names: BTreeSet<&str> = gone.iter().map(String::as_str).collect();
     let kept = of(&|flag| !gone_names.contains(flag));
     if gone.is_empty() {
@@ -159,6 +160,15 @@ const ROLE_ERRORS: [&[&str]; 3] = [&["role system is not supported"], &["unexpec
 
 fn says(plain: &str, words: &[&str]) -> bool {
     words.iter().all(|word| plain.contains(word))
+}
+
+/// Does a text name this flag, and not only one whose name is longer?
+fn names(plain: &str, flag: &str) -> bool {
+    let of_name = |character: char| character.is_alphanumeric() || matches!(character, '-' | '_');
+    plain.match_indices(flag).any(|(at, found)| {
+        let (before, after) = (plain.get(..at).unwrap_or_default(), plain.get(at + found.len()..).unwrap_or_default());
+        !flag.is_empty() && !before.ends_with(of_name) && !after.starts_with(of_name)
+    })
 }
 
 /// An error's text without the quotes that vary from version to version.

@@ -18,7 +18,7 @@ use outcrop_protocol::bedrock::{
 use serde::Deserialize;
 
 use super::{
-    json::Span,
+    json::{Kind, Scanner, Span, elements_of, members_of},
     messages_body::{CachedPrefix, Purpose, read},
     stream::stop_reason as claude_stop_reason,
     usage::UsageTally,
@@ -28,7 +28,7 @@ use crate::converse::answer;
 mod guard;
 mod skim;
 
-pub use guard::{guarded, names_guardrail};
+pub use guard::{INVOKE_FIELD, guarded, guarded_stream, invoke_field, names_guardrail, steers_guardrail};
 
 /// What a request is made of.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +88,8 @@ pub struct NativeAnswer {
     pub stop: Option<StopReason>,
     /// The tier that served it, where told.
     pub service_tier: Option<ServiceTier>,
+    /// Bytes of text and tool calls in it: by them it is metered where it tells no tokens.
+    pub produced_bytes: u64,
 }
 
 /// Reads a whole answer of Converse, as far as it can be read.
@@ -106,6 +108,7 @@ pub fn converse_answer(body: &[u8]) -> NativeAnswer {
         usage: skim.usage.map(|usage| answer::usage(&usage, skim.additional_model_response_fields.as_ref())),
         stop: skim.stop_reason.as_deref().map(answer::stop_reason),
         service_tier: answer::service_tier(skim.service_tier),
+        produced_bytes: skim::answer(body).found.produced_bytes,
     }
 }
 
@@ -137,8 +140,22 @@ impl HeaderCounts {
 #[must_use]
 pub fn invoke_answer(body: &[u8], headers: HeaderCounts) -> NativeAnswer {
     let skim = event(body);
-    NativeAnswer { usage: skim.usage.or_else(|| headers.usage()), stop: skim.stop, service_tier: skim.service_tier }
+    let usage = skim.usage.or_else(|| headers.usage());
+    NativeAnswer { usage, stop: skim.stop, service_tier: skim.service_tier, produced_bytes: skim.produced_bytes }
 }
+
+/// Pictures in an answer of InvokeModel: those that were held back stand there as `null`. Source: pages of Amazon's and
+/// Stability's image models in the Bedrock user guide.
+#[must_use]
+pub fn pictures(body: &[u8]) -> u64 {
+    let members = members_of(body, Span::new(Scanner::new(body).at(), body.len()));
+    let lists = members.iter().filter(|(key, _)| PICTURES.iter().any(|name| key.is(body, name)));
+    let made = lists.flat_map(|(_, list)| elements_of(body, list.span)).filter(|picture| picture.kind != Kind::Null).count();
+    u64::try_from(made).unwrap_or(u64::MAX)
+}
+
+/// Members that hold them.
+const PICTURES: [&str; 2] = ["images", "artifacts"];
 
 /// Follows the events of one ConverseStream answer.
 #[derive(Debug, Clone, Default)]
@@ -179,7 +196,7 @@ impl ConverseFrames {
     /// What was told so far.
     #[must_use]
     pub fn answer(&self) -> NativeAnswer {
-        NativeAnswer { usage: self.usage, stop: self.stop, service_tier: self.service_tier }
+        NativeAnswer { usage: self.usage, stop: self.stop, service_tier: self.service_tier, produced_bytes: self.produced }
     }
 
     /// Bytes of text, tool calls and reasoning that the model has written so far.

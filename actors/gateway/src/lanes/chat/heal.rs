@@ -7,7 +7,10 @@ use outcrop_domain::{
     error::{Cause, GatewayError, UpstreamFailure},
     model::{BetaRules, Target},
 };
-use outcrop_translate::transparent::heal::{Healed, Remedy, heal};
+use outcrop_translate::transparent::{
+    count,
+    heal::{Healed, Remedy, heal},
+};
 use outcrop_upstream::ports::BoxFuture;
 
 use super::{
@@ -71,14 +74,22 @@ where
         metrics::counter!("outcrop_healed_total", "model" => model.to_string(), "remedy" => healed.remedy.as_str()).increment(1);
         tried.push(healed.remedy);
         log.healed(healed.adjustments);
-        refused.extend(healed.refused_flags);
+        // What is refused to a count may be taken by a call: the two are different services.
+        if !ask.wire.is_aside() {
+            refused.extend(healed.refused_flags);
+        }
         body = Bytes::from(healed.body);
         before = Some((GatewayError::Upstream(failure), attempts.made()));
     }
 }
 
 async fn healed(context: &ChatContext, prepared: &Prepared, ask: &Ask, body: &Bytes, failure: &UpstreamFailure) -> Option<Healed> {
-    let Reading::Messages(rules) = &ask.wire.reading else { return None };
+    type Heal = fn(&[u8], &str, &BetaRules) -> Option<Healed>;
+    let (rules, heal): (_, Heal) = match &ask.wire.reading {
+        Reading::Messages(rules) => (rules, heal),
+        Reading::Count(Some(rules)) => (rules, count::heal),
+        Reading::Count(None) | Reading::Native { .. } | Reading::Hub(_) => return None,
+    };
     let (rules, body, words): (Arc<BetaRules>, Bytes, String) = (Arc::clone(rules), body.clone(), failure.message.clone());
     let held = prepared.held.clone();
     heavy::by_size(context.ports.blocking.as_ref(), body.len(), move || {

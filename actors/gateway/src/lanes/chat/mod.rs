@@ -8,6 +8,7 @@ mod fallback;
 mod heal;
 mod heavy;
 mod input;
+mod look;
 mod media;
 mod passage;
 mod prepare;
@@ -114,8 +115,8 @@ impl Job for ChatWork {
         let waited = self.context.ports.clock.now().since(self.submitted);
         match self.reply {
             WorkReply::Answer(reply) => Box::pin(run::run(self.context, self.job, reply, waited)),
-            WorkReply::Explain(reply, disclosure) => Box::pin(run::explain(self.context, self.job, disclosure, reply, waited)),
-            WorkReply::Check(reply) => Box::pin(run::check(self.context, self.job, reply, waited)),
+            WorkReply::Explain(reply, disclosure) => Box::pin(look::explain(self.context, self.job, disclosure, reply, waited)),
+            WorkReply::Check(reply) => Box::pin(look::check(self.context, self.job, reply, waited)),
         }
     }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::{CachePolicy, Guardrail, GuardrailStreamMode, GuardrailTrace, Latency, ServiceTier},
+    chat::{CachePolicy, Guardrail, GuardrailTrace, Latency, ServiceTier},
     error::GatewayError,
     model::{ChatCapabilities, ModelSpec, Resolution, Surface},
     routing::strategy::Strategy,
@@ -137,7 +137,8 @@ fn counted(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result<
     let wishes = Wishes { cache: CachePolicy::default(), ..ground.wishes(input)? };
     let written = ground.invoke(input, &wishes, refused)?;
     let route = facts::aside(ground.strategy);
-    let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+    let rules = ground.resolution.model.chat.as_ref().map(|chat| Arc::clone(&chat.betas.invoke));
+    let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count(rules) };
     Ok(ground.prepared(wire, Bytes::from(count::of_invoke(&written.bytes)), route, written.adjustments, None))
 }
 
@@ -156,7 +157,7 @@ async fn counted_in_hub(context: &ChatContext, ground: Ground, input: MessagesIn
         let mut adjustments = read.adjustments;
         adjustments.extend(body.adjustments);
         let route = facts::aside(ground.strategy);
-        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count(None) };
         Ok(ground.prepared(wire, Bytes::from(body.bytes), route, adjustments, None))
     };
     heavy::by_size(blocking, bytes, work).await?
@@ -182,7 +183,7 @@ fn native(ground: Ground, input: NativeInput) -> Result<Prepared, GatewayError> 
         let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
         facts::passing(&seen, spec, ground.strategy)
     };
-    let wire = Wire { operation, headers, reading: Reading::Native { writes: spec.chat.is_some() } };
+    let wire = Wire { operation, headers, reading: Reading::Native { kind: spec.kind } };
     Ok(ground.prepared(wire, body, route, Adjustments::default(), None))
 }
 
@@ -205,13 +206,23 @@ fn guard(
         return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
     }
     let by_body = matches!(operation, RuntimeOperation::Converse | RuntimeOperation::ConverseStream);
+    // What it shall look at and what it tells are as much the operator's as which it is.
+    if fixed && !by_body && (headers.contains_key(&TRACE) || native::steers_guardrail(&body)) {
+        return Err(another_guardrail());
+    }
     let named =
         if by_body { native::names_guardrail(&body) } else { headers.contains_key(&GUARDRAIL) || headers.contains_key(&GUARDRAIL_VERSION) };
     match (named, fixed) {
         (true, true) => Err(another_guardrail()),
         (true, false) => Ok(body),
         (false, _) if by_body => native::guarded(&body, guardrail, operation.streams()).map(Bytes::from),
-        (false, _) => put_guardrail(headers, guardrail).map(|()| body),
+        (false, _) => {
+            put_guardrail(headers, guardrail)?;
+            match guardrail.stream_mode.filter(|_| operation.streams() && !native::steers_guardrail(&body)) {
+                Some(mode) => native::guarded_stream(&body, mode).map(Bytes::from),
+                None => Ok(body),
+            }
+        }
     }
 }
 
@@ -243,7 +254,7 @@ impl Ground {
         let mut extra: Vec<(&str, String)> =
             own.into_iter().flat_map(|alias| &alias.extra).map(|(name, value)| (name.as_str(), value.to_string())).collect();
         let mode = wishes.guardrail.as_ref().and_then(|guardrail| guardrail.stream_mode).filter(|_| input.body().stream());
-        extra.extend(mode.map(|mode| (GUARDRAIL_FIELD, guardrail_field(mode).to_owned())));
+        extra.extend(mode.map(|mode| (native::INVOKE_FIELD, native::invoke_field(mode).to_owned())));
         let mut flags = self.overrides.beta_flags.clone();
         flags.extend(self.resolution.beta_flag.as_deref().map(str::to_owned));
         input.body().invoke(&InvokeOptions {
@@ -261,13 +272,14 @@ impl Ground {
     fn prepared(self, wire: Wire, bytes: Bytes, route: RouteFacts, changed: Adjustments, tier: Option<ServiceTier>) -> Prepared {
         let mut adjustments = self.resolution.notes.clone();
         adjustments.extend(changed);
+        let dialect = if matches!(wire.reading, Reading::Native { .. }) { AnswerDialect::Native } else { AnswerDialect::Passed };
         Prepared {
             client_mode: wire.mode(),
             ask: Ask { bytes, wire: Arc::new(wire), continuable: false, prompt_tokens: route.reservation.input_estimate, route },
             beside: Vec::new(),
             choices: 1,
             choices_each: 1,
-            dialect: AnswerDialect::Passed,
+            dialect,
             tier,
             adjustments,
             held: self.held,
@@ -283,16 +295,6 @@ static TRACE: HeaderName = HeaderName::from_static("x-amzn-bedrock-trace");
 static LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency");
 static SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
 static METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
-
-/// Member of the body that says how a guardrail treats a stream. Source: guardrails page of the Bedrock user guide.
-const GUARDRAIL_FIELD: &str = "amazon-bedrock-guardrailConfig";
-
-fn guardrail_field(mode: GuardrailStreamMode) -> &'static str {
-    match mode {
-        GuardrailStreamMode::Sync => r#"{"streamProcessingMode":"SYNCHRONOUS"}"#,
-        GuardrailStreamMode::Async => r#"{"streamProcessingMode":"ASYNCHRONOUS"}"#,
-    }
-}
 
 fn wish_headers(wishes: &Wishes) -> Result<HeaderMap, GatewayError> {
     let mut headers = HeaderMap::new();

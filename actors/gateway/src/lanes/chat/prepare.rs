@@ -75,7 +75,7 @@ pub(super) struct Ask {
 impl Ask {
     /// Asks how many tokens the body has.
     pub(super) fn counting(bytes: Bytes, strategy: Strategy) -> Self {
-        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count };
+        let wire = Wire { operation: RuntimeOperation::CountTokens, headers: HeaderMap::new(), reading: Reading::Count(None) };
         Self { bytes, wire: Arc::new(wire), continuable: false, prompt_tokens: 0, route: facts::aside(strategy) }
     }
 }

@@ -14,14 +14,14 @@ use outcrop_translate::converse::Mode;
 use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
-    explain, fallback, heal,
+    fallback, heal,
     prepare::{Prepared, Purpose, prepare},
     stream,
     tally::{CallLog, Tally},
-    wire::{RawAnswer, Whole},
+    wire::{Billed, RawAnswer, Whole},
 };
 use crate::{
-    ports::{AnswerFacts, ChatAnswer, ChatJob, Disclosure},
+    ports::{AnswerFacts, ChatAnswer, ChatJob},
     record::JobOutcome,
     settings::LiveSettings,
     targets::Answering,
@@ -268,7 +268,7 @@ async fn one_whole(
     let result = result.map(|answered| {
         let (answer, request_id) = answered.value;
         let mut lease = answered.lease;
-        if let Some((usage, metering, _)) = answer.used(asked.prompt_tokens) {
+        if let Some((usage, metering)) = answer.billed(asked.prompt_tokens).map(Billed::tokens) {
             lease.used(&usage, metering, prepared.resolution.model.burndown);
         }
         WholeAnswer { answer, target: answered.target, request_id }
@@ -281,69 +281,5 @@ pub(super) fn upstream_request_id(error: &GatewayError) -> Option<String> {
     match error {
         GatewayError::Upstream(failure) => failure.request_id.clone(),
         _ => None,
-    }
-}
-
-/// Explains a request instead of running it.
-pub(super) async fn explain(
-    context: Arc<ChatContext>,
-    mut job: ChatJob,
-    disclosure: Disclosure,
-    reply: Reply<Result<crate::ports::Explanation, GatewayError>>,
-    queue_wait: Duration,
-) {
-    let settings = context.settings.load_full();
-    let clock = Arc::clone(&context.ports.clock);
-    let mut tally = Tally::open(
-        Arc::clone(&job.record),
-        Arc::clone(&context.usage),
-        job.principal.key.clone(),
-        clock,
-        Arc::clone(&context.board),
-        queue_wait,
-    );
-    tally.asked(job.request.model().unwrap_or_default());
-    let prepared = prepare(&context, &settings, &mut job, Purpose::Showing(disclosure), None, &mut tally).await;
-    let explained = match prepared {
-        Ok(prepared) => explain::explain(&context, prepared, disclosure).await,
-        Err(error) => Err(error),
-    };
-    match &explained {
-        Ok(_) => tally.settle(JobOutcome::Completed, None),
-        Err(error) => tally.settle(JobOutcome::Failed, Some(error)),
-    }
-    if reply.send(explained) == Delivery::CallerGone {
-        metrics::counter!("outcrop_answers_unread_total").increment(1);
-    }
-}
-
-/// Reads a request, and tells what its answer would be written as.
-pub(super) async fn check(
-    context: Arc<ChatContext>,
-    mut job: ChatJob,
-    reply: Reply<Result<AnswerFacts, GatewayError>>,
-    queue_wait: Duration,
-) {
-    let settings = context.settings.load_full();
-    let clock = Arc::clone(&context.ports.clock);
-    let (record, usage, board) = (Arc::clone(&job.record), Arc::clone(&context.usage), Arc::clone(&context.board));
-    let mut tally = Tally::open(record, usage, job.principal.key.clone(), clock, board, queue_wait);
-    tally.asked(job.request.model().unwrap_or_default());
-    let purpose = Purpose::Showing(Disclosure::Operator);
-    let prepared = prepare(&context, &settings, &mut job, purpose, None, &mut tally).await;
-    let checked = prepared.and_then(|prepared| {
-        tally.adjusted(&prepared.adjustments);
-        let target = prepared.resolution.targets.first();
-        let region = target.map(|target| target.region.clone());
-        region
-            .map(|region| prepared.facts(&context, &settings, region, 0))
-            .ok_or_else(|| GatewayError::Internal { message: "a model without targets".to_owned() })
-    });
-    match &checked {
-        Ok(_) => tally.settle(JobOutcome::Completed, None),
-        Err(error) => tally.settle(JobOutcome::Failed, Some(error)),
-    }
-    if reply.send(checked) == Delivery::CallerGone {
-        metrics::counter!("outcrop_answers_unread_total").increment(1);
     }
 }

@@ -263,10 +263,13 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
         Ok(()) | Err(Ended::ClientGone) => None,
     };
     streaming.tally.settle(outcome, error.as_ref());
-    let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
-    let sent = tokio::time::timeout(LAST_WORD, sender.send(last)).await;
-    if !matches!(sent, Ok(Ok(()))) && outcome != JobOutcome::Cancelled {
-        metrics::counter!("outcrop_answers_unread_total").increment(1);
+    // A reader that was given up gets no last word: an answer of which it lacks the end must not look complete to it. That
+    // the channel closes without one tells the edge so.
+    if outcome != JobOutcome::Cancelled {
+        let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
+        if !matches!(tokio::time::timeout(LAST_WORD, sender.send(last)).await, Ok(Ok(()))) {
+            metrics::counter!("outcrop_answers_unread_total").increment(1);
+        }
     }
     // No client waits for the end of a connection.
     drop(sender);

@@ -14,12 +14,12 @@ use outcrop_domain::{
     error::GatewayError,
     estimate,
     ids::{KeyId, ModelId, Region},
-    model::{ModelSpec, Target, cost},
+    model::{ModelSpec, Target, cost, unit_cost},
     money::MicroUsd,
     usage::{Metering, Usage},
 };
 
-use super::wire::Whole;
+use super::wire::{Billed, Whole};
 use crate::{
     foundation::{UsageInbox, UsageRow},
     record::{JobOutcome, JobReport, RequestRecord},
@@ -148,8 +148,9 @@ struct Used<'a> {
     spec: &'a ModelSpec,
     target: &'a Target,
     usage: Usage,
-    tier: Option<ServiceTier>,
     metering: Metering,
+    /// `None` where nobody knows it.
+    cost: Option<MicroUsd>,
     outcome: JobOutcome,
 }
 
@@ -169,6 +170,8 @@ pub(super) struct Tally {
     tier: Option<ServiceTier>,
     /// Calls booked so far.
     booked: u32,
+    /// It is a request of its own, in the metrics.
+    counted: bool,
     settled: bool,
 }
 
@@ -194,6 +197,7 @@ impl Tally {
             calls: Arc::default(),
             tier: None,
             booked: 0,
+            counted: true,
             settled: false,
         }
     }
@@ -246,28 +250,35 @@ impl Tally {
     /// Books a call that was answered whole, if it is one that is billed. `prompt_tokens`: its estimated input, should upstream
     /// not have told.
     pub(super) fn answered(&mut self, spec: &ModelSpec, target: &Target, answer: &Whole, prompt_tokens: u64) {
-        if let Some((usage, metering, tier)) = answer.used(prompt_tokens) {
-            self.book(&Used { spec, target, usage, tier, metering, outcome: JobOutcome::Completed });
-        }
+        let Some(billed) = answer.billed(prompt_tokens) else { return };
+        let price = spec.price.as_ref();
+        let (usage, metering, cost) = match billed {
+            Billed::Tokens(usage, metering, tier) => (usage, metering, price.map(|price| cost(price, &usage, &target.class, tier))),
+            Billed::Pieces(pieces) => {
+                let of = |(unit, count)| unit_cost(price?, unit, count, &target.class);
+                (Usage::default(), Metering::Told, pieces.and_then(of))
+            }
+        };
+        self.book(&Used { spec, target, usage, metering, cost, outcome: JobOutcome::Completed });
     }
 
     /// Books a call whose answer was streamed, as far as it came.
     fn close(&mut self, call: &OpenCall, outcome: JobOutcome) {
         let (usage, metering) = call.heard.usage(call.prompt_tokens);
         let tier = call.heard.told.get().map_or(self.tier, |(_, tier)| *tier);
-        self.book(&Used { spec: &call.spec, target: &call.target, usage, tier, metering, outcome });
+        let cost = call.spec.price.as_ref().map(|price| cost(price, &usage, &call.target.class, tier));
+        self.book(&Used { spec: &call.spec, target: &call.target, usage, metering, cost, outcome });
     }
 
     fn book(&mut self, used: &Used<'_>) {
-        let Used { spec, target, usage, .. } = used;
-        let price = spec.price.as_ref().map(|price| cost(price, usage, &target.class, used.tier));
-        self.report.usage.get_or_insert_default().add(usage);
+        let Used { spec, target, usage, cost: price, .. } = *used;
+        self.report.usage.get_or_insert_default().add(&usage);
         self.report.estimated |= used.metering == Metering::Estimated;
         if let Some(price) = price {
             self.report.cost = Some(self.report.cost.unwrap_or(MicroUsd(0)).plus(price));
         }
         let cell = self.board.cell(&spec.id, &target.region);
-        cell.meters().used(usage, price, used.metering);
+        cell.meters().used(&usage, price, used.metering);
         self.cell = Some(cell);
         let row = UsageRow {
             request: self.record.id().clone(),
@@ -275,13 +286,19 @@ impl Tally {
             key: self.key.clone(),
             model: spec.id.clone(),
             region: target.region.clone(),
-            usage: *usage,
+            usage,
             metering: used.metering,
             cost: price,
             outcome: used.outcome,
         };
         self.booked += 1;
         self.usage.record(row);
+    }
+
+    /// The account of what is no request of its own: it is told in the log, and not counted.
+    pub(super) fn uncounted(mut self) -> Self {
+        self.counted = false;
+        self
     }
 
     /// Ends the account.
@@ -312,7 +329,9 @@ impl Tally {
         self.report.regions_tried = begun;
         self.report.outcome = outcome;
         let report = std::mem::take(&mut self.report);
-        count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
+        if self.counted {
+            count_request(&report, self.cell.as_deref(), self.clock.now().since(self.began));
+        }
         self.record.set_job(report);
     }
 }

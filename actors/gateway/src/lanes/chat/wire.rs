@@ -10,7 +10,7 @@ use outcrop_domain::{
     error::UpstreamFailure,
     estimate,
     ids::{InvokeId, ModelId},
-    model::{BetaRules, Target},
+    model::{BetaRules, ModelKind, PriceUnit, Target},
     usage::{Metering, Usage},
 };
 use outcrop_translate::{
@@ -45,11 +45,11 @@ pub(super) enum Reading {
     Messages(Arc<BetaRules>),
     /// Whatever it is, it is passed on.
     Native {
-        /// The model writes text: where it tells no tokens, they are estimated by what it wrote. Vectors and pictures are none.
-        writes: bool,
+        /// What the model is for: what writes text is billed by tokens, which are estimated where it tells none.
+        kind: ModelKind,
     },
-    /// A number of tokens.
-    Count,
+    /// A number of tokens. The rules are for a body of InvokeModel that is refused; other bodies have none.
+    Count(Option<Arc<BetaRules>>),
 }
 
 impl Wire {
@@ -87,10 +87,10 @@ impl Wire {
         match &self.reading {
             Reading::Hub(reply) => AnswerReader::Hub(StreamReader::new(reply.clone())),
             Reading::Messages(_) => AnswerReader::Messages(Box::new(ChunkRelay::new(RelayMode::Messages { model: None }))),
-            Reading::Native { .. } | Reading::Count if self.operation == RuntimeOperation::ConverseStream => {
+            Reading::Native { .. } | Reading::Count(_) if self.operation == RuntimeOperation::ConverseStream => {
                 AnswerReader::Native(Box::new(NativeReader::Converse(ConverseFrames::default())))
             }
-            Reading::Native { .. } | Reading::Count => {
+            Reading::Native { .. } | Reading::Count(_) => {
                 AnswerReader::Native(Box::new(NativeReader::Invoke { relay: ChunkRelay::new(RelayMode::Native), seen: Vec::new() }))
             }
         }
@@ -100,18 +100,18 @@ impl Wire {
     pub(super) fn whole(&self, told: RuntimeAnswer) -> Result<Whole, UpstreamFailure> {
         match &self.reading {
             Reading::Hub(reply) => converse::response::read(&told.body, reply).map(|choice| Whole::Choice(Box::new(choice))),
-            Reading::Count => converse::count_tokens::read(&told.body).map(Whole::Counted),
+            Reading::Count(_) => converse::count_tokens::read(&told.body).map(Whole::Counted),
             Reading::Messages(_) => {
                 let read = answer::read(&told.body, None)?;
-                let (usage, tier, produced) = (read.usage, read.service_tier, Some(read.produced_bytes));
+                let (usage, tier, produced) = (read.usage, read.service_tier, Some(Produced::Text(read.produced_bytes)));
                 let body = read.edited.map_or(told.body, Bytes::from);
                 Ok(Whole::Raw(Box::new(RawAnswer { body, passed: HeaderMap::new(), usage, tier, produced })))
             }
-            Reading::Native { writes } => Ok(Whole::Raw(Box::new(self.native(told, *writes)))),
+            Reading::Native { kind } => Ok(Whole::Raw(Box::new(self.native(told, *kind)))),
         }
     }
 
-    fn native(&self, told: RuntimeAnswer, writes: bool) -> RawAnswer {
+    fn native(&self, told: RuntimeAnswer, kind: ModelKind) -> RawAnswer {
         let read = match self.operation {
             RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_answer(&told.body),
             RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => {
@@ -120,8 +120,13 @@ impl Wire {
             }
             RuntimeOperation::CountTokens => native::NativeAnswer::default(),
         };
-        let written = if writes { u64::try_from(told.body.len()).unwrap_or(u64::MAX) } else { 0 };
-        let produced = (!self.is_aside()).then_some(written);
+        let made = match kind {
+            ModelKind::Chat | ModelKind::Speech => Produced::Text(read.produced_bytes),
+            ModelKind::Image => Produced::Pieces(Some((PriceUnit::Image, native::pictures(&told.body)))),
+            ModelKind::Rerank => Produced::Pieces(Some((PriceUnit::Query, 1))),
+            ModelKind::Embedding | ModelKind::Video => Produced::Pieces(None),
+        };
+        let produced = (!self.is_aside()).then_some(made);
         let passed = passed_headers(&told.headers, told.request_id.as_deref());
         RawAnswer { body: told.body, passed, usage: read.usage, tier: read.service_tier, produced }
     }
@@ -147,23 +152,53 @@ pub(super) struct RawAnswer {
     pub(super) passed: HeaderMap,
     usage: Option<Usage>,
     tier: Option<ServiceTier>,
-    /// Bytes of text that the model wrote; `None` where nothing is billed.
-    produced: Option<u64>,
+    /// What the model made; `None` where nothing is billed.
+    produced: Option<Produced>,
+}
+
+/// What a model made: by that it is billed where it tells no tokens.
+#[derive(Debug, Clone, Copy)]
+enum Produced {
+    /// So many bytes of text.
+    Text(u64),
+    /// Something else, where it is known what.
+    Pieces(Option<(PriceUnit, u64)>),
+}
+
+/// What a call is billed for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Billed {
+    /// Tokens, with the tier that served it.
+    Tokens(Usage, Metering, Option<ServiceTier>),
+    /// Something else, where it is known what: it takes no tokens of any quota.
+    Pieces(Option<(PriceUnit, u64)>),
+}
+
+impl Billed {
+    /// What it takes of quotas that count tokens.
+    pub(super) fn tokens(self) -> (Usage, Metering) {
+        match self {
+            Self::Tokens(usage, metering, _) => (usage, metering),
+            // Estimated: that it took none says nothing of what such calls take.
+            Self::Pieces(_) => (Usage::default(), Metering::Estimated),
+        }
+    }
 }
 
 impl Whole {
-    /// What the call used, with the tier that served it; `None` where nothing is billed.
-    pub(super) fn used(&self, prompt_tokens: u64) -> Option<(Usage, Metering, Option<ServiceTier>)> {
+    /// What the call is billed for; `None` where nothing is.
+    pub(super) fn billed(&self, prompt_tokens: u64) -> Option<Billed> {
         match self {
             Self::Choice(response) => {
                 let (usage, metering) = answer_usage(response, prompt_tokens);
-                Some((usage, metering, response.service_tier))
+                Some(Billed::Tokens(usage, metering, response.service_tier))
             }
             Self::Raw(raw) => {
                 let produced = raw.produced?;
-                Some(match raw.usage.filter(|usage| usage.total() > 0) {
-                    Some(usage) => (usage, Metering::Told, raw.tier),
-                    None => (estimate::usage(prompt_tokens, produced), Metering::Estimated, raw.tier),
+                Some(match (raw.usage.filter(|usage| usage.total() > 0), produced) {
+                    (Some(usage), _) => Billed::Tokens(usage, Metering::Told, raw.tier),
+                    (None, Produced::Text(bytes)) => Billed::Tokens(estimate::usage(prompt_tokens, bytes), Metering::Estimated, raw.tier),
+                    (None, Produced::Pieces(pieces)) => Billed::Pieces(pieces),
                 })
             }
             Self::Counted(_) => None,

@@ -22,13 +22,29 @@ fn flagged(flags: &str) -> String {
 }
 
 #[test]
-fn pain_01_flags_that_nobody_has_proved_go_and_are_remembered() {
+fn pain_01_of_several_flags_that_nobody_has_proved_all_go_and_none_is_blamed() {
     let body = flagged(r#"["context-management-2025-06-27","brand-new","other-new"]"#);
     let healed = heal(body.as_bytes(), INVALID_FLAG, rules("opus-5")).unwrap();
     assert_eq!(text(&healed), flagged(r#"["context-management-2025-06-27"]"#));
-    assert_eq!((healed.remedy, healed.refused_flags.as_slice()), (Remedy::Flags, &["brand-new".to_owned(), "other-new".to_owned()][..]));
+    assert_eq!((healed.remedy, healed.refused_flags.len()), (Remedy::Flags, 0));
     assert_eq!(healed.adjustments.to_string(), "anthropic_beta=refused:brand-new,anthropic_beta=refused:other-new");
     assert_eq!(heal(&healed.body, "invalid beta flag", rules("opus-5")).unwrap().refused_flags, ["context-management-2025-06-27"]);
+}
+
+#[test]
+fn pain_01_a_flag_that_alone_can_be_meant_is_remembered() {
+    let body = flagged(r#"["context-management-2025-06-27","brand-new"]"#);
+    assert_eq!(heal(body.as_bytes(), INVALID_FLAG, rules("opus-5")).unwrap().refused_flags, ["brand-new"]);
+    let named = flagged(r#"["brand-new","other-new"]"#);
+    assert_eq!(heal(named.as_bytes(), "invalid beta flag: other-new.", rules("opus-5")).unwrap().refused_flags, ["other-new"]);
+}
+
+#[test]
+fn pain_01_a_flag_is_named_by_its_whole_name_alone() {
+    let body = flagged(r#"["new","brand-new","brand-new-2"]"#);
+    let healed = heal(body.as_bytes(), "invalid beta flag `brand-new-2`", rules("opus-5")).unwrap();
+    assert_eq!(healed.refused_flags, ["brand-new-2"]);
+    assert!(text(&healed).contains(r#""anthropic_beta":["new","brand-new"]"#), "{}", text(&healed));
 }
 
 #[test]

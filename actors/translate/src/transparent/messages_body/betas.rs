@@ -8,8 +8,14 @@ use outcrop_domain::{
 use super::Draft;
 use crate::transparent::json::{Kind, Value, elements_of, said};
 
+/// The field in which InvokeModel reads flags.
+pub(super) const FLAGS: &str = "anthropic_beta";
+
+/// Its name in Anthropic's SDKs.
+pub(super) const SHORT_FLAGS: &str = "betas";
+
 /// Fields in which clients put flags, beside the header.
-const FIELDS: [&str; 2] = ["anthropic_beta", "betas"];
+const FIELDS: [&str; 2] = [FLAGS, SHORT_FLAGS];
 
 /// Puts the flags that the model takes into the body, and takes the fields of the others out. `refused` are flags that upstream
 /// has refused before.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use outcrop_domain::{adjust::Adjustments, chat::CachePolicy, error::GatewayError, model::ChatCapabilities, routing::view::CacheLife};
 
-use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, betas, blanks, marks, settings, turns, wishes};
+use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, Purpose, betas, blanks, hoist, marks, reading, settings, turns, wishes};
 use crate::{
     converse::EffortBudgets,
     transparent::json::{members_of, said, whole_number},
@@ -75,21 +75,33 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     /// go. Everything else is the client's text, byte for byte.
     ///
     /// # Errors
-    /// [`GatewayError::Internal`] when our own rules contradict each other.
+    /// [`GatewayError::InvalidRequest`] when its further parameters name a field twice, [`GatewayError::Internal`] when our own
+    /// rules contradict each other.
     pub fn invoke(&self, options: &InvokeOptions<'_>) -> Result<InvokeBody, GatewayError> {
-        let mut draft = Draft::new(self.text(), &self.index);
-        envelope(&mut draft);
-        ceiling(&mut draft, options.max_output_tokens);
-        wishes::settle(&mut draft, options.extra, options.dropped_fields);
-        let choice = betas::settle(&mut draft, options.beta_headers, &options.model.betas.invoke, options.refused_flags);
-        settings::settle(&mut draft, options.model, &options.budgets);
-        let mut marks: Marks = self.index.marks.iter().map(|mark| (mark.object, *mark)).collect();
-        blanks::settle(&mut draft, &mut marks);
-        let cached = marks::settle(&mut draft, &marks, options.model, options.cache);
-        turns::settle(&mut draft, options.model.invoke_mid_system);
-        let (bytes, adjustments) = draft.finish()?;
-        Ok(InvokeBody { bytes, betas: choice.sent, unproven: choice.unproven, cached, adjustments })
+        let Some((text, notes)) = hoist::hoisted(self.text(), &self.index, options.extra)? else {
+            return write(Draft::new(self.text(), &self.index), options);
+        };
+        // What its members are for was asked when it was read.
+        let index = reading::index(&text, Purpose::Count)?;
+        let mut draft = Draft::new(&text, &index);
+        draft.notes = notes;
+        write(draft, options)
     }
+}
+
+/// Lets all rules speak.
+fn write(mut draft: Draft<'_>, options: &InvokeOptions<'_>) -> Result<InvokeBody, GatewayError> {
+    envelope(&mut draft);
+    ceiling(&mut draft, options.max_output_tokens);
+    wishes::settle(&mut draft, options.dropped_fields);
+    let choice = betas::settle(&mut draft, options.beta_headers, &options.model.betas.invoke, options.refused_flags);
+    settings::settle(&mut draft, options.model, &options.budgets);
+    let mut marks: Marks = draft.index.marks.iter().map(|mark| (mark.object, *mark)).collect();
+    blanks::settle(&mut draft, &mut marks);
+    let cached = marks::settle(&mut draft, &marks, options.model, options.cache);
+    turns::settle(&mut draft, options.model.invoke_mid_system);
+    let (bytes, adjustments) = draft.finish()?;
+    Ok(InvokeBody { bytes, betas: choice.sent, unproven: choice.unproven, cached, adjustments })
 }
 
 /// Clients ask for the most they know, whatever the model; it would refuse.

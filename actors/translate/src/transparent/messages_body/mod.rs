@@ -20,6 +20,7 @@ mod betas;
 mod blanks;
 mod block;
 mod draft;
+mod hoist;
 mod invoke;
 mod marks;
 mod reading;

@@ -17,7 +17,7 @@ use outcrop_protocol::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Draft, MessagesBody, is_null};
+use super::{Draft, MessagesBody, hoist::PARAMETERS, is_null};
 use crate::{
     anthropic_messages::request::tier,
     converse::request::clean_labels,
@@ -28,7 +28,10 @@ use crate::{
         notes::{Notes, Strictness},
         performance,
     },
-    transparent::json::{Kind, members_of, whole},
+    transparent::{
+        json::{Kind, Text, Value, members_of},
+        native::INVOKE_FIELD,
+    },
 };
 
 /// Fields that are read here, under every name that clients give them.
@@ -42,9 +45,6 @@ const WISHES: [&str; 8] = [
     "request_metadata",
     "service_tier",
 ];
-
-/// Further model parameters, under both names.
-const PARAMETERS: [&str; 2] = ["additional_model_request_fields", "additionalModelRequestFields"];
 
 /// Fields that other gateways have, too, and that mean something to the Messages API.
 const OF_THE_API: [&str; 1] = ["fallbacks"];
@@ -90,6 +90,11 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     /// # Errors
     /// [`GatewayError::InvalidRequest`] for a wish that nobody can read, or one that the operator does not leave to requests.
     pub fn wishes(&self, options: &WishOptions<'_>) -> Result<Wishes, GatewayError> {
+        if matches!(options.guardrail, GuardrailRule::Fixed(_)) && self.steers_guardrail() {
+            return Err(GatewayError::Forbidden {
+                message: format!("this gateway applies its own guardrail: a request may not send `{INVOKE_FIELD}`"),
+            });
+        }
         let mut notes = Notes::new(Strictness::Lenient);
         let guardrail = guardrail::chosen(
             self.field::<GuardrailConfig>(&["guardrail"])?,
@@ -115,6 +120,14 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
             cache,
             adjustments,
         })
+    }
+
+    /// The body says how its guardrail shall work, itself or among the parameters that it will get.
+    fn steers_guardrail(&self) -> bool {
+        let text = self.text();
+        let steers = |(key, value): &(Text, Value)| key.is(text, INVOKE_FIELD) && !is_null(*value);
+        let further = PARAMETERS.iter().filter_map(|name| self.index.member(text, name));
+        self.index.members.iter().any(steers) || further.flat_map(|(_, value)| members_of(text, value.span)).any(|member| steers(&member))
     }
 
     /// `metadata` holds more than Anthropic's own member.
@@ -155,9 +168,13 @@ fn caching(sections: Option<PromptCaching>, fallback: CachePolicy, notes: &mut N
     }
 }
 
-/// Takes out of the body what is addressed to gateways or goes into headers, and what the operator keeps from models; and puts
-/// in what the request or the operator adds for the model: `extra` are names and JSON texts.
-pub(super) fn settle(draft: &mut Draft<'_>, extra: &[(&str, String)], dropped: &[String]) {
+/// A field that further model parameters cannot set: it is read before them, or no body can be without it.
+pub(super) fn is_settled_elsewhere(name: &str) -> bool {
+    WISHES.contains(&name) || ESSENTIAL.contains(&name)
+}
+
+/// Takes out of the body what is addressed to gateways or goes into headers, and what the operator keeps from models.
+pub(super) fn settle(draft: &mut Draft<'_>, dropped: &[String]) {
     for name in WISHES {
         draft.remove(name);
     }
@@ -171,13 +188,6 @@ pub(super) fn settle(draft: &mut Draft<'_>, extra: &[(&str, String)], dropped: &
         }
     }
     labels_go(draft);
-    parameters(draft);
-    for (name, json) in extra {
-        if draft.member(name).is_none() {
-            let name = serde_json::to_string(name).unwrap_or_default();
-            draft.put_first(format!("{name}:{json}"));
-        }
-    }
 }
 
 fn names(draft: &Draft<'_>) -> Vec<String> {
@@ -191,24 +201,6 @@ fn labels_go(draft: &mut Draft<'_>) {
         if let Some(name) = key.decode(draft.text).filter(|name| name.as_ref() != "user_id") {
             draft.notes.note("metadata", "sent_as_labels");
             draft.objects.change(metadata.span).drop.insert(name.into_owned());
-        }
-    }
-}
-
-/// Members of Converse's field for them stand in the body itself here. They win over what else the body says.
-fn parameters(draft: &mut Draft<'_>) {
-    for field in PARAMETERS {
-        let value = draft.value(field);
-        draft.remove(field);
-        for member in value.map(|value| members_of(draft.text, value.span)).unwrap_or_default() {
-            let name = member.0.decode(draft.text).unwrap_or_default();
-            if ESSENTIAL.contains(&name.as_ref()) || matches!(name.as_ref(), "model" | "stream") {
-                draft.notes.note(field, "dropped");
-                continue;
-            }
-            draft.remove(&name);
-            let text = String::from_utf8_lossy(whole(&member).of(draft.text)).into_owned();
-            draft.put_first(text);
         }
     }
 }
@@ -282,6 +274,13 @@ mod tests {
         let rule = GuardrailRule::Fixed(fixed);
         assert_eq!(wishes("", &rule).unwrap().guardrail.unwrap().identifier, "ours");
         assert!(wishes(r#","guardrail":{"identifier":"theirs","version":"1"}"#, &rule).is_err());
+        for members in [
+            r#","amazon-bedrock-guardrailConfig":{"tagSuffix":"x"}"#,
+            r#","additionalModelRequestFields":{"amazon-bedrock-guardrailConfig":{"streamProcessingMode":"ASYNCHRONOUS"}}"#,
+        ] {
+            assert!(matches!(wishes(members, &rule), Err(GatewayError::Forbidden { .. })), "{members}");
+            assert!(wishes(members, &OPEN).is_ok(), "{members}");
+        }
         for (members, name) in [
             (r#","guardrail":5"#, "guardrail"),
             (r#","requestMetadata":[]"#, "requestMetadata"),
@@ -301,6 +300,81 @@ mod tests {
         let members = r#","litellm_metadata":{"a":1},"api_key":"s","diagnose":1,"additionalModelRequestFields":{"min_p":0.1,"model":"x"}"#;
         let (sent, adjusted) = sent(members, &extra, &dropped);
         assert_eq!(sent, format!(r#"{{"anthropic_version":"bedrock-2023-05-31","min_p":0.1,"top_k":5,{PLAIN}}}"#));
-        assert_eq!(adjusted, "litellm_metadata=dropped,api_key=dropped,diagnose=dropped,additionalModelRequestFields=dropped");
+        assert_eq!(adjusted, "additionalModelRequestFields=dropped,litellm_metadata=dropped,api_key=dropped,diagnose=dropped");
+    }
+
+    #[test]
+    fn further_parameters_go_through_every_rule_that_the_body_goes_through() {
+        let further = |members: &str| format!(r#","additional_model_request_fields":{{{members}}}"#);
+        let version = r#""anthropic_version":"bedrock-2023-05-31""#;
+        for (members, extra, dropped, expected, adjusted_as) in [
+            // Flags are sorted by the table, and are one list with those of the body.
+            (
+                format!(r#"{},"anthropic_beta":["compact-2026-01-12"]"#, further(r#""anthropic_beta":["claude-code-20250219","new-one"]"#)),
+                None,
+                None,
+                format!(r#"{{{version},"anthropic_beta":["compact-2026-01-12","new-one"],{PLAIN}}}"#),
+                "anthropic_beta=dropped:claude-code-20250219",
+            ),
+            // Thinking is brought into a form that the model takes.
+            (
+                further(r#""thinking":{"type":"enabled","budget_tokens":5000}"#),
+                None,
+                None,
+                format!("{{{version},{PLAIN}}}"),
+                "thinking=no_room",
+            ),
+            // What the operator keeps from models does not come this way.
+            (further(r#""squeeze":1"#), None, Some("squeeze"), format!("{{{version},{PLAIN}}}"), "squeeze=dropped"),
+            // No name is written twice.
+            (
+                format!(r#"{},"top_k":7"#, further(r#""top_k":5"#)),
+                Some(("top_k", "9".to_owned())),
+                None,
+                format!(r#"{{{version},"top_k":5,{PLAIN}}}"#),
+                "",
+            ),
+            (
+                r#","anthropic_beta":["new-one"]"#.to_owned(),
+                Some(("anthropic_beta", r#"["other"]"#.to_owned())),
+                None,
+                format!(r#"{{{version},{PLAIN},"anthropic_beta":["new-one"]}}"#),
+                "",
+            ),
+            (
+                String::new(),
+                Some(("betas", r#"["other"]"#.to_owned())),
+                None,
+                format!(r#"{{{version},"anthropic_beta":["other"],{PLAIN}}}"#),
+                "",
+            ),
+            // Nor what belongs into headers, or to nobody.
+            (
+                further(r#""service_tier":"flex","stream":true,"additionalModelRequestFields":{}"#),
+                None,
+                None,
+                format!("{{{version},{PLAIN}}}"),
+                "additional_model_request_fields=dropped",
+            ),
+        ] {
+            let extra: Vec<(&str, String)> = extra.into_iter().collect();
+            let dropped: Vec<String> = dropped.into_iter().map(str::to_owned).collect();
+            assert_eq!(sent(&members, &extra, &dropped), (expected, adjusted_as.to_owned()), "{members}");
+        }
+    }
+
+    #[test]
+    fn further_parameters_that_name_a_field_twice_are_refused_as_a_body_is() {
+        let members = r#","additional_model_request_fields":{"min_p":1,"min_p":2}"#;
+        let options = InvokeOptions {
+            model: claude("sonnet-4-6"),
+            beta_headers: &[],
+            refused_flags: &[],
+            cache: CachePolicy::default(),
+            budgets: EffortBudgets::default(),
+            extra: &[],
+            dropped_fields: &[],
+        };
+        assert!(matches!(body(members).invoke(&options), Err(GatewayError::InvalidRequest { .. })));
     }
 }

@@ -11,10 +11,36 @@ use crate::transparent::json::{Edits, Kind, Scanner, Span, Text, Value, members_
 /// Member that names a guardrail.
 const FIELD: &str = "guardrailConfig";
 
+/// Member of an InvokeModel body that says how its guardrail shall work. Source: guardrails page of the Bedrock user guide.
+pub const INVOKE_FIELD: &str = "amazon-bedrock-guardrailConfig";
+
 /// Does a Converse body name a guardrail of its own?
 #[must_use]
 pub fn names_guardrail(body: &[u8]) -> bool {
     members(body).iter().any(|(key, value)| key.is(body, FIELD) && value.kind != Kind::Null)
+}
+
+/// Does an InvokeModel body say how its guardrail shall work (how a stream is looked at, which parts of the prompt are)?
+#[must_use]
+pub fn steers_guardrail(body: &[u8]) -> bool {
+    members(body).iter().any(|(key, value)| key.is(body, INVOKE_FIELD) && value.kind != Kind::Null)
+}
+
+/// An InvokeModel body that leaves it open, with the way in which a stream is looked at.
+///
+/// # Errors
+/// As [`guarded`].
+pub fn guarded_stream(body: &[u8], mode: GuardrailStreamMode) -> Result<Vec<u8>, GatewayError> {
+    with(body, INVOKE_FIELD, invoke_field(mode).to_owned())
+}
+
+/// The value of [`INVOKE_FIELD`] for this way.
+#[must_use]
+pub fn invoke_field(mode: GuardrailStreamMode) -> &'static str {
+    match mode {
+        GuardrailStreamMode::Sync => r#"{"streamProcessingMode":"SYNCHRONOUS"}"#,
+        GuardrailStreamMode::Async => r#"{"streamProcessingMode":"ASYNCHRONOUS"}"#,
+    }
 }
 
 fn members(body: &[u8]) -> Vec<(Text, Value)> {
@@ -36,18 +62,22 @@ pub fn guarded(body: &[u8], guardrail: &Guardrail, streams: bool) -> Result<Vec<
             GuardrailStreamMode::Async => "async",
         }),
     };
-    let json = serde_json::to_string(&config).unwrap_or_default();
+    with(body, FIELD, serde_json::to_string(&config).unwrap_or_default())
+}
+
+/// A body with a member that it has not, or has as `null`.
+fn with(body: &[u8], field: &'static str, json: String) -> Result<Vec<u8>, GatewayError> {
     let mut edits = Edits::default();
     let members = members(body);
-    let named: Vec<&Value> = members.iter().filter(|(key, _)| key.is(body, FIELD)).map(|(_, value)| value).collect();
+    let named: Vec<&Value> = members.iter().filter(|(key, _)| key.is(body, field)).map(|(_, value)| value).collect();
     match (named.as_slice(), members.first()) {
         ([value], _) => edits.replace(value.span, json),
-        ([], Some((key, _))) => edits.insert(key.span.start, format!("\"{FIELD}\":{json},")),
+        ([], Some((key, _))) => edits.insert(key.span.start, format!("\"{field}\":{json},")),
         ([], None) => {
             let message = "the request body is empty or no JSON object".to_owned();
             return Err(GatewayError::InvalidRequest { message, param: None, code: None });
         }
-        _ => return Err(GatewayError::invalid(FIELD, format!("`{FIELD}` is given twice"))),
+        _ => return Err(GatewayError::invalid(field, format!("`{field}` is given twice"))),
     }
     edits.apply(body)
 }
@@ -68,7 +98,7 @@ mod tests {
         Guardrail { identifier: "g".to_owned(), version: "1".to_owned(), trace: None, stream_mode: Some(GuardrailStreamMode::Async) }
     }
 
-    fn with(body: &str, streams: bool) -> String {
+    fn guard(body: &str, streams: bool) -> String {
         String::from_utf8(guarded(body.as_bytes(), &ours(), streams).unwrap()).unwrap()
     }
 
@@ -76,14 +106,28 @@ mod tests {
     fn a_body_gets_the_guardrail_and_keeps_every_other_byte() {
         let body = r#" { "messages" : [] , "x":1.0}"#;
         assert_eq!(
-            with(body, false),
+            guard(body, false),
             r#" { "guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"},"messages" : [] , "x":1.0}"#
         );
-        assert!(with(body, true).contains(r#""streamProcessingMode":"async""#));
-        assert_eq!(with(r#"{"guardrailConfig":null}"#, false), r#"{"guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"}}"#);
+        assert!(guard(body, true).contains(r#""streamProcessingMode":"async""#));
+        assert_eq!(
+            guard(r#"{"guardrailConfig":null}"#, false),
+            r#"{"guardrailConfig":{"guardrailIdentifier":"g","guardrailVersion":"1"}}"#
+        );
         for body in [&b"{}"[..], b"[]", br#"{"guardrailConfig":null,"guardrailConfig":null}"#] {
             assert!(guarded(body, &ours(), false).is_err());
         }
+    }
+
+    #[test]
+    fn how_a_guardrail_works_is_seen_and_set_in_bodies_of_invoke() {
+        let body = br#"{"max_tokens":1}"#;
+        assert!(!steers_guardrail(body));
+        let set = guarded_stream(body, GuardrailStreamMode::Sync).unwrap();
+        assert_eq!(set, br#"{"amazon-bedrock-guardrailConfig":{"streamProcessingMode":"SYNCHRONOUS"},"max_tokens":1}"#);
+        assert!(steers_guardrail(&set));
+        assert!(steers_guardrail(br#"{"amazon\u002dbedrock-guardrailConfig":{"tagSuffix":"x"}}"#));
+        assert!(guarded_stream(b"{}", GuardrailStreamMode::Async).is_err());
     }
 
     #[test]

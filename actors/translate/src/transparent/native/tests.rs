@@ -84,7 +84,8 @@ fn what_is_no_json_object_is_refused() {
 fn pain_15_a_converse_answer_tells_its_tokens() {
     let body = br#"{"output":{"message":{"role":"assistant","content":[{"text":"a","novel":1}]}},"stopReason":"max_tokens","usage":{"inputTokens":3,"outputTokens":4,"cacheReadInputTokens":5,"cacheWriteInputTokens":30,"cacheDetails":[{"ttl":"1h","inputTokens":20}]},"serviceTier":{"type":"flex"}}"#;
     let usage = Usage { input: 3, output: 4, cache_read: 5, cache_write_5m: 10, cache_write_1h: 20, reasoning: None };
-    let answer = NativeAnswer { usage: Some(usage), stop: Some(StopReason::MaxTokens), service_tier: Some(ServiceTier::Flex) };
+    let answer =
+        NativeAnswer { usage: Some(usage), stop: Some(StopReason::MaxTokens), service_tier: Some(ServiceTier::Flex), produced_bytes: 1 };
     assert_eq!(converse_answer(body), answer);
     assert_eq!(converse_answer(b"no json"), NativeAnswer::default());
 }
