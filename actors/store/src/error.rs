@@ -75,6 +75,8 @@ pub enum StoreError {
     Full {
         /// The file, or `memory`.
         place: String,
+        /// So many bytes too few for the call, of the whole room or of the owner's share; `None` where that is not known.
+        missing: Option<u64>,
     },
     /// The file holds what no version of this program writes.
     #[error("{path}: damaged: {detail}")]

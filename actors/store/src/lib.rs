@@ -20,10 +20,11 @@ pub use error::{Kind, StoreError};
 pub use memory::MemoryStore;
 pub use ports::{
     conversations::{ConversationStore, MAX_ITEMS_AT_ONCE, NewConversation, StoredConversation},
-    page::{Listing, Order, Page, PageLimit},
+    page::{Listing, Order, PAGE_BYTES, Page, PageLimit},
     record::{Item, Json, Owner, UnixMillis},
     responses::{
-        Appended, ChainBound, Ending, Interrupted, NewResponse, Outcome, ResponseKey, ResponseStore, Running, Stage, Status, StoredResponse,
+        Appended, ChainBound, Ending, Interrupted, Keep, NewResponse, Outcome, ResponseKey, ResponseStore, Running, Stage, Status,
+        StoredResponse,
     },
 };
 pub use snapshot::{FileSnapshot, MemorySnapshot, Snapshots};

@@ -1,6 +1,7 @@
 //! Responses and conversations in memory.
 
 mod conversations;
+mod letting_go;
 mod responses;
 
 use std::{
@@ -8,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{Item, Kind, Listing, Order, Owner, Page, StoreError, StoredConversation, StoredResponse, ports::record::bytes_of};
+use crate::{Item, Kind, Listing, Order, Owner, Page, StoreError, StoredConversation, StoredResponse, UnixMillis, ports::record::bytes_of};
 
 /// Responses and conversations that live as long as this value and its [`restarted`](Self::restarted) copies: for tests, and for a
 /// gateway without a file.
@@ -33,6 +34,8 @@ struct Shelves {
 struct Shelf {
     responses: BTreeMap<String, Response>,
     conversations: BTreeMap<String, Conversation>,
+    /// Bytes of its texts.
+    used: u64,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ struct Response {
 #[derive(Debug)]
 struct Conversation {
     stored: StoredConversation,
+    used_at: UnixMillis,
     items: Vec<Item>,
 }
 
@@ -54,14 +58,26 @@ struct Conversation {
 struct Room {
     used: u64,
     max: u64,
+    /// No owner takes all.
+    shared: bool,
 }
 
 impl MemoryStore {
-    /// An empty one for `max_bytes` of texts.
+    /// An empty one for `max_bytes` of texts, which one owner may have all.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
-        let shelves = Shelves { owners: BTreeMap::new(), room: Room { used: 0, max: max_bytes } };
-        Self { shelves: Arc::new(Mutex::new(shelves)), generation: 1 }
+        Self::holding(Room { used: 0, max: max_bytes, shared: false })
+    }
+
+    /// An empty one for `max_bytes` of texts, of which each owner may have four fifths of what the others leave: whoever comes last
+    /// finds room, too.
+    #[must_use]
+    pub fn shared(max_bytes: u64) -> Self {
+        Self::holding(Room { used: 0, max: max_bytes, shared: true })
+    }
+
+    fn holding(room: Room) -> Self {
+        Self { shelves: Arc::new(Mutex::new(Shelves { owners: BTreeMap::new(), room })), generation: 1 }
     }
 
     /// The same memory as the next process would find it, if it outlived this one: what is running in it was left by this one. For tests
@@ -79,21 +95,58 @@ impl MemoryStore {
 
 impl Shelves {
     /// The shelf of an owner, who has one only when something was put.
-    fn of(&mut self, owner: Owner<'_>, kind: Kind, id: &str) -> Result<(&mut Shelf, &mut Room), StoreError> {
+    fn of(&mut self, owner: Owner<'_>, kind: Kind, id: &str) -> Result<Opened<'_>, StoreError> {
         let shelf = self.owners.get_mut(owner.0).ok_or_else(|| StoreError::no(kind, id))?;
-        Ok((shelf, &mut self.room))
+        Ok(shelf.open(&mut self.room))
     }
 }
 
-impl Room {
+/// A shelf in reach, and the room on it.
+struct Opened<'s> {
+    responses: &'s mut BTreeMap<String, Response>,
+    conversations: &'s mut BTreeMap<String, Conversation>,
+    room: Place<'s>,
+}
+
+impl Shelf {
+    fn open<'s>(&'s mut self, room: &'s mut Room) -> Opened<'s> {
+        Opened { responses: &mut self.responses, conversations: &mut self.conversations, room: Place { room, own: &mut self.used } }
+    }
+}
+
+/// What one owner has of the room.
+#[derive(Debug)]
+struct Place<'s> {
+    room: &'s mut Room,
+    own: &'s mut u64,
+}
+
+impl Place<'_> {
+    /// Bytes that are too few for `bytes` more.
+    fn missing(&self, bytes: u64) -> u64 {
+        let Room { used, max, shared } = *self.room;
+        let of_all = used.saturating_add(bytes).saturating_sub(max);
+        let share = if shared { max.saturating_sub(used.saturating_sub(*self.own)) / 5 * 4 } else { u64::MAX };
+        of_all.max(self.own.saturating_add(bytes).saturating_sub(share))
+    }
+
     /// Takes room for `new` bytes in place of `old` ones.
     fn replace(&mut self, old: u64, new: u64) -> Result<(), StoreError> {
-        let used = self.used.saturating_sub(old).saturating_add(new);
-        if new > old && used > self.max {
-            return Err(StoreError::Full { place: "memory".to_owned() });
+        if new > old {
+            let missing = self.missing(new - old);
+            if missing > 0 {
+                return Err(StoreError::Full { place: "memory".to_owned(), missing: Some(missing) });
+            }
         }
-        self.used = used;
+        self.exchange(old, new);
         Ok(())
+    }
+
+    /// As [`Place::replace`], whether or not there is room.
+    fn exchange(&mut self, old: u64, new: u64) {
+        for used in [&mut self.room.used, &mut *self.own] {
+            *used = used.saturating_sub(old).saturating_add(new);
+        }
     }
 
     fn take(&mut self, bytes: u64) -> Result<(), StoreError> {
@@ -101,7 +154,7 @@ impl Room {
     }
 
     fn give_back(&mut self, bytes: u64) {
-        self.used = self.used.saturating_sub(bytes);
+        self.exchange(bytes, 0);
     }
 }
 
@@ -135,11 +188,9 @@ fn list(items: &[Item], page: &Page) -> Result<Listing, StoreError> {
         .iter()
         .enumerate()
         .filter(|(place, _)| stretch.above.is_none_or(|above| *place > above) && stretch.below.is_none_or(|below| *place < below));
-    let inside = inside.map(|(_, item)| item.clone());
-    let most = page.limit.get() + 1;
-    let taken = match stretch.from {
-        Order::Ascending => inside.take(most).collect(),
-        Order::Descending => inside.rev().take(most).collect(),
-    };
-    Ok(page.listing(&stretch, taken))
+    let inside = inside.map(|(_, item)| Ok(item.clone()));
+    match stretch.from {
+        Order::Ascending => page.listing(&stretch, inside),
+        Order::Descending => page.listing(&stretch, inside.rev()),
+    }
 }

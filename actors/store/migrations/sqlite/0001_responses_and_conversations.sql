@@ -49,9 +49,13 @@ CREATE TABLE conversations (
     owner TEXT NOT NULL,
     id TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    -- Last use, to the hour.
+    used_at INTEGER NOT NULL,
     metadata TEXT NOT NULL,
     UNIQUE (owner, id)
 ) STRICT;
+
+CREATE INDEX conversations_by_use ON conversations (used_at);
 
 CREATE TABLE conversation_items (
     serial INTEGER PRIMARY KEY,

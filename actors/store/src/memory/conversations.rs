@@ -2,11 +2,11 @@
 
 use std::collections::btree_map::Entry;
 
-use super::{Conversation, MemoryStore, list, place_of};
+use super::{Conversation, MemoryStore, Shelves, list, place_of};
 use crate::{
-    ConversationStore, Item, Json, Kind, Listing, NewConversation, Owner, Page, StoreError, StoredConversation,
+    Appended, ConversationStore, Item, Json, Kind, Listing, NewConversation, Owner, Page, StoreError, StoredConversation, UnixMillis,
     ports::{
-        conversations::check_batch,
+        conversations::{USE_NOTED_EVERY_MILLIS, check_batch},
         record::{bytes_of, check_bytes},
     },
 };
@@ -16,13 +16,13 @@ impl ConversationStore for MemoryStore {
         check_batch(&conversation.items)?;
         let mut shelves = self.shelves();
         let shelves = &mut *shelves;
-        let shelf = shelves.owners.entry(owner.0.to_owned()).or_default();
+        let mut shelf = shelves.owners.entry(owner.0.to_owned()).or_default().open(&mut shelves.room);
         let Entry::Vacant(place) = shelf.conversations.entry(conversation.id.clone()) else {
             return Err(StoreError::exists(Kind::Conversation, &conversation.id));
         };
         let NewConversation { id, created_at, metadata, items } = conversation.clone();
-        let conversation = Conversation { stored: StoredConversation { id, created_at, metadata }, items };
-        shelves.room.take(conversation.bytes())?;
+        let conversation = Conversation { stored: StoredConversation { id, created_at, metadata }, used_at: created_at, items };
+        shelf.room.take(conversation.bytes())?;
         place.insert(conversation);
         Ok(())
     }
@@ -41,9 +41,9 @@ impl ConversationStore for MemoryStore {
 
     fn delete_conversation(&self, owner: Owner<'_>, id: &str) -> Result<(), StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, room) = shelves.of(owner, Kind::Conversation, id)?;
+        let mut shelf = shelves.of(owner, Kind::Conversation, id)?;
         let gone = shelf.conversations.remove(id).ok_or_else(|| StoreError::no(Kind::Conversation, id))?;
-        room.give_back(gone.bytes());
+        shelf.room.give_back(gone.bytes());
         Ok(())
     }
 
@@ -58,6 +58,25 @@ impl ConversationStore for MemoryStore {
             conversation.items.extend(new);
             Ok(())
         })
+    }
+
+    fn append_answer(&self, owner: Owner<'_>, id: &str, items: &[Item], at: UnixMillis) -> Result<Appended, StoreError> {
+        let appended = self.with(owner, id, |conversation, room| {
+            let (new, repeated) = conversation.sort_out(items.iter());
+            room.take(bytes_of(&new))?;
+            let added = new.len();
+            conversation.items.extend(new);
+            conversation.used_at = conversation.used_at.max(at);
+            Ok(Appended::Items { added, repeated })
+        });
+        match appended {
+            Err(StoreError::NotFound { .. }) => Ok(Appended::ConversationGone),
+            other => other,
+        }
+    }
+
+    fn item_bytes(&self, owner: Owner<'_>, id: &str) -> Result<u64, StoreError> {
+        self.with(owner, id, |conversation, _| Ok(bytes_of(&conversation.items)))
     }
 
     fn list_items(&self, owner: Owner<'_>, id: &str, page: &Page) -> Result<Listing, StoreError> {
@@ -78,6 +97,33 @@ impl ConversationStore for MemoryStore {
         })
     }
 
+    fn touch_conversation(&self, owner: Owner<'_>, id: &str, at: UnixMillis) -> Result<(), StoreError> {
+        self.with(owner, id, |conversation, _| {
+            if at.0 >= conversation.used_at.0.saturating_add(USE_NOTED_EVERY_MILLIS) {
+                conversation.used_at = at;
+            }
+            Ok(())
+        })
+    }
+
+    fn purge_unused(&self, before: UnixMillis, limit: u32) -> Result<u32, StoreError> {
+        let mut shelves = self.shelves();
+        let Shelves { owners, room } = &mut *shelves;
+        let mut purged = 0;
+        for shelf in owners.values_mut() {
+            let busy = shelf.busy_conversations();
+            let old = shelf.conversations.iter().filter(|(id, conversation)| conversation.used_at < before && !busy.contains(*id));
+            let left = (limit - purged) as usize;
+            let old: Vec<String> = old.take(left).map(|(id, _)| id.clone()).collect();
+            let mut shelf = shelf.open(room);
+            for gone in old.iter().filter_map(|id| shelf.conversations.remove(id)) {
+                shelf.room.give_back(gone.bytes());
+                purged += 1;
+            }
+        }
+        Ok(purged)
+    }
+
     fn delete_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<StoredConversation, StoreError> {
         self.with(owner, id, |conversation, room| {
             let gone = conversation.items.remove(place_of(&conversation.items, item)?);
@@ -92,11 +138,11 @@ impl MemoryStore {
         &self,
         owner: Owner<'_>,
         id: &str,
-        work: impl FnOnce(&mut Conversation, &mut super::Room) -> Result<T, StoreError>,
+        work: impl FnOnce(&mut Conversation, &mut super::Place<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, room) = shelves.of(owner, Kind::Conversation, id)?;
+        let mut shelf = shelves.of(owner, Kind::Conversation, id)?;
         let conversation = shelf.conversations.get_mut(id).ok_or_else(|| StoreError::no(Kind::Conversation, id))?;
-        work(conversation, room)
+        work(conversation, &mut shelf.room)
     }
 }

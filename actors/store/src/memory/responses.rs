@@ -1,11 +1,11 @@
 //! Responses in memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use super::{Conversation, MemoryStore, Response, Room, Shelf, Shelves, list};
+use super::{Conversation, MemoryStore, Opened, Place, Response, Shelf, Shelves, list};
 use crate::{
-    Appended, ChainBound, Ending, Interrupted, Item, Json, Kind, Listing, NewResponse, Outcome, Owner, Page, ResponseKey, ResponseStore,
-    Running, Status, StoreError, StoredResponse, UnixMillis,
+    Appended, ChainBound, Ending, Interrupted, Item, Json, Keep, Kind, Listing, NewResponse, Outcome, Owner, Page, ResponseKey,
+    ResponseStore, Running, Status, StoreError, StoredResponse, UnixMillis,
     ports::record::{bytes_of, check_bytes, check_unique},
 };
 
@@ -20,7 +20,7 @@ impl ResponseStore for MemoryStore {
         };
         let mut shelves = self.shelves();
         let Shelves { owners, room } = &mut *shelves;
-        let Shelf { responses, conversations } = owners.entry(owner.0.to_owned()).or_default();
+        let Opened { responses, conversations, mut room } = owners.entry(owner.0.to_owned()).or_default().open(room);
         if responses.contains_key(&response.id) {
             return Err(StoreError::exists(Kind::Response, &response.id));
         }
@@ -28,7 +28,7 @@ impl ResponseStore for MemoryStore {
         if let (Status::Running(_), Some(id), None) = (new.stored.status, &response.conversation, &conversation) {
             return Err(StoreError::no(Kind::Conversation, id));
         }
-        let appended = append(room, new.bytes(), &new, conversation)?;
+        let appended = append(&mut room, new.bytes(), &new, conversation)?;
         responses.insert(response.id.clone(), new);
         Ok(appended)
     }
@@ -39,12 +39,12 @@ impl ResponseStore for MemoryStore {
 
     fn update_status(&self, owner: Owner<'_>, id: &str, from: Running, to: Running, body: &Json) -> Result<(), StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, room) = shelves.of(owner, Kind::Response, id)?;
-        let stored = &mut shelf.response(id)?.stored;
+        let mut shelf = shelves.of(owner, Kind::Response, id)?;
+        let stored = &mut response(shelf.responses, id)?.stored;
         if stored.status != Status::Running(from) {
             return Err(StoreError::Conflict { id: id.to_owned(), status: stored.status });
         }
-        room.replace(stored.body.bytes(), body.bytes())?;
+        shelf.room.replace(stored.body.bytes(), body.bytes())?;
         stored.body = body.clone();
         stored.status = Status::Running(to);
         Ok(())
@@ -53,8 +53,8 @@ impl ResponseStore for MemoryStore {
     fn finish(&self, owner: Owner<'_>, id: &str, body: &Json, ending: &Ending, max_bytes: u64) -> Result<Appended, StoreError> {
         check_unique(&ending.output)?;
         let mut shelves = self.shelves();
-        let (shelf, room) = shelves.of(owner, Kind::Response, id)?;
-        let old = shelf.response(id)?;
+        let mut shelf = shelves.of(owner, Kind::Response, id)?;
+        let old = response(shelf.responses, id)?;
         if let Status::Ended(_) = old.stored.status {
             return Err(StoreError::Conflict { id: id.to_owned(), status: old.stored.status });
         }
@@ -68,38 +68,31 @@ impl ResponseStore for MemoryStore {
         let growth = ended.bytes().saturating_sub(old.bytes());
         let shrinkage = old.bytes().saturating_sub(ended.bytes());
         let conversation = ended.stored.conversation.as_deref().and_then(|id| shelf.conversations.get_mut(id));
-        let appended = append(room, growth, &ended, conversation)?;
-        room.give_back(shrinkage);
+        let appended = append(&mut shelf.room, growth, &ended, conversation)?;
+        shelf.room.give_back(shrinkage);
         shelf.responses.insert(id.to_owned(), ended);
         Ok(appended)
     }
 
     fn delete_response(&self, owner: Owner<'_>, id: &str) -> Result<(), StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, room) = shelves.of(owner, Kind::Response, id)?;
+        let mut shelf = shelves.of(owner, Kind::Response, id)?;
         let gone = shelf.responses.remove(id).ok_or_else(|| StoreError::no(Kind::Response, id))?;
-        room.give_back(gone.bytes());
+        shelf.room.give_back(gone.bytes());
         Ok(())
     }
 
     fn chain(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<Vec<Item>, StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, _) = shelves.of(owner, Kind::Response, id)?;
-        let (mut links, mut bytes, mut next) = (Vec::new(), 0, Some(id));
-        while let Some(id_of_next) = next {
-            if links.len() >= bound.responses as usize {
-                return Err(StoreError::TooDeep { id: id.to_owned(), max: bound.responses });
-            }
-            let link = shelf.responses.get(id_of_next).ok_or_else(|| StoreError::no(Kind::Response, id_of_next))?;
-            if let Status::Running(_) = link.stored.status {
-                return Err(StoreError::Conflict { id: id_of_next.to_owned(), status: link.stored.status });
-            }
-            bytes += bytes_of(&link.input) + bytes_of(&link.output);
-            check_bytes(Kind::Chain, id, bytes, bound.bytes)?;
-            links.push(link);
-            next = link.stored.previous.as_deref();
-        }
+        let shelf = shelves.of(owner, Kind::Response, id)?;
+        let (links, _) = links(&shelf, id, bound)?;
         Ok(links.into_iter().rev().flat_map(|link| link.input.iter().chain(&link.output)).cloned().collect())
+    }
+
+    fn chain_bytes(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<u64, StoreError> {
+        let mut shelves = self.shelves();
+        let shelf = shelves.of(owner, Kind::Response, id)?;
+        links(&shelf, id, bound).map(|(_, bytes)| bytes)
     }
 
     fn list_input_items(&self, owner: Owner<'_>, id: &str, page: &Page) -> Result<Listing, StoreError> {
@@ -129,6 +122,7 @@ impl ResponseStore for MemoryStore {
         // All texts first: what panics in making them leaves everything as it was.
         let bodies: Vec<Option<Json>> =
             left.iter().map(|(_, response)| (!is_resumable(&response.stored)).then(|| fail(&response.stored))).collect();
+        let mut exchanged = Vec::new();
         for ((owner, response), body) in left.into_iter().zip(bodies) {
             let key = ResponseKey { owner: owner.clone(), id: response.stored.id.clone() };
             match body {
@@ -137,8 +131,7 @@ impl ResponseStore for MemoryStore {
                     found.resumable.push(key);
                 }
                 Some(body) => {
-                    // Recovery is not refused for want of room.
-                    room.used = room.used.saturating_sub(response.stored.body.bytes()).saturating_add(body.bytes());
+                    exchanged.push((owner.clone(), response.stored.body.bytes(), body.bytes()));
                     response.stored.body = body;
                     response.stored.status = Status::Ended(Outcome::Failed);
                     response.stored.ended_at = Some(now);
@@ -146,7 +139,35 @@ impl ResponseStore for MemoryStore {
                 }
             }
         }
+        for (owner, old, new) in exchanged {
+            // Recovery is not refused for want of room.
+            owners.entry(owner).or_default().open(room).room.exchange(old, new);
+        }
         Ok(found)
+    }
+
+    fn running_since(&self, before: UnixMillis) -> Result<Vec<ResponseKey>, StoreError> {
+        let shelves = self.shelves();
+        let all = shelves.owners.iter().flat_map(|(owner, shelf)| shelf.responses.values().map(move |response| (owner, &response.stored)));
+        let old = all.filter(|(_, stored)| matches!(stored.status, Status::Running(_)) && stored.created_at < before);
+        Ok(old.map(|(owner, stored)| ResponseKey { owner: owner.clone(), id: stored.id.clone() }).collect())
+    }
+
+    fn check_room(&self, owner: Owner<'_>, bytes: u64) -> Result<(), StoreError> {
+        let mut shelves = self.shelves();
+        let Shelves { owners, room } = &mut *shelves;
+        let shelf = owners.entry(owner.0.to_owned()).or_default();
+        let missing = shelf.open(room).room.missing(bytes);
+        match shelf.expendable(missing, Keep::default()) {
+            Some(_) => Ok(()),
+            None => Err(StoreError::Full { place: "memory".to_owned(), missing: Some(missing) }),
+        }
+    }
+
+    fn make_room(&self, owner: Owner<'_>, missing: u64, keep: Keep<'_>) -> Result<u32, StoreError> {
+        let mut shelves = self.shelves();
+        let Shelves { owners, room } = &mut *shelves;
+        Ok(owners.get_mut(owner.0).map_or(0, |shelf| shelf.make_room(missing, keep, room)))
     }
 
     fn purge_expired(&self, now: UnixMillis, limit: u32) -> Result<u32, StoreError> {
@@ -167,51 +188,32 @@ impl ResponseStore for MemoryStore {
 impl MemoryStore {
     fn one<T>(&self, owner: Owner<'_>, id: &str, read: impl FnOnce(&Response) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut shelves = self.shelves();
-        let (shelf, _) = shelves.of(owner, Kind::Response, id)?;
-        read(shelf.response(id)?)
+        let shelf = shelves.of(owner, Kind::Response, id)?;
+        read(response(shelf.responses, id)?)
     }
 }
 
-impl Shelf {
-    fn response(&mut self, id: &str) -> Result<&mut Response, StoreError> {
-        self.responses.get_mut(id).ok_or_else(|| StoreError::no(Kind::Response, id))
-    }
-
-    /// When the time of the first of its responses is over.
-    fn first_expiry(&self) -> Option<UnixMillis> {
-        self.responses.values().filter_map(|response| response.stored.expires_at).min()
-    }
-
-    /// Removes responses whose time is over, from the ends of their chains backwards.
-    fn purge(&mut self, now: UnixMillis, limit: u32, room: &mut Room) -> u32 {
-        let is_over = |one: &StoredResponse| one.expires_at.is_some_and(|at| at <= now) && matches!(one.status, Status::Ended(_));
-        let mut followers: HashMap<String, u32> = HashMap::new();
-        for stored in self.responses.values().map(|response| &response.stored) {
-            if let Some(previous) = stored.previous.as_ref().filter(|previous| **previous != stored.id) {
-                *followers.entry(previous.clone()).or_default() += 1;
-            }
+/// A response and those that it follows, newest first, and the bytes of their items.
+fn links<'s>(shelf: &'s Opened<'_>, id: &str, bound: ChainBound) -> Result<(Vec<&'s Response>, u64), StoreError> {
+    let (mut links, mut bytes, mut next) = (Vec::new(), 0, Some(id));
+    while let Some(id_of_next) = next {
+        if links.len() >= bound.responses as usize {
+            return Err(StoreError::TooDeep { id: id.to_owned(), max: bound.responses });
         }
-        let unfollowed = self.responses.iter().filter(|(id, _)| !followers.contains_key(*id));
-        let over = unfollowed.filter(|(_, response)| is_over(&response.stored));
-        // What has been over for longest goes first: it is at the end of the list.
-        let mut over: Vec<(Option<UnixMillis>, String)> = over.map(|(id, response)| (response.stored.expires_at, id.clone())).collect();
-        over.sort_by(|one, other| other.cmp(one));
-        let mut purged = 0;
-        while purged < limit
-            && let Some((_, id)) = over.pop()
-            && let Some(gone) = self.responses.remove(&id)
-        {
-            room.give_back(gone.bytes());
-            purged += 1;
-            let Some(previous) = gone.stored.previous else { continue };
-            let Some(left) = followers.get_mut(&previous) else { continue };
-            *left = left.saturating_sub(1);
-            if *left == 0 && self.responses.get(&previous).is_some_and(|response| is_over(&response.stored)) {
-                over.push((None, previous));
-            }
+        let link = shelf.responses.get(id_of_next).ok_or_else(|| StoreError::no(Kind::Response, id_of_next))?;
+        if let Status::Running(_) = link.stored.status {
+            return Err(StoreError::Conflict { id: id_of_next.to_owned(), status: link.stored.status });
         }
-        purged
+        bytes += bytes_of(&link.input) + bytes_of(&link.output);
+        check_bytes(Kind::Chain, id, bytes, bound.bytes)?;
+        links.push(link);
+        next = link.stored.previous.as_deref();
     }
+    Ok((links, bytes))
+}
+
+fn response<'r>(responses: &'r mut BTreeMap<String, Response>, id: &str) -> Result<&'r mut Response, StoreError> {
+    responses.get_mut(id).ok_or_else(|| StoreError::no(Kind::Response, id))
 }
 
 /// Was nothing done for it yet, and does nobody wait for it who is gone now?
@@ -220,7 +222,7 @@ fn is_resumable(response: &StoredResponse) -> bool {
 }
 
 /// Takes `growth` and adds a response that ended with an answer to its conversation; or changes nothing.
-fn append(room: &mut Room, growth: u64, response: &Response, conversation: Option<&mut Conversation>) -> Result<Appended, StoreError> {
+fn append(room: &mut Place<'_>, growth: u64, response: &Response, conversation: Option<&mut Conversation>) -> Result<Appended, StoreError> {
     let is_answer = matches!(response.stored.status, Status::Ended(outcome) if outcome.is_answer());
     if !is_answer || response.stored.conversation.is_none() {
         room.take(growth)?;
@@ -232,6 +234,9 @@ fn append(room: &mut Room, growth: u64, response: &Response, conversation: Optio
     };
     let (new, repeated) = conversation.sort_out(response.input.iter().chain(&response.output));
     room.take(growth + bytes_of(&new))?;
+    if let Some(ended_at) = response.stored.ended_at {
+        conversation.used_at = conversation.used_at.max(ended_at);
+    }
     let added = new.len();
     conversation.items.extend(new);
     Ok(Appended::Items { added, repeated })

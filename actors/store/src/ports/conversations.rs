@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::record::check_unique;
-use crate::{Item, Json, Listing, Owner, Page, StoreError, UnixMillis};
+use crate::{Appended, Item, Json, Listing, Owner, Page, StoreError, UnixMillis};
 
 /// Most items in one call. Source: OpenAI's API reference, "create a conversation" and "create items".
 pub const MAX_ITEMS_AT_ONCE: usize = 20;
@@ -42,7 +42,20 @@ pub trait ConversationStore: Send + Sync + Debug {
     /// `NotFound`; `Exists` for an item's id that is in it or given twice; `TooMany` items; troubles of the place.
     fn append_items(&self, owner: Owner<'_>, id: &str, items: &[Item]) -> Result<(), StoreError>;
 
-    /// A page of its items.
+    /// Adds the items of a response at its end, as many as they are, and notes its use. Those that are in it already stay as they are: an
+    /// answer that was paid for is not refused for them, nor for a conversation that is gone.
+    ///
+    /// # Errors
+    /// Troubles of the place. Nothing has changed then.
+    fn append_answer(&self, owner: Owner<'_>, id: &str, items: &[Item], at: UnixMillis) -> Result<Appended, StoreError>;
+
+    /// Bytes of all of its items.
+    ///
+    /// # Errors
+    /// `NotFound`; troubles of the place.
+    fn item_bytes(&self, owner: Owner<'_>, id: &str) -> Result<u64, StoreError>;
+
+    /// A page of its items. It ends early, and says that there is more, before it has more than [`PAGE_BYTES`](crate::PAGE_BYTES); one item is always in it.
     ///
     /// # Errors
     /// `NotFound` for it, or for an item that is a cursor; troubles of the place.
@@ -60,12 +73,29 @@ pub trait ConversationStore: Send + Sync + Debug {
     /// `NotFound` for the conversation or the item; troubles of the place.
     fn get_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<Item, StoreError>;
 
+    /// Notes that it was used at this time. So do its beginning and the end of a response that adds to it. Within an hour of the last use
+    /// nothing is written.
+    ///
+    /// # Errors
+    /// `NotFound`; troubles of the place.
+    fn touch_conversation(&self, owner: Owner<'_>, id: &str, at: UnixMillis) -> Result<(), StoreError>;
+
+    /// Removes conversations that were not used since `before`, `limit` of them at most, and tells how many: call again while it is
+    /// `limit`. One that a running response is part of stays.
+    ///
+    /// # Errors
+    /// Troubles of the place. Nothing has changed then.
+    fn purge_unused(&self, before: UnixMillis, limit: u32) -> Result<u32, StoreError>;
+
     /// Removes one item, and gives the conversation.
     ///
     /// # Errors
     /// `NotFound` for the conversation or the item; troubles of the place.
     fn delete_item(&self, owner: Owner<'_>, id: &str, item: &str) -> Result<StoredConversation, StoreError>;
 }
+
+/// What is used again so soon need not be noted again: it would be a write for every reading.
+pub(crate) const USE_NOTED_EVERY_MILLIS: i64 = 3_600_000;
 
 /// A conversation to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]

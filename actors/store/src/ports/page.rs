@@ -2,6 +2,9 @@
 
 use crate::Item;
 
+/// Most bytes of a page with several items: what a hundred large items would have is no answer that a client waits for.
+pub const PAGE_BYTES: u64 = 8 << 20;
+
 /// Which part of a list is wanted.
 ///
 /// Cursors are ids of items of the list and are no part of the page. `after` and `before` speak of the order asked for: in
@@ -107,14 +110,25 @@ impl Page {
         }
     }
 
-    /// Makes the page from what was `taken` from the end of `stretch`: up to one item more than the limit.
-    pub(crate) fn listing<P>(&self, stretch: &Stretch<P>, mut taken: Vec<Item>) -> Listing {
-        let has_more = taken.len() > self.limit.get();
-        taken.truncate(self.limit.get());
+    /// Makes the page from the items at the end of `stretch`, of which it takes one more than the limit at most.
+    ///
+    /// # Errors
+    /// Those of the items.
+    pub(crate) fn listing<P, E>(&self, stretch: &Stretch<P>, items: impl Iterator<Item = Result<Item, E>>) -> Result<Listing, E> {
+        let (mut taken, mut bytes, mut has_more) = (Vec::new(), 0, false);
+        for item in items {
+            let item = item?;
+            bytes += item.json.bytes();
+            if taken.len() == self.limit.get() || (bytes > PAGE_BYTES && !taken.is_empty()) {
+                has_more = true;
+                break;
+            }
+            taken.push(item);
+        }
         if stretch.from != self.order {
             taken.reverse();
         }
-        Listing { items: taken, has_more }
+        Ok(Listing { items: taken, has_more })
     }
 }
 

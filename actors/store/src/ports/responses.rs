@@ -52,7 +52,14 @@ pub trait ResponseStore: Send + Sync + Debug {
     /// beyond the bound, found out before items are read; troubles of the place.
     fn chain(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<Vec<Item>, StoreError>;
 
-    /// A page of the input of a response: what its own request brought, not what came before.
+    /// Bytes of what [`chain`](Self::chain) would read.
+    ///
+    /// # Errors
+    /// As there.
+    fn chain_bytes(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<u64, StoreError>;
+
+    /// A page of the input of a response: what its own request brought, not what came before. It ends early, and says that there is more,
+    /// before it has more than [`PAGE_BYTES`](crate::PAGE_BYTES); one item is always in it.
     ///
     /// # Errors
     /// `NotFound` for it, or for an item that is a cursor; troubles of the place.
@@ -81,6 +88,12 @@ pub trait ResponseStore: Send + Sync + Debug {
     /// Troubles of the place. Nothing has changed then.
     fn mark_interrupted(&self, now: UnixMillis, fail: &dyn Fn(&StoredResponse) -> Json) -> Result<Interrupted, StoreError>;
 
+    /// Every response that is running and was made before this time, whoever's it is.
+    ///
+    /// # Errors
+    /// Troubles of the place.
+    fn running_since(&self, before: UnixMillis) -> Result<Vec<ResponseKey>, StoreError>;
+
     /// Removes responses whose time is over at `now`, `limit` of them at most, and tells how many: call again while it is `limit`.
     ///
     /// A response that another one follows stays as long as that one does: its chain must not break under a client that is using it.
@@ -89,6 +102,34 @@ pub trait ResponseStore: Send + Sync + Debug {
     /// # Errors
     /// Troubles of the place. Nothing has changed then.
     fn purge_expired(&self, now: UnixMillis, limit: u32) -> Result<u32, StoreError>;
+
+    /// Is there room for so many bytes more of this owner, what [`make_room`](Self::make_room) would let go counted in? To be asked before
+    /// a model is paid for; another call may take the room meanwhile. A place that does not know its room says yes.
+    ///
+    /// # Errors
+    /// `Full`; troubles of the place.
+    fn check_room(&self, _owner: Owner<'_>, _bytes: u64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Lets go of things of this owner alone until `missing` bytes are free, or of nothing, when all of them are too few: first of
+    /// responses that have ended and may be removed some day, those first whose time is over first, then of conversations, those first
+    /// that were not used for longest. `keep` stays, and so do conversations of running responses. Tells how many went. A place that does not make room lets go of nothing.
+    ///
+    /// # Errors
+    /// Troubles of the place.
+    fn make_room(&self, _owner: Owner<'_>, _missing: u64, _keep: Keep<'_>) -> Result<u32, StoreError> {
+        Ok(0)
+    }
+}
+
+/// What stays when room is made, because the room is for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep<'a> {
+    /// The response that is gone on from, with all before it.
+    pub response: Option<&'a str>,
+    /// The conversation that grows.
+    pub conversation: Option<&'a str>,
 }
 
 /// A response to be kept.

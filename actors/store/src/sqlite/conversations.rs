@@ -8,8 +8,11 @@ use super::{
     items::{CONVERSATION, append, item},
 };
 use crate::{
-    ConversationStore, Item, Json, Kind, Listing, NewConversation, Owner, Page, StoreError, StoredConversation, UnixMillis,
-    ports::{conversations::check_batch, record::check_bytes},
+    Appended, ConversationStore, Item, Json, Kind, Listing, NewConversation, Owner, Page, StoreError, StoredConversation, UnixMillis,
+    ports::{
+        conversations::{USE_NOTED_EVERY_MILLIS, check_batch},
+        record::check_bytes,
+    },
 };
 
 impl ConversationStore for SqliteStore {
@@ -17,7 +20,7 @@ impl ConversationStore for SqliteStore {
         check_batch(&conversation.items)?;
         self.write(|transaction| {
             let NewConversation { id, created_at, metadata, items } = conversation;
-            let sql = "INSERT INTO conversations (owner, id, created_at, metadata) VALUES (?1, ?2, ?3, ?4) \
+            let sql = "INSERT INTO conversations (owner, id, created_at, used_at, metadata) VALUES (?1, ?2, ?3, ?3, ?4) \
                        ON CONFLICT (owner, id) DO NOTHING";
             let made = transaction.prepare_cached(sql)?.execute(params![owner.0, id, created_at.0, metadata.as_str()])?;
             if made == 0 {
@@ -63,6 +66,19 @@ impl ConversationStore for SqliteStore {
         })
     }
 
+    fn append_answer(&self, owner: Owner<'_>, id: &str, items: &[Item], at: UnixMillis) -> Result<Appended, StoreError> {
+        self.write(|transaction| {
+            let Some(serial) = find(transaction, owner, id)? else { return Ok(Appended::ConversationGone) };
+            let repeated = append(transaction, serial, items)?;
+            used(transaction, serial, at)?;
+            Ok(Appended::Items { added: items.len() - repeated.len(), repeated })
+        })
+    }
+
+    fn item_bytes(&self, owner: Owner<'_>, id: &str) -> Result<u64, StoreError> {
+        self.read(|transaction| bytes(transaction, conversation(transaction, owner, id)?.serial))
+    }
+
     fn list_items(&self, owner: Owner<'_>, id: &str, page: &Page) -> Result<Listing, StoreError> {
         self.read(|transaction| CONVERSATION.page(transaction, conversation(transaction, owner, id)?.serial, page))
     }
@@ -70,10 +86,7 @@ impl ConversationStore for SqliteStore {
     fn all_items(&self, owner: Owner<'_>, id: &str, max_bytes: u64) -> Result<Vec<Item>, StoreError> {
         self.read(|transaction| {
             let serial = conversation(transaction, owner, id)?.serial;
-            // Lengths stand apart from the texts: nothing is read that is too much.
-            let sql = "SELECT coalesce(sum(octet_length(json)), 0) FROM conversation_items WHERE conversation = ?1";
-            let bytes: i64 = transaction.prepare_cached(sql)?.query_row([serial], |row| row.get(0))?;
-            check_bytes(Kind::Conversation, id, bytes.unsigned_abs(), max_bytes)?;
+            check_bytes(Kind::Conversation, id, bytes(transaction, serial)?, max_bytes)?;
             CONVERSATION.all(transaction, serial)
         })
     }
@@ -84,6 +97,30 @@ impl ConversationStore for SqliteStore {
             let sql = "SELECT id, json FROM conversation_items WHERE conversation = ?1 AND id = ?2";
             let found = transaction.prepare_cached(sql)?.query_row(params![serial, wanted], item).optional()?;
             found.ok_or_else(|| StoreError::no(Kind::Item, wanted).into())
+        })
+    }
+
+    fn touch_conversation(&self, owner: Owner<'_>, id: &str, at: UnixMillis) -> Result<(), StoreError> {
+        let noted = self.read(|transaction| {
+            let sql = "SELECT used_at FROM conversations WHERE owner = ?1 AND id = ?2";
+            let found: Option<i64> = transaction.prepare_cached(sql)?.query_row([owner.0, id], |row| row.get(0)).optional()?;
+            found.ok_or_else(|| StoreError::no(Kind::Conversation, id).into())
+        })?;
+        if at.0 < noted.saturating_add(USE_NOTED_EVERY_MILLIS) {
+            return Ok(());
+        }
+        self.write(|transaction| used(transaction, conversation(transaction, owner, id)?.serial, at))
+    }
+
+    fn purge_unused(&self, before: UnixMillis, limit: u32) -> Result<u32, StoreError> {
+        self.write(|transaction| {
+            let sql = "DELETE FROM conversations WHERE serial IN (\
+                         SELECT old.serial FROM conversations AS old WHERE old.used_at < ?1 AND NOT EXISTS (\
+                           SELECT 1 FROM responses WHERE responses.owner = old.owner AND responses.conversation = old.id \
+                             AND responses.status IN ('queued', 'in_progress')) \
+                         ORDER BY old.used_at LIMIT ?2)";
+            let gone = transaction.prepare_cached(sql)?.execute(params![before.0, limit])?;
+            Ok(u32::try_from(gone).unwrap_or(limit))
         })
     }
 
@@ -111,6 +148,20 @@ fn conversation(transaction: &Transaction<'_>, owner: Owner<'_>, id: &str) -> Re
         Ok(Found { serial: row.get(0)?, stored })
     });
     found.optional()?.ok_or_else(|| StoreError::no(Kind::Conversation, id).into())
+}
+
+/// Bytes of the items of the conversation `serial`. Lengths stand apart from the texts: nothing is read that is too much.
+fn bytes(transaction: &Transaction<'_>, serial: i64) -> Result<u64, Fault> {
+    let sql = "SELECT coalesce(sum(octet_length(json)), 0) FROM conversation_items WHERE conversation = ?1";
+    let bytes: i64 = transaction.prepare_cached(sql)?.query_row([serial], |row| row.get(0))?;
+    Ok(bytes.unsigned_abs())
+}
+
+/// Notes a use of the conversation `serial`.
+pub(super) fn used(transaction: &Transaction<'_>, serial: i64, at: UnixMillis) -> Result<(), Fault> {
+    let sql = "UPDATE conversations SET used_at = max(used_at, ?2) WHERE serial = ?1";
+    transaction.prepare_cached(sql)?.execute(params![serial, at.0])?;
+    Ok(())
 }
 
 /// Serial of a conversation, if it is there.

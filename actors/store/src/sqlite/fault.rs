@@ -37,7 +37,7 @@ impl Fault {
         let (path, detail) = (path.to_owned(), error.to_string());
         match &error {
             Error::SqliteFailure(failure, _) => match failure.code {
-                ErrorCode::DiskFull => StoreError::Full { place: path.display().to_string() },
+                ErrorCode::DiskFull => StoreError::Full { place: path.display().to_string(), missing: None },
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::Corrupt { path, detail },
                 ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { path },
                 ErrorCode::SystemIoFailure

@@ -45,8 +45,8 @@ impl ItemList {
         let (above, below) = (stretch.above.unwrap_or(-1), stretch.below.unwrap_or(i64::MAX));
         let one_more = i64::try_from(page.limit.get() + 1).unwrap_or(i64::MAX);
         let mut statement = transaction.prepare_cached(sql)?;
-        let taken = statement.query_map(params![serial, above, below, one_more], item)?.collect::<Result<_, _>>()?;
-        Ok(page.listing(&stretch, taken))
+        let rows = statement.query_map(params![serial, above, below, one_more], item)?;
+        Ok(page.listing(&stretch, rows)?)
     }
 
     /// The whole list `serial`, oldest first.

@@ -44,6 +44,13 @@ fn left(transaction: &Transaction<'_>, generation: i64) -> Result<Vec<Left>, Fau
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// What is running and was made before this time.
+pub(super) fn running_since(transaction: &Transaction<'_>, before: UnixMillis) -> Result<Vec<ResponseKey>, Fault> {
+    let sql = "SELECT owner, id FROM responses WHERE status IN ('queued', 'in_progress') AND created_at < ?1 ORDER BY created_at";
+    let mut statement = transaction.prepare_cached(sql)?;
+    Ok(statement.query_map([before.0], |row| Ok(ResponseKey { owner: row.get(0)?, id: row.get(1)? }))?.collect::<Result<_, _>>()?)
+}
+
 /// Removes responses whose time is over, from the ends of their chains backwards.
 pub(super) fn purge_expired(transaction: &Transaction<'_>, now: UnixMillis, limit: u32) -> Result<u32, Fault> {
     let mut purged = 0;

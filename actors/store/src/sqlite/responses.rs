@@ -12,8 +12,8 @@ use super::{
     recovery,
 };
 use crate::{
-    Appended, ChainBound, Ending, Interrupted, Item, Json, Kind, Listing, NewResponse, Owner, Page, ResponseStore, Running, Stage, Status,
-    StoreError, StoredResponse, UnixMillis,
+    Appended, ChainBound, Ending, Interrupted, Item, Json, Kind, Listing, NewResponse, Owner, Page, ResponseKey, ResponseStore, Running,
+    Stage, Status, StoreError, StoredResponse, UnixMillis,
     ports::record::{bytes_of, check_bytes, check_unique},
 };
 
@@ -61,13 +61,17 @@ impl ResponseStore for SqliteStore {
 
     fn chain(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<Vec<Item>, StoreError> {
         self.read(|transaction| {
-            let links = links(transaction, owner, id, bound)?;
+            let (links, _) = links(transaction, owner, id, bound)?;
             let mut all = Vec::new();
             for serial in links.into_iter().rev() {
                 items::both_sides(transaction, serial, &mut all)?;
             }
             Ok(all)
         })
+    }
+
+    fn chain_bytes(&self, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<u64, StoreError> {
+        self.read(|transaction| Ok(links(transaction, owner, id, bound)?.1))
     }
 
     fn list_input_items(&self, owner: Owner<'_>, id: &str, page: &Page) -> Result<Listing, StoreError> {
@@ -84,6 +88,10 @@ impl ResponseStore for SqliteStore {
 
     fn mark_interrupted(&self, now: UnixMillis, fail: &dyn Fn(&StoredResponse) -> Json) -> Result<Interrupted, StoreError> {
         self.write(|transaction| recovery::mark_interrupted(transaction, self.generation, now, fail))
+    }
+
+    fn running_since(&self, before: UnixMillis) -> Result<Vec<ResponseKey>, StoreError> {
+        self.read(|transaction| recovery::running_since(transaction, before))
     }
 
     fn purge_expired(&self, now: UnixMillis, limit: u32) -> Result<u32, StoreError> {
@@ -164,11 +172,12 @@ fn append(
     }
     let Some(conversation) = conversation else { return Ok(Appended::ConversationGone) };
     let repeated = items::append(transaction, conversation, input.iter().chain(&ending.output))?;
+    conversations::used(transaction, conversation, ending.at)?;
     Ok(Appended::Items { added: input.len() + ending.output.len() - repeated.len(), repeated })
 }
 
-/// Serials of a response and of those that it follows, newest first.
-fn links(transaction: &Transaction<'_>, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<Vec<i64>, Fault> {
+/// Serials of a response and of those that it follows, newest first, and the bytes of their items.
+fn links(transaction: &Transaction<'_>, owner: Owner<'_>, id: &str, bound: ChainBound) -> Result<(Vec<i64>, u64), Fault> {
     let (mut serials, mut bytes, mut next) = (Vec::new(), 0, Some(id.to_owned()));
     while let Some(id_of_next) = next {
         if serials.len() >= bound.responses as usize {
@@ -181,7 +190,7 @@ fn links(transaction: &Transaction<'_>, owner: Owner<'_>, id: &str, bound: Chain
         serials.push(link.serial);
         next = link.previous;
     }
-    Ok(serials)
+    Ok((serials, bytes))
 }
 
 /// A response as far as it concerns others.

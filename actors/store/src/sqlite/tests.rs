@@ -84,7 +84,7 @@ fn with_ever_more_room(path: &Path, store: &SqliteStore, change: impl Fn() -> Re
     for more in 0.. {
         leave_room(store, more);
         match change() {
-            Err(StoreError::Full { place }) => assert_eq!(place, path.display().to_string()),
+            Err(StoreError::Full { place, .. }) => assert_eq!(place, path.display().to_string()),
             Err(error) => panic!("{error:?}"),
             Ok(appended) => {
                 assert_eq!(appended, Appended::Items { added: 2, repeated: Vec::new() });

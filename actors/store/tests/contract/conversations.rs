@@ -1,10 +1,13 @@
 //! What a store of conversations promises.
 
-use outcrop_store::{Item, Json, Kind, MAX_ITEMS_AT_ONCE, NewConversation, Page, StoreError, StoredConversation, UnixMillis};
+use outcrop_store::{
+    Appended, Item, Json, Kind, MAX_ITEMS_AT_ONCE, NewConversation, Order, Outcome, PAGE_BYTES, Page, ResponseKey, StoreError,
+    StoredConversation, UnixMillis,
+};
 
 use crate::{
     backends::{Backend, Store, contract},
-    samples::{ANN, BOB, PLENTY, conversation, ids, item, items},
+    samples::{ANN, BOB, PLENTY, conversation, ending, ids, item, items, within},
 };
 
 contract! {
@@ -18,6 +21,9 @@ contract! {
     one_item_can_be_read_and_removed,
     a_history_beyond_the_bound_is_refused,
     a_deleted_conversation_is_gone_with_its_items,
+    what_nobody_used_for_long_is_purged,
+    an_answer_is_added_as_far_as_it_is_new,
+    a_page_of_large_items_ends_early,
 }
 
 fn missing<T: std::fmt::Debug>(result: Result<T, StoreError>) -> (Kind, String) {
@@ -176,4 +182,54 @@ fn a_deleted_conversation_is_gone_with_its_items(backend: &mut dyn Backend) {
     store.create_conversation(ANN, &conversation("conv")).unwrap();
     assert_eq!(history(store, "conv"), [""; 0], "a new one of that name does not inherit");
     assert_eq!(history(store, "other"), ["a"]);
+}
+
+fn what_nobody_used_for_long_is_purged(backend: &mut dyn Backend) {
+    let store = backend.store();
+    for id in ["unused", "touched", "answered", "busy"] {
+        store.create_conversation(ANN, &conversation(id)).unwrap();
+    }
+    store.touch_conversation(ANN, "unused", UnixMillis(600)).unwrap();
+    store.touch_conversation(ANN, "touched", UnixMillis(4_000_000)).unwrap();
+    assert_eq!(missing(store.touch_conversation(BOB, "touched", UnixMillis(0))), (Kind::Conversation, "touched".to_owned()));
+    store.put_response(ANN, &within("resp", "answered"), PLENTY).unwrap();
+    store.finish(ANN, "resp", &Json::from("{}"), &ending("resp", Outcome::Completed), PLENTY).unwrap();
+    store.put_response(ANN, &within("runs", "busy"), PLENTY).unwrap();
+    assert_eq!(store.purge_unused(UnixMillis(500), 10).unwrap(), 0);
+    assert_eq!(store.purge_unused(UnixMillis(2_000), 10).unwrap(), 1, "a use within the hour is not noted, and one that runs stays");
+    assert!(store.get_conversation(ANN, "unused").is_err());
+    assert_eq!(store.purge_unused(UnixMillis(4_000_000), 10).unwrap(), 1);
+    assert_eq!(store.get_conversation(ANN, "touched").unwrap().id, "touched");
+    let running = store.running_since(UnixMillis(1_001)).unwrap();
+    assert_eq!(running, [ResponseKey { owner: ANN.0.to_owned(), id: "runs".to_owned() }]);
+    assert!(store.running_since(UnixMillis(1_000)).unwrap().is_empty());
+}
+
+fn an_answer_is_added_as_far_as_it_is_new(backend: &mut dyn Backend) {
+    let store = backend.store();
+    store.create_conversation(ANN, &NewConversation { items: items(&["a"]), ..conversation("conv") }).unwrap();
+    let many = [numbered(MAX_ITEMS_AT_ONCE + 1), items(&["a"])].concat();
+    let appended = store.append_answer(ANN, "conv", &many, UnixMillis(9_000)).unwrap();
+    assert_eq!(appended, Appended::Items { added: MAX_ITEMS_AT_ONCE + 1, repeated: vec!["a".to_owned()] });
+    assert_eq!(history(store, "conv").len(), MAX_ITEMS_AT_ONCE + 2);
+    assert_eq!(store.append_answer(BOB, "conv", &many, UnixMillis(9_000)).unwrap(), Appended::ConversationGone);
+    assert_eq!(store.purge_unused(UnixMillis(9_000), 10).unwrap(), 0, "it was used then");
+    let bytes = store.all_items(ANN, "conv", PLENTY).unwrap().iter().map(|item| item.json.bytes()).sum::<u64>();
+    assert_eq!(store.item_bytes(ANN, "conv").unwrap(), bytes);
+    assert_eq!(missing(store.item_bytes(BOB, "conv")), (Kind::Conversation, "conv".to_owned()));
+}
+
+fn a_page_of_large_items_ends_early(backend: &mut dyn Backend) {
+    let store = backend.store();
+    let large = |id: &str, bytes: u64| Item { id: id.to_owned(), json: Json("x".repeat(usize::try_from(bytes).unwrap())) };
+    let all = vec![large("a", PAGE_BYTES + 1), large("b", PAGE_BYTES - 1), large("c", 1), large("d", 1)];
+    store.create_conversation(ANN, &NewConversation { items: all, ..conversation("conv") }).unwrap();
+    let page = |after: Option<&str>| {
+        let page = Page { after: after.map(str::to_owned), order: Order::Ascending, ..Page::default() };
+        let listing = store.list_items(ANN, "conv", &page).unwrap();
+        (ids(&listing.items).join(" "), listing.has_more)
+    };
+    assert_eq!(page(None), ("a".to_owned(), true));
+    assert_eq!(page(Some("a")), ("b c".to_owned(), true));
+    assert_eq!(page(Some("c")), ("d".to_owned(), false));
 }

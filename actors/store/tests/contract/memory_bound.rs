@@ -1,8 +1,8 @@
 //! The bound of the memory backend.
 
 use outcrop_store::{
-    ConversationStore as _, Ending, Item, Json, MemoryStore, NewConversation, NewResponse, Outcome, ResponseStore as _, Running, Stage,
-    Status, StoreError, UnixMillis,
+    ConversationStore as _, Ending, Item, Json, Keep, MemoryStore, NewConversation, NewResponse, Outcome, ResponseStore as _, Running,
+    Stage, Status, StoreError, UnixMillis,
 };
 
 use crate::samples::{ANN, BOB, conversation, ending, running, within};
@@ -36,7 +36,7 @@ fn room_left(store: &MemoryStore) -> usize {
 }
 
 fn is_full<T: std::fmt::Debug>(result: Result<T, StoreError>) {
-    assert!(matches!(&result, Err(StoreError::Full { place }) if place == "memory"), "{result:?}");
+    assert!(matches!(&result, Err(StoreError::Full { place, .. }) if place == "memory"), "{result:?}");
 }
 
 #[test]
@@ -113,4 +113,56 @@ fn a_purge_gives_room_back_and_a_recovery_needs_none() {
     let queued = NewResponse { stage: Stage::Running(Running::Queued), background: true, ..within("resp", "none") };
     assert!(matches!(next.put_response(ANN, &queued, ROOM), Err(StoreError::NotFound { .. })));
     assert_eq!(room_left(&next), 600);
+}
+
+/// A response that has ended and that may go, of 200 bytes.
+fn ended(id: &str, expires_at: i64) -> NewResponse {
+    let stage = Stage::Ended(Ending { output: Vec::new(), ..ending(id, Outcome::Completed) });
+    NewResponse { expires_at: Some(UnixMillis(expires_at)), stage, ..response(id) }
+}
+
+#[test]
+fn room_is_made_of_what_its_owner_has_and_nothing_goes_when_it_would_not_do() {
+    let store = MemoryStore::new(ROOM);
+    for (owner, id, at) in [(BOB, "bobs", 1), (ANN, "a1", 2), (ANN, "a2", 3)] {
+        store.put_response(owner, &ended(id, at), ROOM).unwrap();
+    }
+    assert_eq!(store.make_room(ANN, 401, Keep::default()).unwrap(), 0, "all of hers are 400");
+    is_full(store.check_room(ANN, 801));
+    store.check_room(ANN, 800).unwrap();
+    assert!(store.get_response(ANN, "a1").is_ok());
+    assert_eq!(store.make_room(ANN, 200, Keep::default()).unwrap(), 1);
+    assert!(store.get_response(ANN, "a1").is_err(), "the first whose time is over");
+    let keep = Keep { response: Some("a2"), conversation: None };
+    assert_eq!(store.make_room(ANN, 1, keep).unwrap(), 0, "it is gone on from");
+    assert!(store.get_response(BOB, "bobs").is_ok() && store.get_response(ANN, "a2").is_ok());
+}
+
+#[test]
+fn conversations_go_after_responses_and_those_in_use_stay() {
+    let store = MemoryStore::new(ROOM);
+    for (id, used) in [("old", 1), ("newer", 2), ("busy", 0)] {
+        let sized = NewConversation { created_at: UnixMillis(used), items: vec![sized("a", 98)], ..conversation(id) };
+        store.create_conversation(ANN, &sized).unwrap();
+    }
+    store.put_response(ANN, &NewResponse { conversation: Some("busy".to_owned()), ..response("runs") }, ROOM).unwrap();
+    store.put_response(ANN, &ended("over", 1), ROOM).unwrap();
+    let keep = Keep { response: None, conversation: Some("newer") };
+    assert_eq!(store.make_room(ANN, 301, keep).unwrap(), 0);
+    assert_eq!(store.make_room(ANN, 201, keep).unwrap(), 2);
+    assert!(store.get_response(ANN, "over").is_err() && store.get_conversation(ANN, "old").is_err());
+    assert!(store.get_conversation(ANN, "newer").is_ok() && store.get_conversation(ANN, "busy").is_ok());
+}
+
+#[test]
+fn no_owner_fills_a_shared_room() {
+    let store = MemoryStore::shared(ROOM);
+    let fill = |owner, id: &str, bytes| store.create_conversation(owner, &NewConversation { metadata: text(bytes), ..conversation(id) });
+    let Err(StoreError::Full { missing, .. }) = fill(ANN, "c", 801) else { panic!("it is more than her share") };
+    assert_eq!(missing, Some(1));
+    fill(ANN, "c", 800).unwrap();
+    is_full(fill(BOB, "c", 161));
+    fill(BOB, "c", 160).unwrap();
+    store.delete_conversation(ANN, "c").unwrap();
+    fill(BOB, "d", 640).unwrap();
 }
