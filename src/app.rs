@@ -130,7 +130,7 @@ pub fn lane_limits(settings: &Settings) -> LaneLimits {
 /// request is taken.
 fn stores(settings: &Settings, world: &Ports) -> anyhow::Result<Stores> {
     let Some(file) = &settings.store.file else {
-        return Ok(Stores::of(Arc::new(MemoryStore::new(settings.store.memory)), true));
+        return Ok(Stores::of(Arc::new(MemoryStore::shared(settings.store.memory)), true));
     };
     let store = SqliteStore::open(file).context("opening the store of responses (store.file)")?;
     let stores = Stores::of(Arc::new(store), false);

@@ -93,6 +93,7 @@ pub fn settings(settings: &Settings) -> LiveSettings {
         fetch: FetchLimits { max_bytes: usize::try_from(settings.fetch.max_bytes).unwrap_or(usize::MAX), total: settings.fetch.timeout },
         responses: ResponsesPolicy {
             retention: settings.responses.retention,
+            conversation_retention: settings.responses.conversation_retention,
             max_bytes: settings.responses.max_bytes,
             max_chain: settings.responses.max_chain,
         },

@@ -30,6 +30,8 @@ pub struct LiveSettings {
 pub struct ResponsesPolicy {
     /// How long a response can be asked for.
     pub retention: Duration,
+    /// How long a conversation stays that nobody uses.
+    pub conversation_retention: Duration,
     /// Most bytes of one response with its input, of a conversation, and of all that a request goes on from.
     pub max_bytes: u64,
     /// Most responses in a chain.
@@ -39,7 +41,8 @@ pub struct ResponsesPolicy {
 impl Default for ResponsesPolicy {
     fn default() -> Self {
         // OpenAI keeps responses for 30 days. A request body may have 64 MiB by default: what was sent can be stored.
-        Self { retention: Duration::from_secs(30 * 24 * 3600), max_bytes: 128 * 1024 * 1024, max_chain: 1_000 }
+        let day = Duration::from_secs(24 * 3600);
+        Self { retention: day * 30, conversation_retention: day * 365, max_bytes: 128 * 1024 * 1024, max_chain: 1_000 }
     }
 }
 

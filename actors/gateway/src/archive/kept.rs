@@ -5,14 +5,14 @@ use std::{borrow::Cow, collections::HashSet, time::SystemTime};
 use outcrop_domain::{error::GatewayError, ids::KeyId, json::JsonText};
 use outcrop_protocol::openai::responses::Status;
 use outcrop_store::{
-    Appended, Ending, Item, Json, Kind, NewResponse, Outcome, Owner, Running, Stage, StoreError, StoredResponse, UnixMillis,
+    Appended, Ending, Item, Json, Keep, Kind, NewResponse, Outcome, Owner, Running, Stage, StoreError, StoredResponse, UnixMillis,
 };
 use outcrop_translate::openai_responses::response::{self, FinalResponse};
 use serde::Deserialize;
 
 use super::{
     fault::{of_responses, twice},
-    vault::{Shelves, Vault},
+    vault::{Claim, Shelves, Vault},
 };
 
 /// What is left of a response when it has ended.
@@ -47,6 +47,8 @@ pub(crate) struct Kept {
     pub(crate) kept_as: KeptAs,
     /// It is in the store already.
     pub(crate) begun: bool,
+    /// Held while it runs.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl Kept {
@@ -56,79 +58,121 @@ impl Kept {
     /// What the store refuses, and troubles of the place.
     pub(crate) fn begin(mut self, shelves: &Shelves<'_>, vault: Vault, running: Running, body: &JsonText) -> Result<Entered, GatewayError> {
         if self.kept_as == KeptAs::Response {
+            self.claim = Some(vault.claim(self.owner.as_str(), &self.id));
             let new = self.new_response(shelves, Json::from(body.get()), Stage::Running(running));
             let max = shelves.policy().max_bytes;
-            let put = shelves.with_room(|shelves| shelves.responses().put_response(Owner(self.owner.as_str()), &new, max));
+            let put = shelves.with_room(Owner(self.owner.as_str()), self.keep(), |shelves| {
+                shelves.responses().put_response(Owner(self.owner.as_str()), &new, max)
+            });
             put.map_err(|error| of_responses(&error))?;
             self.begun = true;
         }
         Ok(Entered { kept: Some(self), vault })
     }
 
-    /// Stores how it ended. A response that was deleted or ended by another meanwhile stays so.
+    /// Stores how it ended. A response that another one ended meanwhile stays so: gives what is stored then.
     ///
     /// # Errors
-    /// What the store refuses, and troubles of the place: the response must not seem to be there then.
-    pub(crate) fn end(mut self, shelves: &Shelves<'_>, response: &FinalResponse) -> Result<(), GatewayError> {
+    /// What the store refuses, that it was deleted meanwhile, and troubles of the place: the response must not seem to be there then.
+    pub(crate) fn end(mut self, shelves: &Shelves<'_>, response: &FinalResponse) -> Result<Option<JsonText>, GatewayError> {
         let outcome = outcome_of(response.status());
         if self.kept_as == KeptAs::ConversationItems && !outcome.is_answer() {
-            return Ok(());
+            return Ok(None);
         }
-        let body = Json::from(response.stored()?.get());
-        let ending = Ending { outcome, at: shelves.now(), output: items_of(&response.items()?)? };
-        let max = shelves.policy().max_bytes;
-        let written = if self.begun {
-            shelves.with_room(|shelves| shelves.responses().finish(Owner(self.owner.as_str()), &self.id, &body, &ending, max))
-        } else {
-            let new = self.new_response(shelves, body, Stage::Ended(ending));
-            shelves.with_room(|shelves| shelves.responses().put_response(Owner(self.owner.as_str()), &new, max))
-        };
-        if self.kept_as == KeptAs::ConversationItems && written.is_ok() {
-            self.forget(shelves);
+        match self.write(shelves, response, outcome) {
+            Ok(written) => self.judge(shelves, written),
+            Err(error) => {
+                self.give_up(shelves, &error);
+                Err(error)
+            }
         }
-        self.judge(shelves, written)
     }
 
-    fn judge(&self, shelves: &Shelves<'_>, written: Result<Appended, StoreError>) -> Result<(), GatewayError> {
+    fn write(
+        &mut self,
+        shelves: &Shelves<'_>,
+        response: &FinalResponse,
+        outcome: Outcome,
+    ) -> Result<Result<Appended, StoreError>, GatewayError> {
+        let output = items_of(&response.items()?)?;
+        let max = shelves.policy().max_bytes;
+        if self.kept_as == KeptAs::ConversationItems {
+            return Ok(self.append(shelves, output, max));
+        }
+        let body = Json::from(response.stored()?.get());
+        let ending = Ending { outcome, at: shelves.now(), output };
+        let new = (!self.begun).then(|| self.new_response(shelves, body.clone(), Stage::Ended(ending.clone())));
+        let owner = Owner(self.owner.as_str());
+        Ok(shelves.with_room(owner, self.keep(), |shelves| match &new {
+            None => shelves.responses().finish(owner, &self.id, &body, &ending, max),
+            Some(new) => shelves.responses().put_response(owner, new, max),
+        }))
+    }
+
+    /// Adds the items to their conversation, and stores nothing else.
+    fn append(&mut self, shelves: &Shelves<'_>, output: Vec<Item>, max: u64) -> Result<Appended, StoreError> {
+        let Some(conversation) = self.conversation.clone() else { return Ok(Appended::Nothing) };
+        let mut items = std::mem::take(&mut self.input);
+        items.extend(output);
+        let bytes: u64 = items.iter().map(|item| item.json.bytes()).sum();
+        if bytes > max {
+            return Err(StoreError::TooLarge { kind: Kind::Response, id: self.id.clone(), bytes, max });
+        }
+        let owner = Owner(self.owner.as_str());
+        shelves.with_room(owner, self.keep(), |shelves| shelves.conversations().append_answer(owner, &conversation, &items, shelves.now()))
+    }
+
+    /// What room for it must not be made of.
+    fn keep(&self) -> Keep<'_> {
+        Keep { response: self.previous.as_deref(), conversation: self.conversation.as_deref() }
+    }
+
+    /// Bytes that it needs at least, when its request had `body_bytes`: its input, once more in a conversation, and some for an answer.
+    pub(crate) fn least_bytes(&self, body_bytes: usize) -> u64 {
+        const SHORT_ANSWER: u64 = 16 << 10;
+        let input: u64 = self.input.iter().map(|item| item.json.bytes()).sum();
+        let copies = if self.conversation.is_some() { input } else { 0 };
+        input.max(body_bytes as u64).saturating_add(copies).saturating_add(SHORT_ANSWER)
+    }
+
+    fn judge(&self, shelves: &Shelves<'_>, written: Result<Appended, StoreError>) -> Result<Option<JsonText>, GatewayError> {
         match written {
             Ok(Appended::Items { repeated, .. }) if !repeated.is_empty() => {
                 tracing::debug!(response.id = self.id, repeated = repeated.len(), "items that the conversation had already");
-                Ok(())
+                Ok(None)
             }
             Ok(Appended::ConversationGone) => {
                 tracing::warn!(response.id = self.id, "a response ended after its conversation was deleted");
-                Ok(())
+                Ok(None)
             }
-            Ok(_) => Ok(()),
-            Err(StoreError::NotFound { kind: Kind::Response, .. } | StoreError::Conflict { .. }) if self.begun => Ok(()),
+            Ok(_) => Ok(None),
+            Err(StoreError::Conflict { .. }) if self.begun => {
+                let stored = shelves.responses().get_response(Owner(self.owner.as_str()), &self.id);
+                body_of(&stored.map_err(|error| of_responses(&error))?).map(Some)
+            }
+            Err(error @ StoreError::NotFound { kind: Kind::Response, .. }) if self.begun => Err(of_responses(&error)),
             Err(error) => {
-                if self.begun {
-                    self.give_up(shelves, &error);
-                }
-                Err(of_responses(&error))
+                let told = of_responses(&error);
+                self.give_up(shelves, &told);
+                Err(told)
             }
         }
     }
 
     /// Ends a stored response that cannot be stored with its answer.
-    fn give_up(&self, shelves: &Shelves<'_>, why: &StoreError) {
+    fn give_up(&self, shelves: &Shelves<'_>, told: &GatewayError) {
+        if !self.begun {
+            return;
+        }
         let owner = Owner(self.owner.as_str());
-        let told = of_responses(why);
         let ended = shelves.responses().get_response(owner, &self.id).and_then(|left| {
-            let failed = JsonText::parse(left.body.as_str().to_owned()).ok().and_then(|body| response::failed_later(&body, &told).ok());
+            let failed = JsonText::parse(left.body.as_str().to_owned()).ok().and_then(|body| response::failed_later(&body, told).ok());
             let body = failed.map_or_else(|| left.body.clone(), |(body, _changed)| Json::from(body.get()));
             let ending = Ending { outcome: Outcome::Failed, at: shelves.now(), output: Vec::new() };
-            shelves.responses().finish(owner, &self.id, &body, &ending, u64::MAX)
+            shelves.with_room(owner, self.keep(), |shelves| shelves.responses().finish(owner, &self.id, &body, &ending, u64::MAX))
         });
         if let Err(error) = ended {
             tracing::error!(response.id = self.id, %error, "a response that could not be stored is left in progress");
-        }
-    }
-
-    /// Takes the response away again: its items are in its conversation.
-    fn forget(&self, shelves: &Shelves<'_>) {
-        if let Err(error) = shelves.responses().delete_response(Owner(self.owner.as_str()), &self.id) {
-            tracing::error!(response.id = self.id, %error, "a response that was not to be stored stays until it expires");
         }
     }
 
@@ -249,8 +293,9 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use arc_swap::ArcSwap;
-    use outcrop_store::{MemoryStore, ResponseStore as _, Status as StoredStatus};
-    use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, response::under_way};
+    use outcrop_domain::chat::{ChatEvent, StopReason};
+    use outcrop_store::{ConversationStore as _, MemoryStore, NewConversation, ResponseStore as _, Status as StoredStatus};
+    use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, response::under_way, stream::EventWriter};
     use outcrop_upstream::fetch::FetchLimits;
 
     use super::*;
@@ -283,6 +328,7 @@ mod tests {
             background: false,
             kept_as: KeptAs::Response,
             begun: false,
+            claim: None,
         }
     }
 
@@ -301,6 +347,26 @@ mod tests {
         assert_eq!(status("resp_1"), StoredStatus::Ended(Outcome::Cancelled));
         assert!(entered("resp_2").await.into_kept().is_some_and(|kept| kept.begun));
         assert_eq!(status("resp_2"), StoredStatus::Running(Running::InProgress), "somebody makes it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_is_not_to_be_stored_leaves_its_items_in_its_conversation_and_nothing_else() {
+        let store = Arc::new(MemoryStore::new(1 << 20));
+        let ann = Owner("ann");
+        let new = NewConversation { id: "conv_1".to_owned(), created_at: UnixMillis(1), metadata: Json::from("{}"), items: Vec::new() };
+        store.create_conversation(ann, &new).unwrap();
+        let input = vec![Item { id: "msg_in".to_owned(), json: Json::from(r#"{"id":"msg_in"}"#) }];
+        let kept = Kept { input, conversation: Some("conv_1".to_owned()), kept_as: KeptAs::ConversationItems, ..kept("resp_1") };
+        let vault = vault(&store);
+        let ended = vault.ask("put_response", move |shelves| {
+            let meta = ResponseMeta { id: "resp_1".to_owned(), created_unix: 1, model_shown: "m".to_owned() };
+            let mut writer = EventWriter::new(meta, ResponseShape::default());
+            writer.write(&ChatEvent::Stopped { reason: StopReason::EndTurn, stop_sequence: None }, &mut Vec::new());
+            kept.end(shelves, writer.close(1, &mut Vec::new()).response())
+        });
+        ended.await.unwrap().unwrap();
+        assert_eq!(store.all_items(ann, "conv_1", 1 << 20).unwrap().len(), 1);
+        assert!(matches!(store.get_response(ann, "resp_1"), Err(StoreError::NotFound { .. })));
     }
 
     #[test]

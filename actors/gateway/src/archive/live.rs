@@ -27,6 +27,13 @@ impl LiveResponses {
         self.0.get(&(owner.clone(), id.to_owned())).map(|live| Arc::clone(&live))
     }
 
+    /// Ends a response of which nothing was told yet: its job, whenever its turn comes, has nothing more to tell.
+    pub(crate) fn end_unbegun(&self, owner: &KeyId, id: &str, told: Vec<u8>) {
+        if self.find(owner, id).is_some_and(|live| live.end_unbegun(told.into())) {
+            self.0.remove(&(owner.clone(), id.to_owned()));
+        }
+    }
+
     /// How many are under way.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -56,6 +63,17 @@ impl Live {
     /// Asks its job to end.
     pub(crate) fn cancel(&self) {
         self.cancelled.send_replace(true);
+    }
+
+    fn end_unbegun(&self, told: Bytes) -> bool {
+        self.recorded.send_if_modified(|recorded| {
+            if recorded.ended || !recorded.pieces.is_empty() {
+                return false;
+            }
+            recorded.pieces.push(told);
+            recorded.ended = true;
+            true
+        })
     }
 
     /// Was it asked to end?
@@ -99,7 +117,12 @@ impl LiveGuard {
     /// Adds events.
     pub(crate) fn record(&self, events: Bytes) {
         if !events.is_empty() {
-            self.live.recorded.send_modify(|recorded| recorded.pieces.push(events));
+            self.live.recorded.send_if_modified(|recorded| {
+                if !recorded.ended {
+                    recorded.pieces.push(events);
+                }
+                !recorded.ended
+            });
         }
     }
 }

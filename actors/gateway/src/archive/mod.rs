@@ -11,5 +11,6 @@ pub(crate) use kept::{Kept, KeptAs, body_of, cancel, items_of, seconds_of, unix_
 pub use live::EventBytes;
 pub(crate) use live::{Live, LiveGuard, LiveResponses};
 pub use recovery::settle_interrupted;
+pub(crate) use recovery::settle_lost;
 pub use vault::Stores;
 pub(crate) use vault::{Shelves, Vault};

@@ -1,9 +1,10 @@
 //! The way to what is stored: calls that block, kept off the runtime's threads.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use dashmap::DashMap;
 use outcrop_domain::{clock::Ports, error::GatewayError};
-use outcrop_store::{ConversationStore, ResponseStore, StoreError, UnixMillis};
+use outcrop_store::{ConversationStore, Keep, Owner, ResponseKey, ResponseStore, StoreError, UnixMillis};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::settings::{ResponsesPolicy, SettingsCell};
@@ -15,8 +16,8 @@ pub struct Stores {
     pub responses: Arc<dyn ResponseStore>,
     /// Conversations.
     pub conversations: Arc<dyn ConversationStore>,
-    /// When there is no room left, the oldest responses are let go before their time. True of a memory; a disk that is full is
-    /// its operator's to empty.
+    /// When there is no room left for a key, the oldest of what it has is let go before its time. True of a memory; a disk that is
+    /// full is its operator's to empty.
     pub makes_room: bool,
 }
 
@@ -28,8 +29,8 @@ impl Stores {
     }
 }
 
-/// Most responses that are let go before it is tried again.
-const MOST_AT_ONCE: u32 = 256;
+/// How often room is made for one call: others may take it meanwhile.
+const MOST_TRIES: u32 = 4;
 
 /// The way to the stores.
 #[derive(Debug, Clone)]
@@ -38,6 +39,20 @@ pub(crate) struct Vault {
     settings: SettingsCell,
     ports: Ports,
     turns: Arc<Semaphore>,
+    under_way: Arc<DashMap<(String, String), ()>>,
+}
+
+/// A response that this process makes, stored as running: while it is held, nobody else ends the response as lost.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    under_way: Arc<DashMap<(String, String), ()>>,
+    key: (String, String),
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.under_way.remove(&self.key);
+    }
 }
 
 /// A call's turn.
@@ -51,12 +66,24 @@ const AT_ONCE: usize = 16;
 
 impl Vault {
     pub(crate) fn new(stores: Stores, settings: SettingsCell, ports: Ports) -> Self {
-        Self { stores, settings, ports, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { stores, settings, ports, turns: Arc::new(Semaphore::new(AT_ONCE)), under_way: Arc::default() }
     }
 
     /// The settings of stored responses now.
     pub(crate) fn policy(&self) -> ResponsesPolicy {
         self.settings.load().responses
+    }
+
+    /// Claims a response before it is stored as running.
+    pub(crate) fn claim(&self, owner: &str, id: &str) -> Claim {
+        let key = (owner.to_owned(), id.to_owned());
+        self.under_way.insert(key.clone(), ());
+        Claim { under_way: Arc::clone(&self.under_way), key }
+    }
+
+    /// Does the place know its room?
+    pub(crate) fn knows_its_room(&self) -> bool {
+        self.stores.makes_room
     }
 
     /// The ports of the gateway.
@@ -135,27 +162,38 @@ impl Shelves<'_> {
         self.vault.policy()
     }
 
+    /// Does this process make the response?
+    pub(crate) fn is_under_way(&self, key: &ResponseKey) -> bool {
+        self.vault.under_way.contains_key(&(key.owner.clone(), key.id.clone()))
+    }
+
+    /// Longest time that a request takes.
+    pub(crate) fn longest_request(&self) -> Duration {
+        self.vault.settings.load().timeouts.total
+    }
+
     /// Wall-clock time.
     pub(crate) fn now(&self) -> UnixMillis {
         UnixMillis::from(self.vault.ports.clock.wall())
     }
 
-    /// Does what needs room; where there is none and the place is one that makes room, what nobody went on from for longest goes
-    /// first.
-    pub(crate) fn with_room<T>(&self, mut write: impl FnMut(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Does what needs room. Where there is none and the place is one that makes room, so much of what its owner has goes before its time;
+    /// nothing goes when that would not do. `keep` stays.
+    pub(crate) fn with_room<T>(
+        &self,
+        owner: Owner<'_>,
+        keep: Keep<'_>,
+        mut write: impl FnMut(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let mut written = write(self);
-        let mut at_once = 1;
-        while self.vault.stores.makes_room
-            && let Err(StoreError::Full { .. }) = &written
-        {
-            // As if the time of all were over: the first to go are those whose time would be over first.
-            let gone = self.responses().purge_expired(UnixMillis(i64::MAX), at_once)?;
+        for _ in 0..MOST_TRIES {
+            let Err(StoreError::Full { missing: Some(missing), .. }) = &written else { break };
+            let gone = if self.vault.stores.makes_room { self.responses().make_room(owner, *missing, keep)? } else { 0 };
             if gone == 0 {
                 break;
             }
-            metrics::counter!("outcrop_stored_responses_let_go_total").increment(u64::from(gone));
-            tracing::warn!(responses = gone, "the memory for stored responses is full: the oldest were let go before their time");
-            at_once = (at_once * 2).min(MOST_AT_ONCE);
+            metrics::counter!("outcrop_stored_let_go_total").increment(u64::from(gone));
+            tracing::warn!(gone, owner = owner.0, "the memory is full: the oldest of what this key has stored was let go before its time");
             written = write(self);
         }
         written

@@ -2,4 +2,4 @@
 
 mod sweeper;
 
-pub use sweeper::{Sweeper, SweeperArgs, SweeperMsg, SweeperReport};
+pub use sweeper::{Removed, Sweeper, SweeperArgs, SweeperMsg, SweeperReport};

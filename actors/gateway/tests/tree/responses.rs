@@ -11,7 +11,10 @@ use outcrop_gateway::{
     settings::{LiveSettings, ResponsesPolicy},
 };
 use outcrop_protocol::body::decode;
-use outcrop_store::{Ending, Json, NewResponse, Outcome, Owner, ResponseStore as _, Stage, StoreError, UnixMillis};
+use outcrop_store::{
+    ConversationStore as _, Ending, Json, NewConversation, NewResponse, Outcome, Owner, ResponseStore as _, Running, Stage, StoreError,
+    UnixMillis,
+};
 use outcrop_translate::openai_responses::Include;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -186,6 +189,34 @@ async fn an_end_that_cannot_be_stored_is_not_told_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_cannot_be_stored_is_given_and_says_so() {
+    let responses = ResponsesPolicy { max_bytes: 1_000, ..ResponsesPolicy::default() };
+    let tree = TestTree::with(&["us-east-1"], LiveSettings { responses, ..settings() }, LIMITS).await;
+    tree.regions[0].then(Step::Text(Box::leak("x".repeat(4_000).into_boxed_str())));
+    let answer = tree.gateway.ports().responses.submit(job(&tree, json!({}))).await.unwrap();
+    let ResponsesAnswer::Whole { body, about } = answer else { panic!("streamed") };
+    let body: Value = serde_json::from_str(body.get()).unwrap();
+    assert_eq!((&body["status"], &body["store"]), (&json!("completed"), &json!(false)));
+    let adjustments = about.unwrap().adjustments;
+    assert!(adjustments.iter().any(|one| (one.field.as_ref(), one.action.as_ref()) == ("store", "not_stored")), "{adjustments:?}");
+    assert!(tree.kept.get_response(Owner("team"), id(&body)).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_is_not_asked_for_what_there_is_no_room_to_store() {
+    let tree = tree().await;
+    let metadata = Json("x".repeat((1 << 20) - 10_000));
+    let taken = NewConversation { id: "conv".to_owned(), created_at: UnixMillis(0), metadata, items: Vec::new() };
+    tree.kept.create_conversation(Owner("other"), &taken).unwrap();
+    let error = tree.gateway.ports().responses.submit(job(&tree, json!({}))).await.unwrap_err();
+    assert!(error.to_string().contains("no room left"), "{error}");
+    assert_eq!(tree.regions[0].calls(), 0);
+    tree.regions[0].then(Step::Text("hello"));
+    assert_eq!(whole(&tree, json!({"store": false})).await["status"], "completed");
+    assert!(tree.kept.get_conversation(Owner("other"), "conv").is_ok(), "no other key pays");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_in_the_background_outlives_its_lane_and_the_next_one_its_turn() {
     let tree = tree().await;
     let (feed, chunks) = mpsc::channel(16);
@@ -203,6 +234,26 @@ async fn a_response_in_the_background_outlives_its_lane_and_the_next_one_its_tur
     until(&tree, id(&first), "completed").await;
     until(&tree, id(&second), "completed").await;
     assert_eq!(tree.gateway.ports().describe().await.background_responses, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_in_the_background_ends_at_once_when_it_is_cancelled_or_deleted() {
+    for ask in [ResponseAsk::Cancel, ResponseAsk::Delete] {
+        let tree = tree().await;
+        tree.regions[0].then(Step::Hang);
+        let first = whole(&tree, json!({"background": true})).await;
+        until(&tree, id(&first), "in_progress").await;
+        let waits = job(&tree, json!({"background": true, "stream": true}));
+        let answer = tree.gateway.ports().responses.submit(waits).await.unwrap();
+        let ResponsesAnswer::Stream { events, .. } = answer else { panic!("whole") };
+        let queued = tree.kept.running_since(UnixMillis(i64::MAX)).unwrap();
+        let one = queued.iter().map(|key| key.id.clone()).find(|one| one != id(&first)).unwrap();
+        tree.gateway.ports().stored.response(&KeyId::from("team"), one.clone(), ask).await.unwrap();
+        let told = rest(events).await;
+        let last = told.last().unwrap();
+        assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.incomplete"), &json!("cancelled")));
+        assert_eq!(get(&tree, id(&first)).await["status"], "in_progress", "the lane is still busy");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,6 +306,23 @@ async fn what_is_past_its_time_is_swept_and_a_new_sweeper_goes_on() {
     tree.kill("sweeper").await;
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(matches!(tree.kept.get_response(Owner("team"), "resp_late"), Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_as_running_and_made_by_nobody_is_failed_in_time() {
+    let tree = tree().await;
+    let lost = |id: &str, created_at: i64| NewResponse {
+        created_at: UnixMillis(created_at),
+        expires_at: None,
+        stage: Stage::Running(Running::InProgress),
+        ..expired(id)
+    };
+    tree.kept.put_response(Owner("team"), &lost("resp_old", i64::MIN), u64::MAX).unwrap();
+    tree.kept.put_response(Owner("team"), &lost("resp_young", i64::MAX), u64::MAX).unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let status = |id: &str| tree.kept.get_response(Owner("team"), id).unwrap().status.as_str();
+    assert_eq!((status("resp_old"), status("resp_young")), ("failed", "in_progress"));
+    assert_eq!(tree.gateway.ports().describe().await.sweeper.unwrap().lost, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 mod draft;
 mod stored;
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use outcrop_domain::{
     chat::{ChatResponse, ServiceTier, StopReason},
@@ -177,6 +177,18 @@ impl FinalResponse {
     /// A bug: the response has no JSON form.
     pub fn stored(&self) -> Result<JsonText, GatewayError> {
         text_of(&self.object(Include::ALL))
+    }
+
+    /// What it shows beyond the usual.
+    pub(super) fn include(&self) -> super::Include {
+        self.shape.include
+    }
+
+    /// The same, as one that is not stored.
+    #[must_use]
+    pub fn unstored(mut self) -> Self {
+        Arc::make_mut(&mut self.shape.echo).store = false;
+        self
     }
 
     /// The items that it put out, as they are stored for the requests that go on from it.

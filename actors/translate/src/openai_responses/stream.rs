@@ -15,6 +15,7 @@ mod wire;
 use outcrop_domain::{
     chat::{BlockKind, ChatEvent, Citation, Reasoning, ReasoningVisibility, StopReason, ToolOrigin},
     error::GatewayError,
+    json::JsonText,
 };
 use outcrop_protocol::openai::responses::{ItemEvent, ItemStatus, OutputItem, ResponseEvent, Status, StreamEvent};
 
@@ -324,6 +325,16 @@ impl ClosedResponse {
         let response = self.response.shown_object();
         let status = self.response.status();
         self.wire.event(out, |sequence_number| terminal(status, ResponseEvent { sequence_number, response: &response }));
+    }
+
+    /// Writes the last event of the response as it is stored, which another one ended before.
+    ///
+    /// # Errors
+    /// `Internal` when what is stored is no response.
+    pub fn finish_as(mut self, stored: &JsonText, out: &mut Vec<u8>) -> Result<(), GatewayError> {
+        let response = response::read(stored, self.response.include())?;
+        self.wire.event(out, |sequence_number| terminal(response.status, ResponseEvent { sequence_number, response: &response }));
+        Ok(())
     }
 
     /// Writes, in place of the last event, that the response could not be kept: it must not seem to be there.

@@ -65,6 +65,10 @@ pub struct BackgroundWork {
 impl Job for BackgroundWork {
     fn refused(self, refusal: Refusal) {
         tracing::warn!(response.id = self.id, refusal = refusal.as_str(), "a response in the background was not begun");
+        if self.abandoned() {
+            // Dropped, it ends as cancelled.
+            return;
+        }
         self.telling.fail(&unanswered(&CallError::Refused(refusal), LANE));
     }
 

@@ -20,7 +20,7 @@ use super::{
     telling::{Telling, Way},
 };
 use crate::{
-    archive::{Kept, KeptAs, unix_seconds},
+    archive::{Kept, KeptAs, of_responses, unix_seconds},
     lanes::by_size,
     ports::{AnswerDialect, AnswerFacts, ChatAnswer, ChatJob, ClientRequest, ResponsesAnswer, ResponsesAsk, ResponsesJob, StreamItem},
 };
@@ -74,11 +74,15 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
     let kept = kept(&job, &wire, &linkage, &id, created_at, linked.input);
     let body_bytes = job.body_bytes;
     let created_unix = unix_seconds(context.vault.ports().clock.wall());
+    check_room(context, kept.as_ref(), body_bytes).await?;
     let asked = chat_job(job, ask_of(wire, linked.earlier));
     match context.chat.submit(asked).await? {
-        ChatAnswer::Whole { choices, about } => {
+        ChatAnswer::Whole { choices, mut about } => {
             let (meta, shape) = written_as(id, created_unix, &about)?;
-            let body = whole(context, choices, meta, shape, kept, body_bytes).await?;
+            let Shown { body, lost } = whole(context, choices, meta, shape, kept, body_bytes).await?;
+            if lost {
+                about.adjustments.note("store", "not_stored");
+            }
             Ok(Begun::Answered(ResponsesAnswer::Whole { body, about: Some(about) }))
         }
         ChatAnswer::Stream { events, about } => {
@@ -117,8 +121,7 @@ pub(super) async fn place(context: &ResponsesContext, job: &mut ResponsesJob) ->
     };
     let (wire, linkage, linked) = if linked::goes_on(&linkage) {
         let found = context.vault.ask("read_earlier", move |shelves| {
-            let _held = held;
-            let earlier = linked::earlier(shelves, Owner(owner.as_str()), &linkage)?;
+            let earlier = linked::earlier(shelves, Owner(owner.as_str()), &linkage, held.as_deref())?;
             read(wire, linkage, earlier)
         });
         found.await??
@@ -129,9 +132,6 @@ pub(super) async fn place(context: &ResponsesContext, job: &mut ResponsesJob) ->
         });
         found.await??
     };
-    if let Some(held) = &job.held {
-        held.grow(linked::bytes_of(&linked.earlier))?;
-    }
     Ok(Placed { id, wire, linkage, linked, created_at })
 }
 
@@ -160,6 +160,7 @@ pub(super) fn kept(
         background: linkage.background,
         kept_as,
         begun: false,
+        claim: None,
     })
 }
 
@@ -194,7 +195,23 @@ pub(super) async fn put_running(
     Ok(put.await??.into_kept())
 }
 
-/// Stores a whole answer, and then shows it.
+/// A model is not paid for what there is no room for.
+async fn check_room(context: &ResponsesContext, kept: Option<&Kept>, body_bytes: usize) -> Result<(), GatewayError> {
+    let Some(kept) = kept.filter(|_| context.vault.knows_its_room()) else { return Ok(()) };
+    let (owner, bytes) = (kept.owner.clone(), kept.least_bytes(body_bytes));
+    let checked = context.vault.ask("check_room", move |shelves| shelves.responses().check_room(Owner(owner.as_str()), bytes));
+    checked.await?.map_err(|error| of_responses(&error))
+}
+
+/// A whole answer as it is shown.
+struct Shown {
+    body: JsonText,
+    /// It was to be stored and could not be.
+    lost: bool,
+}
+
+/// Stores a whole answer, and then shows it. One that cannot be stored is shown all the same, since it was paid for: it says that it is
+/// not stored.
 async fn whole(
     context: &ResponsesContext,
     choices: Vec<ChatResponse>,
@@ -202,7 +219,7 @@ async fn whole(
     shape: ResponseShape,
     kept: Option<Kept>,
     bytes: usize,
-) -> Result<JsonText, GatewayError> {
+) -> Result<Shown, GatewayError> {
     let Some(answer) = choices.into_iter().next() else {
         return Err(GatewayError::Internal { message: "the model's answer has no choice".to_owned() });
     };
@@ -210,12 +227,19 @@ async fn whole(
     let completed_unix = unix_seconds(ports.clock.wall());
     let make = move || -> FinalResponse { response::render(answer, meta, shape, completed_unix) };
     match kept {
-        None => by_size(ports.blocking.as_ref(), bytes, move || make().shown()).await?,
+        None => {
+            let body = by_size(ports.blocking.as_ref(), bytes, move || make().shown()).await??;
+            Ok(Shown { body, lost: false })
+        }
         Some(kept) => {
             let stored = context.vault.ask("put_response", move |shelves| {
                 let made = make();
-                kept.end(shelves, &made)?;
-                made.shown()
+                let id = kept.id.clone();
+                if let Err(error) = kept.end(shelves, &made) {
+                    tracing::error!(response.id = id, %error, "an answer was given and not stored");
+                    return made.unstored().shown().map(|body| Shown { body, lost: true });
+                }
+                made.shown().map(|body| Shown { body, lost: false })
             });
             stored.await?
         }

@@ -8,7 +8,10 @@ use outcrop_translate::openai_responses::{
     request::{Earlier, ItemReference, Linkage, input_resources},
 };
 
-use crate::archive::{Shelves, items_of, missing_conversation, missing_item, missing_previous, of_responses, too_large};
+use crate::{
+    archive::{Shelves, items_of, missing_conversation, missing_item, missing_previous, of_responses, too_large},
+    ports::HeldMemory,
+};
 
 /// Everything stored that belongs to a request.
 #[derive(Debug, Default)]
@@ -34,20 +37,39 @@ pub(super) fn goes_on(linkage: &Linkage) -> bool {
 ///
 /// # Errors
 /// `UnknownReference` for what its key does not have; what is too long to go on from; troubles of the place.
-pub(super) fn earlier(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage) -> Result<Earlier, GatewayError> {
+pub(super) fn earlier(
+    shelves: &Shelves<'_>,
+    owner: Owner<'_>,
+    linkage: &Linkage,
+    held: Option<&dyn HeldMemory>,
+) -> Result<Earlier, GatewayError> {
     let mut earlier = Earlier::default();
     let policy = shelves.policy();
+    // Room is taken for what is there before it is read.
+    let grow = |bytes: u64| held.map_or(Ok(()), |held| held.grow(usize::try_from(bytes).unwrap_or(usize::MAX)));
     if let Some(previous) = &linkage.previous_response_id {
         let bound = ChainBound { responses: policy.max_chain, bytes: policy.max_bytes };
+        grow(shelves.responses().chain_bytes(owner, previous, bound).map_err(|error| of_chain(&error))?)?;
         let chain = shelves.responses().chain(owner, previous, bound).map_err(|error| of_chain(&error))?;
         earlier.items = texts(chain)?;
     }
     if let Some(conversation) = &linkage.conversation {
+        let bytes = shelves.conversations().item_bytes(owner, conversation).map_err(|error| of_conversation(&error))?;
+        if bytes <= policy.max_bytes {
+            grow(bytes)?;
+        }
+        shelves.conversations().touch_conversation(owner, conversation, shelves.now()).map_err(|error| of_conversation(&error))?;
         let items = shelves.conversations().all_items(owner, conversation, policy.max_bytes);
         earlier.items = texts(items.map_err(|error| of_conversation(&error))?)?;
     }
+    let mut bytes = 0_u64;
     for reference in &linkage.references {
         let item = referenced(shelves, owner, linkage, reference)?;
+        bytes = bytes.saturating_add(item.get().len() as u64);
+        if bytes > policy.max_bytes {
+            return Err(too_large(bytes, policy.max_bytes));
+        }
+        grow(item.get().len() as u64)?;
         earlier.referenced.insert(reference.id.clone(), item);
     }
     Ok(earlier)

@@ -19,6 +19,7 @@ pub(super) async fn pump(mut telling: Telling, mut events: mpsc::Receiver<Stream
     loop {
         let handed_on = tokio::time::timeout(STALLED_READER, telling.hand_on()).await;
         if !matches!(handed_on, Ok(true)) {
+            drop(events);
             return telling.end(End::GivenUp).await;
         }
         let next = tokio::select! {
@@ -39,6 +40,7 @@ pub(super) async fn pump(mut telling: Telling, mut events: mpsc::Receiver<Stream
                 Some(StreamItem::Resumed { .. }) => telling.comment("the answer broke and goes on from another region"),
                 Some(StreamItem::Done) => return telling.end(End::Complete).await,
                 Some(StreamItem::Bytes(_)) => {
+                    drop(events);
                     let error =
                         GatewayError::Internal { message: "a response was asked for, and bytes of another dialect came".to_owned() };
                     return telling.end(End::Broken(&error)).await;

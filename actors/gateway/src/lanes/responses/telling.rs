@@ -199,9 +199,15 @@ struct LastWord {
 
 impl LastWord {
     fn store_and_tell(mut self, shelves: &Shelves<'_>) {
-        let stored = self.kept.take().map_or(Ok(()), |kept| kept.end(shelves, self.closed.response()));
+        let stored = self.kept.take().map_or(Ok(None), |kept| kept.end(shelves, self.closed.response()));
         match stored {
-            Ok(()) => self.tell_unstored(),
+            Ok(None) => self.tell_unstored(),
+            Ok(Some(body)) => {
+                if let Err(error) = self.closed.finish_as(&body, &mut self.out) {
+                    tracing::error!(%error, "a response that another one ended");
+                }
+                self.way.end(self.out);
+            }
             Err(error) => {
                 self.closed.lost(&error, &mut self.out);
                 self.way.end(self.out);

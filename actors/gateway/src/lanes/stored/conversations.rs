@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use outcrop_domain::{clock::random_id, error::GatewayError, ids::KeyId, json::JsonText};
 use outcrop_protocol::openai::responses::{Conversation, ConversationBody, ConversationDeleted};
-use outcrop_store::{Item, Json, Listing, NewConversation, Owner, StoreError, StoredConversation};
+use outcrop_store::{Item, Json, Keep, Listing, NewConversation, Owner, StoreError, StoredConversation};
 use outcrop_translate::openai_responses::{
     Include,
     conversation::{self, Metadata},
@@ -56,7 +56,7 @@ fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk) -> Resu
         ConversationAsk::Update { id, body } => {
             required(body.metadata.is_some(), "metadata")?;
             let metadata = metadata(&body)?;
-            let updated = shelves.with_room(|shelves| shelves.conversations().update_metadata(owner, &id, &metadata));
+            let updated = shelves.with_room(owner, growing(&id), |shelves| shelves.conversations().update_metadata(owner, &id, &metadata));
             shown_conversation(&updated.map_err(refused)?)
         }
         ConversationAsk::Delete { id } => {
@@ -78,7 +78,7 @@ fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk) -> Resu
 fn create(shelves: &Shelves<'_>, owner: Owner<'_>, id: String, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
     let items = items(body, batch)?;
     let new = NewConversation { id, created_at: shelves.now(), metadata: metadata(body)?, items };
-    let made = shelves.with_room(|shelves| shelves.conversations().create_conversation(owner, &new));
+    let made = shelves.with_room(owner, Keep::default(), |shelves| shelves.conversations().create_conversation(owner, &new));
     made.map_err(|error| of_conversations(&error))?;
     let NewConversation { id, created_at, metadata, .. } = new;
     shown_conversation(&StoredConversation { id, created_at, metadata })
@@ -87,9 +87,16 @@ fn create(shelves: &Shelves<'_>, owner: Owner<'_>, id: String, batch: &str, body
 fn add_items(shelves: &Shelves<'_>, owner: Owner<'_>, id: &str, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
     required(body.items.is_some(), "items")?;
     let items = items(body, batch)?;
-    let added = shelves.with_room(|shelves| shelves.conversations().append_items(owner, id, &items));
+    let added = shelves.with_room(owner, growing(id), |shelves| {
+        shelves.conversations().append_items(owner, id, &items)?;
+        shelves.conversations().touch_conversation(owner, id, shelves.now())
+    });
     added.map_err(|error| of_conversations(&error))?;
     shown_list(&Listing { items, has_more: false }, Include::default())
+}
+
+fn growing(id: &str) -> Keep<'_> {
+    Keep { response: None, conversation: Some(id) }
 }
 
 fn required(given: bool, param: &str) -> Result<(), GatewayError> {

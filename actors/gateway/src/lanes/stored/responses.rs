@@ -26,11 +26,21 @@ pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, as
             if let Some(live) = context.live.find(&owner, &id) {
                 live.cancel();
             }
-            let deleted = context.vault.ask("delete_response", move |shelves| {
+            let (deleted_by, deleted_id) = (owner.clone(), id.clone());
+            let deleted = context.vault.ask("delete_response", move |shelves| -> Result<_, GatewayError> {
+                let left = get(shelves, &owner, &id)?;
                 shelves.responses().delete_response(Owner(owner.as_str()), &id).map_err(|error| of_responses(&error))?;
-                shown(&ResponseDeleted::new(&id))
+                let told = match left.status {
+                    Status::Running(Running::Queued) => Some(last_told(&response::cancelled(&body_of(&left)?)?.0)?),
+                    _ => None,
+                };
+                Ok((shown(&ResponseDeleted::new(&id))?, told))
             });
-            deleted.await?.map(StoredAnswer::Body)
+            let (body, told) = deleted.await??;
+            if let Some(told) = told {
+                context.live.end_unbegun(&deleted_by, &deleted_id, told);
+            }
+            Ok(StoredAnswer::Body(body))
         }
         ResponseAsk::Cancel => cancel(context, owner, id).await.map(StoredAnswer::Body),
         ResponseAsk::InputItems { page, include } => {
@@ -94,16 +104,28 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<Jso
             live.ended(ENDS_WITHIN).await;
         }
     }
-    let ended = context.vault.ask("cancel_response", move |shelves| {
+    let (asked_by, asked_for) = (owner.clone(), id.clone());
+    let ended = context.vault.ask("cancel_response", move |shelves| -> Result<(JsonText, Option<Vec<u8>>), GatewayError> {
         let stored = get(shelves, &owner, &id)?;
         if let Status::Ended(_) = stored.status {
-            return as_shown(&stored, Include::default());
+            return Ok((as_shown(&stored, Include::default())?, None));
         }
         match cancel_stored(shelves, Owner(owner.as_str()), &id)? {
-            Some(body) => response::shown(&body, Include::default()),
+            Some(body) => Ok((response::shown(&body, Include::default())?, Some(last_told(&body)?))),
             // It has ended meanwhile, by itself.
-            None => as_shown(&get(shelves, &owner, &id)?, Include::default()),
+            None => Ok((as_shown(&get(shelves, &owner, &id)?, Include::default())?, None)),
         }
     });
-    ended.await?
+    let (body, told) = ended.await??;
+    if let Some(told) = told {
+        context.live.end_unbegun(&asked_by, &asked_for, told);
+    }
+    Ok(body)
+}
+
+/// What whoever waits for the events of a response reads when it ends before it has begun.
+fn last_told(body: &JsonText) -> Result<Vec<u8>, GatewayError> {
+    let mut out = Vec::new();
+    replay(body, Include::default(), None, &mut out)?;
+    Ok(out)
 }

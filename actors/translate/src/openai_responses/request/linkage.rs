@@ -1,5 +1,7 @@
 //! How a request hangs on what is stored: to be known before its items can be read.
 
+use std::collections::HashSet;
+
 use outcrop_domain::error::GatewayError;
 use outcrop_protocol::openai::{
     body::decode,
@@ -78,17 +80,27 @@ pub(super) fn check(wire: &ResponsesRequest) -> Result<(), GatewayError> {
     Ok(())
 }
 
+/// Most items that an input names by id. Each is looked up by itself; an agent that names its whole history goes on from a response.
+const MOST_REFERENCES: usize = 1_000;
+
 /// Items are parsed whole only where they may be references: those are small.
 fn references(wire: &ResponsesRequest) -> Result<Vec<ItemReference>, GatewayError> {
     const LONGEST_REFERENCE: usize = 1024;
     let Some(TextOrList::List(items)) = &wire.input else { return Ok(Vec::new()) };
-    let mut references = Vec::new();
+    let (mut references, mut seen) = (Vec::new(), HashSet::new());
     for (position, raw) in items.iter().enumerate().filter(|(_, raw)| raw.get().len() <= LONGEST_REFERENCE) {
         // What cannot be read is reported when the items are.
         let Ok(item) = decode::<InputItem>(raw.get().as_bytes()) else { continue };
         if is_reference(item.kind.as_deref(), item.role.as_deref(), item.id.as_deref()) {
             let param = format!("input[{position}].id");
             let id = item.id.filter(|id| !id.is_empty()).ok_or_else(|| fault::missing(&param))?;
+            if !seen.insert(id.clone()) {
+                return Err(fault::invalid(&param, &format!("the item '{id}' is referenced twice.")));
+            }
+            if references.len() == MOST_REFERENCES {
+                let message = format!("Invalid 'input': it references more than {MOST_REFERENCES} items.");
+                return Err(GatewayError::invalid_with_code("input", message, "array_above_max_length"));
+            }
             references.push(ItemReference { param, id, position });
         }
     }
@@ -118,6 +130,16 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_references_is_bounded() {
+        let named = |count: usize| {
+            let items: Vec<String> = (0..count).map(|number| format!(r#"{{"type":"item_reference","id":"msg_{number}"}}"#)).collect();
+            of(&format!(r#"{{"input":[{}]}}"#, items.join(",")))
+        };
+        assert_eq!(named(MOST_REFERENCES).unwrap().references.len(), MOST_REFERENCES);
+        assert!(named(MOST_REFERENCES + 1).is_err());
+    }
+
+    #[test]
     fn contradictions_are_refused_by_name() {
         for (body, param) in [
             (r#"{"conversation":"c","previous_response_id":"r"}"#, "previous_response_id"),
@@ -125,6 +147,7 @@ mod tests {
             (r#"{"previous_response_id":""}"#, "previous_response_id"),
             (r#"{"background":true,"store":false}"#, "background"),
             (r#"{"input":[{"type":"item_reference"}]}"#, "input[0].id"),
+            (r#"{"input":[{"type":"item_reference","id":"a"},{"id":"b"},{"id":"a"}]}"#, "input[2].id"),
         ] {
             let error = of(body).unwrap_err();
             assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(named), .. } if named == param), "{body}: {error}");

@@ -370,6 +370,7 @@ mod tests {
             model: claude("sonnet-4-6"),
             beta_headers: &[],
             refused_flags: &[],
+            max_output_tokens: None,
             cache: CachePolicy::default(),
             budgets: EffortBudgets::default(),
             extra: &[],
