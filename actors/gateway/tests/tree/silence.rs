@@ -34,9 +34,8 @@ async fn give_up_after(tree: &TestTree, seconds: u64, stream: bool) {
 /// Lets the first region answer once, so that its usual time is known.
 async fn acquainted(tree: &TestTree, stream: bool) {
     tree.regions[0].then(Step::Text("well"));
-    match tree.ask(&hello(stream)).await.unwrap() {
-        ChatAnswer::Stream { mut events, .. } => while events.recv().await.is_some() {},
-        _ => {}
+    if let ChatAnswer::Stream { mut events, .. } = tree.ask(&hello(stream)).await.unwrap() {
+        while events.recv().await.is_some() {}
     }
 }
 

@@ -21,6 +21,7 @@ const MAX_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 
 /// Reads one answer.
+#[allow(clippy::large_enum_variant, reason = "the usual one goes without a box of its own")]
 pub(super) enum AnswerReader {
     /// Events of ConverseStream, into the hub.
     Hub(StreamReader),
@@ -31,6 +32,7 @@ pub(super) enum AnswerReader {
 }
 
 /// What is read in passing of frames that nobody here changes.
+#[allow(clippy::large_enum_variant, reason = "it is in a box already")]
 pub(super) enum NativeReader {
     /// Of ConverseStream.
     Converse(ConverseFrames),

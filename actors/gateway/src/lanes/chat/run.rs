@@ -80,6 +80,7 @@ pub(super) fn deliver(reply: ChatReply, answer: Result<ChatAnswer, GatewayError>
 }
 
 /// How far a request came before its reply.
+#[allow(clippy::large_enum_variant, reason = "it lives for a moment")]
 enum Worked {
     /// Complete.
     Whole(ChatAnswer),
