@@ -150,7 +150,11 @@ fn describe_metrics() {
     describe_histogram!("outcrop_store_duration_seconds", "Calls to the store of responses and conversations, by operation");
     describe_counter!("outcrop_store_errors_total", "Calls to that store that failed for a reason of its own");
     describe_counter!("outcrop_stored_responses_expired_total", "Stored responses that were removed when their time was over");
-    describe_counter!("outcrop_stored_responses_let_go_total", "Stored responses that were let go before their time, for want of memory");
+    describe_counter!("outcrop_stored_conversations_expired_total", "Conversations that were removed because nobody used them for so long");
+    describe_counter!(
+        "outcrop_stored_let_go_total",
+        "Stored responses and conversations that were let go before their time, for want of memory"
+    );
     describe_counter!("outcrop_healed_total", "Refused bodies that were sent once more without what was refused, by model and remedy");
     describe_counter!("outcrop_streams_resumed_total", "Streams that broke and went on in another region, by model");
     describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
