@@ -1,6 +1,13 @@
 //! Background responses that this process is at work on: what they have said so far, and the way to cancel them.
 
-use std::{fmt, pin::Pin, sync::Arc, task, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
@@ -9,34 +16,94 @@ use outcrop_domain::ids::KeyId;
 use tokio::sync::{mpsc, watch};
 
 /// The background responses under way, by owner and id. Each entry has one writer, the job that makes the response, which takes
-/// it away at its end.
+/// it away at its end. What it told is kept for a while: a reader whose connection broke goes on by the number of the last event it
+/// has, and what is written anew from the store has other numbers.
 #[derive(Debug, Default)]
-pub(crate) struct LiveResponses(DashMap<(KeyId, String), Arc<Live>>);
+pub(crate) struct LiveResponses {
+    under_way: DashMap<ResponseKey, Arc<Live>>,
+    /// Held for a push or a look, over no await.
+    past: Mutex<Past>,
+}
+
+type ResponseKey = (KeyId, String);
+
+/// What ended responses told, the oldest first.
+#[derive(Debug, Default)]
+struct Past {
+    told: VecDeque<(ResponseKey, Arc<Live>, usize)>,
+    bytes: usize,
+}
+
+/// Most that is kept of ended responses, bytes: thousands of usual ones.
+const PAST_BYTES: usize = 32 * 1024 * 1024;
+
+impl Past {
+    fn keep(&mut self, key: ResponseKey, live: Arc<Live>) {
+        let bytes = live.recorded.borrow().pieces.iter().map(Bytes::len).sum::<usize>();
+        // One that was cancelled may have been deleted as well: the store knows.
+        if bytes == 0 || bytes > PAST_BYTES || *live.cancelled.borrow() {
+            return;
+        }
+        self.bytes += bytes;
+        self.told.push_back((key, live, bytes));
+        while self.bytes > PAST_BYTES {
+            let Some((_, _, gone)) = self.told.pop_front() else { break };
+            self.bytes -= gone;
+        }
+    }
+
+    fn forget(&mut self, key: &ResponseKey) {
+        let Self { told, bytes } = self;
+        told.retain(|(kept, _, size)| {
+            let stays = kept != key;
+            *bytes -= if stays { 0 } else { *size };
+            stays
+        });
+    }
+}
 
 impl LiveResponses {
     /// Enters a response; it is under way for as long as the guard lives.
     pub(crate) fn enter(self: &Arc<Self>, owner: KeyId, id: String) -> LiveGuard {
         let live = Arc::new(Live { cancelled: watch::Sender::new(false), recorded: watch::Sender::new(Recorded::default()) });
         let key = (owner, id);
-        self.0.insert(key.clone(), Arc::clone(&live));
+        self.under_way.insert(key.clone(), Arc::clone(&live));
         LiveGuard { board: Arc::clone(self), key, live }
     }
 
     /// The response, if it is under way here.
     pub(crate) fn find(&self, owner: &KeyId, id: &str) -> Option<Arc<Live>> {
-        self.0.get(&(owner.clone(), id.to_owned())).map(|live| Arc::clone(&live))
+        self.under_way.get(&(owner.clone(), id.to_owned())).map(|live| Arc::clone(&live))
+    }
+
+    /// What the response has told, if it is under way here or was lately.
+    pub(crate) fn told(&self, owner: &KeyId, id: &str) -> Option<Arc<Live>> {
+        let past = || {
+            let key = (owner.clone(), id.to_owned());
+            self.past().told.iter().find(|(kept, ..)| *kept == key).map(|(_, live, _)| Arc::clone(live))
+        };
+        self.find(owner, id).or_else(past)
+    }
+
+    /// Nobody may read any more what the response told.
+    pub(crate) fn forget(&self, owner: &KeyId, id: &str) {
+        self.past().forget(&(owner.clone(), id.to_owned()));
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends a response of which nothing was told yet: its job, whenever its turn comes, has nothing more to tell.
     pub(crate) fn end_unbegun(&self, owner: &KeyId, id: &str, told: Vec<u8>) {
         if self.find(owner, id).is_some_and(|live| live.end_unbegun(told.into())) {
-            self.0.remove(&(owner.clone(), id.to_owned()));
+            self.under_way.remove(&(owner.clone(), id.to_owned()));
         }
     }
 
     /// How many are under way.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.under_way.len()
     }
 }
 
@@ -129,8 +196,9 @@ impl LiveGuard {
 
 impl Drop for LiveGuard {
     fn drop(&mut self) {
-        self.board.0.remove(&self.key);
+        self.board.under_way.remove(&self.key);
         self.live.recorded.send_modify(|recorded| recorded.ended = true);
+        self.board.past().keep(self.key.clone(), Arc::clone(&self.live));
     }
 }
 
@@ -264,5 +332,33 @@ mod tests {
         assert!(live.ended(Duration::from_secs(1)).await);
         assert_eq!(board.len(), 0);
         assert_eq!(all(live.events(None)).await, "");
+    }
+
+    #[tokio::test]
+    async fn what_an_ended_response_told_is_read_on_by_number_until_it_is_deleted() {
+        let (board, guard) = entered();
+        let owner = KeyId::from("ann");
+        guard.record(event(0));
+        guard.record(event(1));
+        drop(guard);
+        assert!(board.find(&owner, "resp_1").is_none(), "it is not under way");
+        let rest = all(board.told(&owner, "resp_1").unwrap().events(Some(0))).await;
+        assert!(rest.contains(":1}") && !rest.contains(":0}"), "{rest}");
+        assert!(board.told(&KeyId::from("bob"), "resp_1").is_none());
+        board.forget(&owner, "resp_1");
+        assert!(board.told(&owner, "resp_1").is_none());
+    }
+
+    #[test]
+    fn what_was_told_is_kept_up_to_a_bound() {
+        let board = Arc::new(LiveResponses::default());
+        let owner = KeyId::from("k");
+        for number in 0..5 {
+            let guard = board.enter(owner.clone(), format!("resp_{number}"));
+            guard.record(Bytes::from(vec![b'x'; PAST_BYTES / 4]));
+        }
+        assert!(board.told(&owner, "resp_0").is_none(), "the oldest went");
+        assert!(board.told(&owner, "resp_4").is_some());
+        assert!(board.past().bytes <= PAST_BYTES);
     }
 }

@@ -37,6 +37,7 @@ pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, as
                 Ok((shown(&ResponseDeleted::new(&id))?, told))
             });
             let (body, told) = deleted.await??;
+            context.live.forget(&deleted_by, &deleted_id);
             if let Some(told) = told {
                 context.live.end_unbegun(&deleted_by, &deleted_id, told);
             }
@@ -69,7 +70,7 @@ async fn events(
     include: Include,
     starting_after: Option<u64>,
 ) -> Result<StoredAnswer, GatewayError> {
-    if let Some(live) = context.live.find(&owner, &id) {
+    if let Some(live) = context.live.told(&owner, &id) {
         return Ok(StoredAnswer::Stream(live.events(starting_after)));
     }
     let told = context.vault.ask("replay_response", move |shelves| {
