@@ -25,7 +25,7 @@ pub struct ResponsesJob {
     pub body_bytes: usize,
     /// What headers asked for.
     pub overrides: RequestOverrides,
-    /// As in [`ChatJob`].
+    /// As in [`ChatJob`](super::ChatJob).
     pub held: Option<Arc<dyn HeldMemory>>,
 }
 
