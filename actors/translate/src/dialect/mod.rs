@@ -12,6 +12,8 @@ pub(crate) mod numbers;
 mod options;
 pub(crate) mod performance;
 #[cfg(test)]
+pub(crate) mod properties;
+#[cfg(test)]
 pub(crate) mod show;
 #[cfg(test)]
 pub(crate) mod sniffer;

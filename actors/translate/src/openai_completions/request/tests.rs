@@ -1,10 +1,8 @@
-use std::{fs, path::PathBuf};
-
 use outcrop_protocol::openai::body;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::dialect::properties::{self, Property, Treatment};
 use crate::{dialect::notes::Strictness, errors};
 
 fn options() -> ReadOptions {
@@ -91,28 +89,8 @@ fn debug_of_a_request_body_shows_no_content() {
 }
 
 /// Every published property, with what becomes of it: see the table of chat's.
-#[derive(Deserialize)]
-struct Property {
-    property: String,
-    value: Value,
-    #[serde(default)]
-    with: Map<String, Value>,
-    #[serde(flatten)]
-    treatment: Treatment,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "treatment", rename_all = "snake_case")]
-enum Treatment {
-    Mapped,
-    Adjusted { report: String },
-    Refused { param: String, code: String },
-}
-
-fn table() -> Vec<Property> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/openai_completions/request_properties.json");
-    let rows: Vec<Value> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-    rows.into_iter().map(|row| serde_json::from_value(row).unwrap()).collect()
+fn table() -> Vec<Property<Treatment>> {
+    properties::table("openai_completions")
 }
 
 fn body_with(with: &Map<String, Value>, property: Option<(&str, &Value)>) -> String {

@@ -7,17 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::*;
-
-#[derive(Deserialize)]
-struct Property {
-    property: String,
-    value: Value,
-    /// Properties without which the one under test is nothing.
-    #[serde(default)]
-    with: Map<String, Value>,
-    #[serde(flatten)]
-    treatment: Treatment,
-}
+use crate::dialect::properties::{self, Property};
 
 #[derive(Deserialize)]
 #[serde(tag = "treatment", rename_all = "snake_case")]
@@ -30,10 +20,8 @@ enum Treatment {
     Refused,
 }
 
-fn table() -> Vec<Property> {
-    let text = fs::read_to_string(folder().join("request_properties.json")).unwrap();
-    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    rows.into_iter().map(|row| serde_json::from_value(row).unwrap()).collect()
+fn table() -> Vec<Property<Treatment>> {
+    properties::table("anthropic_messages")
 }
 
 fn body(with: &Map<String, Value>, property: Option<(&str, &Value)>) -> String {

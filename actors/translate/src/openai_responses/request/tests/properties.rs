@@ -6,33 +6,10 @@
 use serde_json::Map;
 
 use super::*;
+use crate::dialect::properties::{self, Property, Treatment};
 
-#[derive(Deserialize)]
-struct Property {
-    property: String,
-    value: Value,
-    /// Properties without which the one under test is nothing.
-    #[serde(default)]
-    with: Map<String, Value>,
-    #[serde(flatten)]
-    treatment: Treatment,
-}
-
-#[derive(Deserialize)]
-#[serde(tag = "treatment", rename_all = "snake_case")]
-enum Treatment {
-    /// The hub request, or the way it is answered, is another one with it; nothing is reported.
-    Mapped,
-    /// It is reported.
-    Adjusted { report: String },
-    /// It is a 400 that names it.
-    Refused { param: String, code: String },
-}
-
-fn table() -> Vec<Property> {
-    let text = fs::read_to_string(folder().join("request_properties.json")).unwrap();
-    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    rows.into_iter().map(|row| serde_json::from_value(row).unwrap()).collect()
+fn table() -> Vec<Property<Treatment>> {
+    properties::table("openai_responses")
 }
 
 fn body(with: &Map<String, Value>, property: Option<(&str, &Value)>) -> String {
