@@ -8,6 +8,7 @@ use outcrop_domain::{
     routing::{
         Gate,
         strategy::Strategy,
+        view::RESOURCES,
         waiting::{QUEUE_LIMIT, retry_after},
     },
 };
@@ -22,6 +23,15 @@ impl Attempts<'_> {
         if open.is_empty() {
             return self.give_up(now);
         }
+        tracing::debug!(
+            model.id = %self.pool.model(),
+            tokens = self.demand.tokens(),
+            prefix = self.facts.prefix,
+            home = ?self.home(now),
+            spill = ?self.pool.may_spill(now),
+            targets = ?self.rooms(),
+            "refused: no target has room"
+        );
         let eta = open.iter().map(|view| view.eta(&self.demand)).fold(f64::INFINITY, f64::min);
         let come_back = |eta: Duration| retry_after(eta, self.context.ports.entropy.unit());
         if !eta.is_finite() {
@@ -53,6 +63,21 @@ impl Attempts<'_> {
                 }
             }
         }
+    }
+
+    /// What is believed of each target, for the log: who was refused may ask why.
+    fn rooms(&self) -> Vec<Room<'_>> {
+        let seen = self.routes.iter().zip(&self.views);
+        let room = seen.map(|(route, view)| Room {
+            region: route.target.region.as_str(),
+            open: view.open(),
+            tried: route.tried,
+            id: view.id,
+            level: view.resources.map(|resource| resource.level),
+            depth: view.resources.map(|resource| resource.depth),
+            held: view.held,
+        });
+        room.collect()
     }
 
     /// As many wait for this model as may.
@@ -110,6 +135,21 @@ impl Attempts<'_> {
         let at_most = if self.facts.strategy == Strategy::Disabled { 1 } else { usize::MAX };
         self.routes.iter().take(at_most)
     }
+}
+
+/// A target as a refused request saw it.
+#[derive(Debug)]
+#[expect(dead_code, reason = "read by its Debug form, in a line of the log")]
+struct Room<'a> {
+    region: &'a str,
+    open: bool,
+    tried: bool,
+    id: u64,
+    /// Left of its requests and tokens.
+    level: [f64; RESOURCES],
+    depth: [f64; RESOURCES],
+    /// Tokens that are kept for older requests.
+    held: f64,
 }
 
 /// Never tell a client to come back at once.
