@@ -166,6 +166,8 @@ port = {port}
 enabled = false
 [lanes.chat]
 concurrency = 8192
+[lanes.responses]
+concurrency = 8192
 [aws]
 regions = ["us-east-1"]
 credentials = {{ access_key_id = "{ACCESS_KEY}", secret_access_key = "{SECRET_KEY}" }}
