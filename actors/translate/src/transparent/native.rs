@@ -66,11 +66,9 @@ pub fn converse_request(body: &[u8]) -> Result<NativeRequest, GatewayError> {
 /// # Errors
 /// [`GatewayError::InvalidRequest`] when it is no JSON object.
 pub fn invoke_request(body: &[u8]) -> Result<NativeRequest, GatewayError> {
-    let skimmed = skim::any(body)?;
-    if !skimmed.claude {
-        return Ok(skimmed.request);
-    }
-    let Ok(claude) = read(body, Purpose::Count) else { return Ok(skimmed.request) };
+    let members = skim::top(body)?;
+    let claude = skim::is_claude(body, &members).then(|| read(body, Purpose::Count).ok()).flatten();
+    let Some(claude) = claude else { return Ok(skim::any(body, &members)) };
     Ok(NativeRequest {
         max_tokens: claude.max_tokens(),
         prompt_tokens: claude.prompt_tokens(),

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::converse::answer;
 
+mod piece;
+
 /// What the client is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayMode {
@@ -75,6 +77,9 @@ impl ChunkRelay {
         let native = self.mode == RelayMode::Native;
         if native {
             out.extend_from_slice(payload);
+        }
+        if self.piece(payload, out) {
+            return Ok(());
         }
         let read = self.decode(payload).and_then(|()| {
             let json = std::mem::take(&mut self.json);
@@ -140,6 +145,25 @@ impl ChunkRelay {
     #[must_use]
     pub fn service_tier(&self) -> Option<ServiceTier> {
         self.tier
+    }
+
+    /// Relays a frame that holds a piece of text and nothing else, as nearly all do. False, and nothing done, for any other.
+    fn piece(&mut self, payload: &[u8], out: &mut Vec<u8>) -> bool {
+        let produced = if self.mode == RelayMode::Native {
+            self.json.clear();
+            piece::decode_onto(&mut self.json, payload)
+        } else {
+            let before = out.len();
+            out.extend_from_slice(piece::EVENT);
+            let produced = piece::decode_onto(out, payload);
+            match produced {
+                Some(_) => out.extend_from_slice(EVENT_END),
+                None => out.truncate(before),
+            }
+            produced
+        };
+        self.produced = self.produced.saturating_add(produced.unwrap_or(0));
+        produced.is_some()
     }
 
     /// Decodes the event of a frame into `self.json`.
@@ -264,8 +288,11 @@ fn write_event(name: Option<&str>, json: &[u8], out: &mut Vec<u8>) {
     } else {
         out.extend_from_slice(json);
     }
-    out.extend_from_slice(b"\n\n");
+    out.extend_from_slice(EVENT_END);
 }
+
+/// What ends a server-sent event.
+const EVENT_END: &[u8] = b"\n\n";
 
 /// Why a Claude answer ended. `pause_turn` and what is newer have no word of ours.
 pub(super) fn stop_reason(word: &str) -> StopReason {

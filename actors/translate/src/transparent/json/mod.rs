@@ -8,7 +8,7 @@ mod parts;
 mod scan;
 
 pub(super) use edit::{Edits, remove_from};
-pub(super) use parts::{elements_of, members_of, said, whole, whole_number};
+pub(super) use parts::{elements_of, members_of, object, said, whole, whole_number};
 pub(super) use scan::{Fault, Kind, Members, Scanner, Span, Text, Value};
 
 #[cfg(test)]

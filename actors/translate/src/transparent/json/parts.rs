@@ -7,6 +7,29 @@ use super::{Fault, Kind, Scanner, Span, Text, Value};
 /// Most parts of one list that are told. No request has so many, and a body of millions must not become a list of them.
 const MAX_PARTS: usize = 100_000;
 
+/// Reads a whole text that should be an object: its members. `None` for any other value.
+///
+/// # Errors
+/// Where the text is no JSON.
+pub(in crate::transparent) fn object(text: &[u8]) -> Result<Option<Vec<(Text, Value)>>, Fault> {
+    let mut scanner = Scanner::new(text);
+    let mut found = None;
+    if scanner.kind()? == Kind::Object {
+        let found = found.insert(Vec::new());
+        let mut members = scanner.enter()?;
+        while let Some(key) = scanner.key(&mut members)? {
+            let value = scanner.skip()?;
+            if found.len() < MAX_PARTS {
+                found.push((key, value));
+            }
+        }
+    } else {
+        scanner.skip()?;
+    }
+    scanner.end()?;
+    Ok(found)
+}
+
 /// The members of an object, each key with its value.
 pub(in crate::transparent) fn members_of(text: &[u8], object: Span) -> Vec<(Text, Value)> {
     let mut found = Vec::new();

@@ -5,7 +5,7 @@ use outcrop_domain::{chat::StopReason, error::GatewayError, estimate::Size, rout
 use super::{NativeRequest, Skim, claude_stop_reason, prefix};
 use crate::{
     converse::answer::stop_reason,
-    transparent::json::{Fault, Kind, Scanner, Span, Text, Value, elements_of, members_of, said, whole_number},
+    transparent::json::{Fault, Kind, Scanner, Span, Text, Value, elements_of, members_of, object, said, whole_number},
 };
 
 /// Strings of this length that hold no space near their beginning are taken for base64.
@@ -32,13 +32,6 @@ const LIMIT_HOLDERS: [&str; 3] = ["inferenceConfig", "textGenerationConfig", "in
 /// Names of text that is the same in every turn of a conversation.
 const STABLE: [&str; 4] = ["system", "tools", "toolConfig", "preamble"];
 
-/// What was seen of a body of any family.
-pub(super) struct AnyRequest {
-    pub(super) request: NativeRequest,
-    /// It is Anthropic's.
-    pub(super) claude: bool,
-}
-
 /// Looks at a Converse body.
 pub(super) fn converse(body: &[u8]) -> Result<NativeRequest, GatewayError> {
     let members = top(body)?;
@@ -57,38 +50,33 @@ pub(super) fn converse(body: &[u8]) -> Result<NativeRequest, GatewayError> {
         let marked = walk.element(block);
         opening.extend((!marked).then_some(block.span));
     }
-    let messages = find("messages").map(|messages| elements_of(body, messages.span)).unwrap_or_default();
-    opening.extend(first_texts(body, &messages));
     let mut before_last = walk.size;
-    for message in messages {
-        before_last = walk.size;
-        walk.element(message);
-        walk.size = walk.size.framed();
+    if let Some(messages) = find("messages") {
+        opening.extend(first_texts(body, messages));
+        before_last = walk.messages(messages);
     }
     let max_tokens = find("inferenceConfig").and_then(|config| limit(body, &members_of(body, config.span)));
     let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last, life));
     Ok(NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, opening })
 }
 
-/// Looks at an InvokeModel body.
-pub(super) fn any(body: &[u8]) -> Result<AnyRequest, GatewayError> {
-    let members = top(body)?;
-    let claude = members.iter().any(|(key, _)| key.is(body, "anthropic_version"));
+/// Is an InvokeModel body Anthropic's?
+pub(super) fn is_claude(body: &[u8], members: &[(Text, Value)]) -> bool {
+    members.iter().any(|(key, _)| key.is(body, "anthropic_version"))
+}
+
+/// Looks at an InvokeModel body, whose members these are.
+pub(super) fn any(body: &[u8], members: &[(Text, Value)]) -> NativeRequest {
     let mut walk = Walk::new(body, Shape::Any);
     let mut opening = Vec::new();
     let mut before_last = None;
-    for (key, value) in &members {
+    for (key, value) in members {
         if STABLE.iter().any(|name| key.is(body, name)) {
             opening.push(value.span);
         }
         if key.is(body, "messages") && value.kind == Kind::Array {
-            let messages = elements_of(body, value.span);
-            opening.extend(first_texts(body, &messages));
-            for message in messages {
-                before_last = Some(walk.size);
-                walk.element(message);
-                walk.size = walk.size.framed();
-            }
+            opening.extend(first_texts(body, *value));
+            before_last = Some(walk.messages(*value));
         } else {
             walk.element(*value);
         }
@@ -98,21 +86,18 @@ pub(super) fn any(body: &[u8]) -> Result<AnyRequest, GatewayError> {
         holders.filter_map(|(_, value)| limit(body, &members_of(body, value.span))).next()
     };
     let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last.unwrap_or(walk.size), life));
-    let request = NativeRequest { max_tokens: limit(body, &members).or_else(held), prompt_tokens: walk.size.tokens(), cached, opening };
-    Ok(AnyRequest { request, claude })
+    NativeRequest { max_tokens: limit(body, members).or_else(held), prompt_tokens: walk.size.tokens(), cached, opening }
 }
 
 /// The members of a body, which must be an object.
-fn top(body: &[u8]) -> Result<Vec<(Text, Value)>, GatewayError> {
+pub(super) fn top(body: &[u8]) -> Result<Vec<(Text, Value)>, GatewayError> {
     let invalid = |message: String| GatewayError::InvalidRequest { message, param: None, code: None };
     if u32::try_from(body.len()).is_err() {
         return Err(GatewayError::BodyTooLarge { limit_bytes: u64::from(u32::MAX) });
     }
-    let mut scanner = Scanner::new(body);
-    let checked = scanner.skip().and_then(|value| scanner.end().map(|()| value));
-    match checked {
-        Ok(value) if value.kind == Kind::Object => Ok(members_of(body, value.span)),
-        Ok(_) => Err(invalid("the request body is not a JSON object".to_owned())),
+    match object(body) {
+        Ok(Some(members)) => Ok(members),
+        Ok(None) => Err(invalid("the request body is not a JSON object".to_owned())),
         Err(fault) => {
             let (line, column) = fault.place(body);
             Err(invalid(format!("the request body cannot be read: {} (line {line}, column {column})", fault.what)))
@@ -125,15 +110,37 @@ fn limit(text: &[u8], members: &[(Text, Value)]) -> Option<u64> {
     limit.and_then(|(_, value)| whole_number(text, *value))
 }
 
-/// Texts of the first message of the user's.
-fn first_texts(text: &[u8], messages: &[Value]) -> Vec<Span> {
+/// Texts of the first message of the user's. Further ones are not looked at.
+fn first_texts(text: &[u8], messages: Value) -> Vec<Span> {
     let find = |object: Span, name: &str| members_of(text, object).into_iter().find(|(key, _)| key.is(text, name)).map(|(_, value)| value);
-    let of_user = |message: &&Value| find(message.span, "role").and_then(|role| said(text, role)).as_deref() == Some("user");
-    let Some(content) = messages.iter().find(of_user).and_then(|message| find(message.span, "content")) else { return Vec::new() };
+    let of_user = |message: &Value| find(message.span, "role").and_then(|role| said(text, role)).as_deref() == Some("user");
+    let mut content = None;
+    let _read = each(text, messages, |scanner| {
+        let message = scanner.skip()?;
+        let found = of_user(&message);
+        content = if found { find(message.span, "content") } else { None };
+        Ok(!found)
+    });
+    let Some(content) = content else { return Vec::new() };
     if content.kind == Kind::String {
         return vec![content.span];
     }
     elements_of(text, content.span).into_iter().filter_map(|block| find(block.span, "text")).map(|value| value.span).collect()
+}
+
+/// Stops at each element of an array, which `visit` reads or skips; until it says no.
+fn each(text: &[u8], array: Value, mut visit: impl FnMut(&mut Scanner<'_>) -> Result<bool, Fault>) -> Result<(), Fault> {
+    let mut scanner = Scanner::within(text, array.span);
+    if scanner.kind()? != Kind::Array {
+        return Ok(());
+    }
+    let mut members = scanner.enter()?;
+    while scanner.element(&mut members)? {
+        if !visit(&mut scanner)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How blocks are told apart.
@@ -168,6 +175,18 @@ impl<'t> Walk<'t> {
         // Read before, hence without a fault.
         let _read = self.value(&mut scanner);
         self.marks > marks && self.size == size
+    }
+
+    /// Adds the messages of a list; tells the size before the last of them.
+    fn messages(&mut self, list: Value) -> Size {
+        let mut before_last = self.size;
+        let _read = each(self.text, list, |scanner| {
+            before_last = self.size;
+            self.value(scanner)?;
+            self.size = self.size.framed();
+            Ok(true)
+        });
+        before_last
     }
 
     fn value(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {

@@ -353,3 +353,60 @@ proptest! {
         }
     }
 }
+
+/// Texts as models write them, with what JSON must escape.
+fn texts() -> impl Strategy<Value = String> {
+    select(vec!["", "Hello", " \n", "\"quoted\"", "\\", "\u{1}", "\u{e9}\u{4e2d}\u{1f600}", "{\"a\":[1,2"]).prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn a_piece_is_relayed_as_every_other_event_is(
+        text in texts(),
+        (kind, member) in select(vec![
+            ("text_delta", "text"),
+            ("input_json_delta", "partial_json"),
+            ("thinking_delta", "thinking"),
+            ("signature_delta", "signature"),
+        ]),
+        index in 0u32..300,
+    ) {
+        let quoted = serde_json::to_string(&text).unwrap();
+        let piece = format!(r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":"{kind}","{member}":{quoted}}}}}"#);
+        // White space is read the long way, and is the only difference.
+        let spaced = piece.replacen(":{\"type\"", ": {\"type\"", 1);
+        for mode in [RelayMode::Messages { model: None }, RelayMode::Native] {
+            let (mut short, mut long) = (ChunkRelay::new(mode.clone()), ChunkRelay::new(mode.clone()));
+            let shown = relayed(&mut short, &[&piece]);
+            let shown_long = relayed(&mut long, &[&spaced]);
+            prop_assert_eq!(short.produced_bytes(), long.produced_bytes());
+            prop_assert_eq!(short.produced_bytes(), if kind == "signature_delta" { 0 } else { u64::try_from(text.len()).unwrap() });
+            if mode != RelayMode::Native {
+                prop_assert_eq!(&shown, &format!("event: content_block_delta\ndata: {piece}\n\n"));
+                prop_assert_eq!(&shown_long, &format!("event: content_block_delta\ndata: {spaced}\n\n"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_only_begins_like_a_piece_is_read_as_every_other_event() {
+    for tail in [
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"},"amazon-bedrock-invocationMetrics":{"inputTokenCount":3}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"},"usage":{"output_tokens":3}}"#,
+    ] {
+        let mut relay = messages();
+        let shown = relayed(&mut relay, &[tail]);
+        assert_eq!(relay.usage().map(|usage| usage.input + usage.output), Some(3), "{shown}");
+        assert!(!shown.contains("invocationMetrics"), "{shown}");
+    }
+    for broken in [
+        r#"{"type":"content_block_delta","index":00,"delta":{"type":"text_delta","text":"a"}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a}}"#,
+    ] {
+        let mut out = b"before".to_vec();
+        assert!(messages().chunk(frame(broken).as_bytes(), &mut out).is_err(), "{broken}");
+        assert_eq!(out, b"before", "nothing of it is shown");
+    }
+}
