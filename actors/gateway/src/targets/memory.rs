@@ -1,4 +1,5 @@
-//! What a run knows of its targets and the next one should: quotas, usual answering times, and which targets were out of order.
+//! What a run knows of its targets and the next one should: quotas, spent days, usual answering times, and which targets were
+//! out of order.
 //!
 //! Kept as JSON, so that an operator can read it: `{"version": 2, "written": unix seconds, "targets": [...]}`. Each target says
 //! when it was last in use: what nobody asks for is written again and again, and grows old all the same.
@@ -12,7 +13,7 @@ use outcrop_domain::{
     clock::Moment,
     error::Cause,
     ids::{ModelId, Region},
-    routing::{Breaker, quota::QuotaSnapshot},
+    routing::{Breaker, daily::SpentDay, quota::QuotaSnapshot},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ const VERSION: u32 = 2;
 
 /// What is older than this says nothing any more.
 const WORTHLESS: Duration = Duration::from_secs(24 * 3600);
+
+/// No day that has begun lasts longer.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What the last run knew.
 #[derive(Debug, Clone, Default)]
@@ -38,11 +42,43 @@ pub struct RememberedTarget {
     /// What had tripped it, if it was not closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tripped: Option<Cause>,
+    /// Its day, if the quota of that is spent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<RememberedDay>,
     /// How fast it usually answers: a target that falls silent after a restart is found out as soon as before it.
     #[serde(default)]
     pub usual: UsualTimes,
     /// When it was last in use, seconds since 1970.
     pub seen: u64,
+}
+
+/// A day whose quota is spent, by the wall clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedDay {
+    /// When it ends, seconds since 1970.
+    until: u64,
+    /// When the next call may try, seconds since 1970.
+    probe: u64,
+}
+
+impl RememberedDay {
+    pub(super) fn of(spent: SpentDay, now: Moment, wall: SystemTime) -> Self {
+        // A time that no clock can tell is one that never comes: the next run does not believe it.
+        let on_the_wall = |at: Moment| wall.checked_add(at.since(now)).map_or(u64::MAX, unix_seconds);
+        Self { until: on_the_wall(spent.until), probe: on_the_wall(spent.next_probe) }
+    }
+
+    /// As it is at `now`. `None` when it is over; and when it ends later than any day, since then a clock was wrong: a call
+    /// that is refused costs less than a region that is closed for nothing.
+    pub(super) fn at(&self, now: Moment, wall: SystemTime) -> Option<SpentDay> {
+        let probe = Duration::from_secs(self.probe.saturating_sub(unix_seconds(wall)));
+        Some(SpentDay { until: now.after(self.left(wall)?), next_probe: now.after(probe) })
+    }
+
+    fn left(&self, wall: SystemTime) -> Option<Duration> {
+        let left = Duration::from_secs(self.until.saturating_sub(unix_seconds(wall)));
+        (!left.is_zero() && left <= DAY).then_some(left)
+    }
 }
 
 impl RememberedTarget {
@@ -57,8 +93,9 @@ impl RememberedTarget {
     }
 
     /// Is there anything in it that a new process does not know?
-    fn tells_something(&self) -> bool {
-        self.tripped.is_some() || self.usual != UsualTimes::default() || self.quota.shadows.iter().any(|shadow| shadow.known)
+    fn tells_something(&self, wall: SystemTime) -> bool {
+        let spent = self.spent.is_some_and(|day| day.left(wall).is_some());
+        spent || self.tripped.is_some() || self.usual != UsualTimes::default() || self.quota.shadows.iter().any(|shadow| shadow.known)
     }
 }
 
@@ -140,7 +177,7 @@ impl RoutingMemory {
 /// Writes what is worth keeping, also when that is nothing any more.
 #[must_use]
 pub fn write(targets: impl IntoIterator<Item = (ModelId, Region, RememberedTarget)>, wall: SystemTime) -> Option<Vec<u8>> {
-    let told = targets.into_iter().filter(|(_, _, target)| target.tells_something() && target.age(wall) <= WORTHLESS);
+    let told = targets.into_iter().filter(|(_, _, target)| target.tells_something(wall) && target.age(wall) <= WORTHLESS);
     let mut targets: Vec<_> = told.map(|(model, region, target)| WrittenTarget { model, region, target }).collect();
     targets.sort_by(|a, b| (&a.model, &a.region).cmp(&(&b.model, &b.region)));
     // Numbers and names only: nothing in it can fail to be written.
@@ -170,12 +207,26 @@ mod tests {
         let quota = TargetQuota::new(&priors, None, Moment::default(), Duration::from_secs(60));
         let mut usual = UsualTimes::default();
         usual.streamed[0] = Some(1.5);
-        RememberedTarget { quota: quota.snapshot(), tripped: Some(Cause::Connection), usual, seen: unix_seconds(at(5)) }
+        RememberedTarget { quota: quota.snapshot(), tripped: Some(Cause::Connection), spent: None, usual, seen: unix_seconds(at(5)) }
     }
 
     fn unknown() -> RememberedTarget {
         let quota = TargetQuota::new(&Priors::default(), None, Moment::default(), Duration::from_secs(60));
-        RememberedTarget { quota: quota.snapshot(), tripped: None, usual: UsualTimes::default(), seen: unix_seconds(at(5)) }
+        RememberedTarget { quota: quota.snapshot(), tripped: None, spent: None, usual: UsualTimes::default(), seen: unix_seconds(at(5)) }
+    }
+
+    /// A target of which nothing is known but that its day is spent.
+    fn spent(until: SystemTime, probe: SystemTime) -> RememberedTarget {
+        RememberedTarget { spent: Some(RememberedDay { until: unix_seconds(until), probe: unix_seconds(probe) }), ..unknown() }
+    }
+
+    /// Since this process began.
+    fn hour(hours: u64) -> Moment {
+        Moment(Duration::from_secs(hours * 3600))
+    }
+
+    fn key() -> (ModelId, Region) {
+        (ModelId::from("a.model"), Region::from("us-east-1"))
     }
 
     #[test]
@@ -209,6 +260,57 @@ mod tests {
         assert_eq!(target.age(at(28)), Duration::from_secs(23 * 3600));
         assert!(RoutingMemory::read(&again, at(30)).unwrap().is_empty(), "a day after it was last in use");
         assert!(RoutingMemory::read(&write(memory.all(), at(30)).unwrap(), at(30)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_spent_day_is_written_by_the_wall_clock_and_read_by_another_one() {
+        let (model, region) = key();
+        let left = SpentDay { until: hour(119), next_probe: hour(101) };
+        let day = RememberedDay::of(left, hour(100), at(5));
+        assert_eq!(day, RememberedDay { until: unix_seconds(at(24)), probe: unix_seconds(at(6)) });
+        let target = RememberedTarget { spent: Some(day), ..unknown() };
+        let bytes = write([(model.clone(), region.clone(), target)], at(5)).unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(text.contains(r#""spent":{"until":86400,"probe":21600}"#), "{text}");
+        let memory = RoutingMemory::read(&bytes, at(5)).unwrap();
+        let read = |now, wall| memory.of(&model, &region).unwrap().spent.unwrap().at(now, wall);
+        assert_eq!(read(hour(0), at(5)), Some(SpentDay { until: hour(19), next_probe: hour(1) }));
+        assert_eq!(read(hour(2), at(23)), Some(SpentDay { until: hour(3), next_probe: hour(2) }), "its probe is due");
+        assert_eq!(read(hour(3), at(24)), None, "it is over");
+    }
+
+    #[test]
+    fn a_spent_day_that_is_over_or_that_no_right_clock_wrote_is_not_believed() {
+        let now = |target: RememberedTarget| target.spent.unwrap().at(hour(0), at(30));
+        assert_eq!(now(spent(at(29), at(29))), None);
+        assert_eq!(now(spent(at(55), at(31))), None, "more than a day ahead");
+        let never = RememberedDay { until: u64::MAX, probe: u64::MAX };
+        assert_eq!(never.at(hour(0), at(30)), None);
+        assert!(now(spent(at(54), at(100))).is_some(), "a probe that is far off is put right by who keeps the quota");
+        // Neither is written again.
+        for target in [spent(at(29), at(29)), spent(at(55), at(31))] {
+            let target = RememberedTarget { seen: unix_seconds(at(30)), ..target };
+            let bytes = write([(key().0, key().1, target)], at(30)).unwrap();
+            assert!(RoutingMemory::read(&bytes, at(30)).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_from_before_spent_days_still_loads_and_garbage_in_one_does_not() {
+        let (model, region) = key();
+        let bytes = write([(model.clone(), region.clone(), learned())], at(5)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("spent"), "as it was written before: {text}");
+        assert_eq!(*RoutingMemory::read(text.as_bytes(), at(5)).unwrap().of(&model, &region).unwrap(), read_back(&learned()));
+        for spent in [r#"{"until":-1,"probe":0}"#, r#"{"until":1}"#, r#""midnight""#] {
+            let broken = text.replace(r#""seen""#, &format!(r#""spent":{spent},"seen""#));
+            assert!(matches!(RoutingMemory::read(broken.as_bytes(), at(5)), Err(Unusable::Malformed(_))), "{broken}");
+        }
+    }
+
+    /// Numbers as the file has them: the last digit may differ.
+    fn read_back(target: &RememberedTarget) -> RememberedTarget {
+        serde_json::from_slice(&serde_json::to_vec(target).unwrap()).unwrap()
     }
 
     #[test]
