@@ -129,6 +129,22 @@ impl HealthBoard {
         changed
     }
 
+    /// Takes out again what an operator had taken out in the last run, of the regions that there are.
+    pub fn drain_again(&self, regions: &[Region]) {
+        let mut drained = Vec::new();
+        for region in regions.iter().filter(|region| self.memory.was_drained(region)) {
+            self.shared.drain(region, true);
+            drained.push(region.as_str());
+        }
+        if drained.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            regions = drained.join(","),
+            "regions that an operator drained before this start stay drained: they get no traffic until they are restored"
+        );
+    }
+
     /// Calls under way, over all targets.
     #[must_use]
     pub fn in_flight(&self) -> u64 {

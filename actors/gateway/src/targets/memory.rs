@@ -1,8 +1,9 @@
-//! What a run knows of its targets and the next one should: quotas, spent days, usual answering times, and which targets were
-//! out of order.
+//! What a run knows of its targets and the next one should: quotas, spent days, usual answering times, which targets were out
+//! of order, and which regions an operator had drained.
 //!
-//! Kept as JSON, so that an operator can read it: `{"version": 2, "written": unix seconds, "targets": [...]}`. Each target says
-//! when it was last in use: what nobody asks for is written again and again, and grows old all the same.
+//! Kept as JSON, so that an operator can read it: `{"version": 2, "written": unix seconds, "drained": [...], "targets": [...]}`.
+//! Each target says when it was last in use: what nobody asks for is written again and again, and grows old all the same. Drains
+//! do not: they are somebody's wish, until that is taken back.
 
 use std::{
     collections::HashMap,
@@ -32,6 +33,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 #[derive(Debug, Clone, Default)]
 pub struct RoutingMemory {
     targets: HashMap<(ModelId, Region), RememberedTarget>,
+    drained: Vec<Region>,
 }
 
 /// One target as the last run knew it.
@@ -103,6 +105,8 @@ impl RememberedTarget {
 struct Written {
     version: u32,
     written: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    drained: Vec<Region>,
     targets: Vec<WrittenTarget>,
 }
 
@@ -145,11 +149,12 @@ impl RoutingMemory {
             return Err(Unusable::Version { found: written.version });
         }
         let age = Duration::from_secs(unix_seconds(wall).saturating_sub(written.written));
-        if age > WORTHLESS {
+        if age > WORTHLESS && written.drained.is_empty() {
             return Err(Unusable::Old { age });
         }
-        let young = written.targets.into_iter().filter(|entry| entry.target.age(wall) <= WORTHLESS);
-        Ok(Self { targets: young.map(|entry| ((entry.model, entry.region), entry.target)).collect() })
+        let young = written.targets.into_iter().filter(|entry| age.max(entry.target.age(wall)) <= WORTHLESS);
+        let targets = young.map(|entry| ((entry.model, entry.region), entry.target)).collect();
+        Ok(Self { targets, drained: written.drained })
     }
 
     /// Targets in it.
@@ -161,14 +166,19 @@ impl RoutingMemory {
     /// Nothing in it?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.targets.is_empty()
+        self.targets.is_empty() && self.drained.is_empty()
+    }
+
+    /// Had an operator drained this region?
+    pub(super) fn was_drained(&self, region: &Region) -> bool {
+        self.drained.contains(region)
     }
 
     pub(super) fn of(&self, model: &ModelId, region: &Region) -> Option<&RememberedTarget> {
         self.targets.get(&(model.clone(), region.clone()))
     }
 
-    /// Everything in it.
+    /// Every target in it.
     pub(super) fn all(&self) -> impl Iterator<Item = (ModelId, Region, RememberedTarget)> + '_ {
         self.targets.iter().map(|((model, region), target)| (model.clone(), region.clone(), *target))
     }
@@ -176,12 +186,16 @@ impl RoutingMemory {
 
 /// Writes what is worth keeping, also when that is nothing any more.
 #[must_use]
-pub fn write(targets: impl IntoIterator<Item = (ModelId, Region, RememberedTarget)>, wall: SystemTime) -> Option<Vec<u8>> {
+pub fn write(
+    targets: impl IntoIterator<Item = (ModelId, Region, RememberedTarget)>,
+    drained: Vec<Region>,
+    wall: SystemTime,
+) -> Option<Vec<u8>> {
     let told = targets.into_iter().filter(|(_, _, target)| target.tells_something(wall) && target.age(wall) <= WORTHLESS);
     let mut targets: Vec<_> = told.map(|(model, region, target)| WrittenTarget { model, region, target }).collect();
     targets.sort_by(|a, b| (&a.model, &a.region).cmp(&(&b.model, &b.region)));
     // Numbers and names only: nothing in it can fail to be written.
-    serde_json::to_vec(&Written { version: VERSION, written: unix_seconds(wall), targets }).ok()
+    serde_json::to_vec(&Written { version: VERSION, written: unix_seconds(wall), drained, targets }).ok()
 }
 
 /// Seconds since 1970; 0 before it.
@@ -233,7 +247,7 @@ mod tests {
     fn what_was_written_is_read_again() {
         let (model, region) = (ModelId::from("a.model"), Region::from("us-east-1"));
         let other = (ModelId::from("b.model"), region.clone(), unknown());
-        let bytes = write([other, (model.clone(), region.clone(), learned())], at(5)).unwrap();
+        let bytes = write([other, (model.clone(), region.clone(), learned())], Vec::new(), at(5)).unwrap();
         let memory = RoutingMemory::read(&bytes, at(6)).unwrap();
         assert_eq!(memory.len(), 1, "a target of which nothing is known is left out");
         let target = memory.of(&model, &region).unwrap();
@@ -246,20 +260,20 @@ mod tests {
 
     #[test]
     fn nothing_known_is_an_empty_memory() {
-        let bytes = write([(ModelId::from("a"), Region::from("r"), unknown())], at(1)).unwrap();
+        let bytes = write([(ModelId::from("a"), Region::from("r"), unknown())], Vec::new(), at(1)).unwrap();
         assert!(RoutingMemory::read(&bytes, at(1)).unwrap().is_empty());
     }
 
     #[test]
     fn a_target_that_nobody_asks_for_grows_old_however_often_it_is_written() {
         let key = (ModelId::from("a"), Region::from("r"));
-        let once = write([(key.0.clone(), key.1.clone(), learned())], at(6)).unwrap();
+        let once = write([(key.0.clone(), key.1.clone(), learned())], Vec::new(), at(6)).unwrap();
         let memory = RoutingMemory::read(&once, at(6)).unwrap();
-        let again = write(memory.all(), at(28)).unwrap();
+        let again = write(memory.all(), Vec::new(), at(28)).unwrap();
         let target = *RoutingMemory::read(&again, at(28)).unwrap().of(&key.0, &key.1).unwrap();
         assert_eq!(target.age(at(28)), Duration::from_secs(23 * 3600));
         assert!(RoutingMemory::read(&again, at(30)).unwrap().is_empty(), "a day after it was last in use");
-        assert!(RoutingMemory::read(&write(memory.all(), at(30)).unwrap(), at(30)).unwrap().is_empty());
+        assert!(RoutingMemory::read(&write(memory.all(), Vec::new(), at(30)).unwrap(), at(30)).unwrap().is_empty());
     }
 
     #[test]
@@ -269,7 +283,7 @@ mod tests {
         let day = RememberedDay::of(left, hour(100), at(5));
         assert_eq!(day, RememberedDay { until: unix_seconds(at(24)), probe: unix_seconds(at(6)) });
         let target = RememberedTarget { spent: Some(day), ..unknown() };
-        let bytes = write([(model.clone(), region.clone(), target)], at(5)).unwrap();
+        let bytes = write([(model.clone(), region.clone(), target)], Vec::new(), at(5)).unwrap();
         let text = String::from_utf8(bytes.clone()).unwrap();
         assert!(text.contains(r#""spent":{"until":86400,"probe":21600}"#), "{text}");
         let memory = RoutingMemory::read(&bytes, at(5)).unwrap();
@@ -290,7 +304,7 @@ mod tests {
         // Neither is written again.
         for target in [spent(at(29), at(29)), spent(at(55), at(31))] {
             let target = RememberedTarget { seen: unix_seconds(at(30)), ..target };
-            let bytes = write([(key().0, key().1, target)], at(30)).unwrap();
+            let bytes = write([(key().0, key().1, target)], Vec::new(), at(30)).unwrap();
             assert!(RoutingMemory::read(&bytes, at(30)).unwrap().is_empty());
         }
     }
@@ -298,7 +312,7 @@ mod tests {
     #[test]
     fn a_file_from_before_spent_days_still_loads_and_garbage_in_one_does_not() {
         let (model, region) = key();
-        let bytes = write([(model.clone(), region.clone(), learned())], at(5)).unwrap();
+        let bytes = write([(model.clone(), region.clone(), learned())], Vec::new(), at(5)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(!text.contains("spent"), "as it was written before: {text}");
         assert_eq!(*RoutingMemory::read(text.as_bytes(), at(5)).unwrap().of(&model, &region).unwrap(), read_back(&learned()));
@@ -308,6 +322,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn drained_regions_are_kept_however_old_they_are() {
+        let (model, region) = key();
+        let (east, west) = (Region::from("us-east-1"), Region::from("us-west-2"));
+        let bytes = write([(model.clone(), region.clone(), learned())], vec![east.clone()], at(5)).unwrap();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert!(text.contains(r#""drained":["us-east-1"],"targets""#), "{text}");
+        let memory = RoutingMemory::read(&bytes, at(5)).unwrap();
+        assert_eq!((memory.len(), memory.was_drained(&east), memory.was_drained(&west)), (1, true, false));
+        let memory = RoutingMemory::read(&bytes, at(500)).unwrap();
+        assert_eq!((memory.len(), memory.was_drained(&east), memory.is_empty()), (0, true, false));
+        // A clock that was wrong says nothing of what is in it.
+        assert!(RoutingMemory::read(&bytes, at(0)).unwrap().was_drained(&east));
+        let broken = text.replace(r#"["us-east-1"]"#, "5");
+        assert!(matches!(RoutingMemory::read(broken.as_bytes(), at(5)), Err(Unusable::Malformed(_))));
+        let before = text.replace(r#""drained":["us-east-1"],"#, "");
+        assert!(!RoutingMemory::read(before.as_bytes(), at(5)).unwrap().was_drained(&east), "a file from before drains were kept");
+    }
+
     /// Numbers as the file has them: the last digit may differ.
     fn read_back(target: &RememberedTarget) -> RememberedTarget {
         serde_json::from_slice(&serde_json::to_vec(target).unwrap()).unwrap()
@@ -315,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_is_old_foreign_or_broken_is_not_used() {
-        let bytes = write([(ModelId::from("a"), Region::from("r"), learned())], at(5)).unwrap();
+        let bytes = write([(ModelId::from("a"), Region::from("r"), learned())], Vec::new(), at(5)).unwrap();
         assert!(matches!(RoutingMemory::read(&bytes, at(30)), Err(Unusable::Old { .. })));
         let text = String::from_utf8(bytes).unwrap();
         let newer = text.replace("\"version\":2", "\"version\":3");
