@@ -72,8 +72,8 @@ pub struct RoutingKeeper;
 pub struct RoutingKeeperState {
     args: RoutingKeeperArgs,
     report: RoutingKeeperReport,
-    /// A save is under way.
-    saving: bool,
+    /// The end of the save that is under way.
+    saving: Option<oneshot::Receiver<()>>,
     /// Another must follow it: what it writes is out of date.
     again: bool,
 }
@@ -91,7 +91,7 @@ impl Actor for RoutingKeeper {
         if args.store.is_some() {
             later(&myself);
         }
-        Ok(RoutingKeeperState { args, report: RoutingKeeperReport::default(), saving: false, again: false })
+        Ok(RoutingKeeperState { args, report: RoutingKeeperReport::default(), saving: None, again: false })
     }
 
     async fn handle(
@@ -113,13 +113,8 @@ impl Actor for RoutingKeeper {
     }
 
     async fn post_stop(&self, _myself: ActorRef<RoutingKeeperMsg>, state: &mut RoutingKeeperState) -> Result<(), ActorProcessingErr> {
-        let (saved, done) = oneshot::channel();
-        let begun = state.save(move |problem| {
-            // Nobody waits any more when it took too long.
-            let _told = saved.send(problem);
-        });
-        if begun && let Ok(Ok(problem)) = tokio::time::timeout(LAST_SAVE, done).await {
-            state.saved(problem);
+        if tokio::time::timeout(LAST_SAVE, state.save_last()).await.is_err() {
+            tracing::warn!("the last save of what was learned of the targets took too long and is not waited for");
         }
         Ok(())
     }
@@ -128,13 +123,13 @@ impl Actor for RoutingKeeper {
 impl RoutingKeeperState {
     fn on_due(&mut self, myself: &ActorRef<RoutingKeeperMsg>) {
         // A disk that takes longer than the timer is not asked for more.
-        if !self.saving {
+        if self.saving.is_none() {
             self.begin(myself);
         }
     }
 
     fn on_drains_changed(&mut self, myself: &ActorRef<RoutingKeeperMsg>) {
-        if self.saving {
+        if self.saving.is_some() {
             self.again = true;
         } else {
             self.begin(myself);
@@ -142,7 +137,7 @@ impl RoutingKeeperState {
     }
 
     fn on_saved(&mut self, myself: &ActorRef<RoutingKeeperMsg>, problem: Option<String>) {
-        self.saving = false;
+        self.saving = None;
         self.saved(problem);
         if std::mem::take(&mut self.again) {
             self.begin(myself);
@@ -150,11 +145,30 @@ impl RoutingKeeperState {
     }
 
     fn begin(&mut self, myself: &ActorRef<RoutingKeeperMsg>) {
+        let (ended, saving) = oneshot::channel();
         let told = myself.clone();
-        self.saving = self.save(move |problem| {
+        let begun = self.save(move |problem| {
             // Nobody is left to tell when the actor has ended meanwhile.
             let _told = told.cast(RoutingKeeperMsg::Saved { problem });
+            let _told = ended.send(());
         });
+        self.saving = begun.then_some(saving);
+    }
+
+    /// Saves once more, after the save that is under way: the older one must not replace the newer.
+    async fn save_last(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            // An error is an end, too: its thread is gone.
+            let _ended = saving.await;
+        }
+        let (saved, done) = oneshot::channel();
+        let begun = self.save(move |problem| {
+            // Nobody waits any more when it took too long.
+            let _told = saved.send(problem);
+        });
+        if begun && let Ok(problem) = done.await {
+            self.saved(problem);
+        }
     }
 
     /// Begins a save. False when there is nothing to save, or nowhere to save it.
@@ -234,26 +248,43 @@ mod tests {
         answer.within(Duration::from_secs(1)).await.unwrap().saves
     }
 
+    struct World {
+        disk: Arc<SlowDisk>,
+        store: Arc<MemorySnapshot>,
+        board: Arc<HealthBoard>,
+        keeper: ActorRef<RoutingKeeperMsg>,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let (disk, store) = (Arc::new(SlowDisk::default()), Arc::new(MemorySnapshot::default()));
+            let ports = Ports { blocking: Arc::clone(&disk) as Arc<dyn Blocking>, ..ports() };
+            let settings = LiveSettings {
+                chat: ChatPolicy::default(),
+                routing: RoutingPolicy::default(),
+                timeouts: Timeouts::default(),
+                fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+                responses: ResponsesPolicy::default(),
+            };
+            let settings = Arc::new(ArcSwap::from_pointee(settings));
+            let board = Arc::new(HealthBoard::new(settings, Arc::clone(&ports.clock), RoutingMemory::default()));
+            let args = RoutingKeeperArgs { board: Arc::clone(&board), store: Some(Arc::clone(&store) as Arc<dyn Snapshots>), ports };
+            let (keeper, _ended) = Actor::spawn(None, RoutingKeeper, args).await.unwrap();
+            Self { disk, store, board, keeper }
+        }
+    }
+
+    fn kept(store: &MemorySnapshot) -> String {
+        String::from_utf8(store.load().unwrap().unwrap()).unwrap()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn drains_during_a_save_are_saved_after_it_and_at_once() {
-        let (disk, store) = (Arc::new(SlowDisk::default()), Arc::new(MemorySnapshot::default()));
-        let ports = Ports { blocking: Arc::clone(&disk) as Arc<dyn Blocking>, ..ports() };
-        let settings = LiveSettings {
-            chat: ChatPolicy::default(),
-            routing: RoutingPolicy::default(),
-            timeouts: Timeouts::default(),
-            fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-            responses: ResponsesPolicy::default(),
-        };
-        let settings = Arc::new(ArcSwap::from_pointee(settings));
-        let board = Arc::new(HealthBoard::new(settings, Arc::clone(&ports.clock), RoutingMemory::default()));
-        let args = RoutingKeeperArgs { board: Arc::clone(&board), store: Some(Arc::clone(&store) as Arc<dyn Snapshots>), ports };
-        let (keeper, _ended) = Actor::spawn(None, RoutingKeeper, args).await.unwrap();
+        let World { disk, store, board, keeper } = World::new().await;
         let drain = |region: &str| {
             board.drain(&Region::from(region), true);
             keeper.cast(RoutingKeeperMsg::DrainsChanged).unwrap();
         };
-        let kept = || String::from_utf8(store.load().unwrap().unwrap()).unwrap();
 
         drain("us-east-1");
         assert_eq!(heard(&keeper).await, 0);
@@ -262,13 +293,28 @@ mod tests {
         // Nor does the timer begin a second one.
         tokio::time::sleep(SAVE_EVERY * 2).await;
         assert_eq!((heard(&keeper).await, disk.end_saves()), (0, 1), "one save at a time");
-        assert!(kept().contains(r#""drained":["us-east-1"]"#), "{}", kept());
+        assert!(kept(&store).contains(r#""drained":["us-east-1"]"#), "{}", kept(&store));
         assert_eq!((heard(&keeper).await, disk.end_saves()), (1, 1));
-        assert!(kept().contains(r#""drained":["eu-west-1","us-east-1","us-west-2"]"#), "{}", kept());
+        assert!(kept(&store).contains(r#""drained":["eu-west-1","us-east-1","us-west-2"]"#), "{}", kept(&store));
         // Then the timer goes on.
         assert_eq!((heard(&keeper).await, disk.end_saves()), (2, 0));
         tokio::time::sleep(SAVE_EVERY).await;
         assert_eq!((heard(&keeper).await, disk.end_saves()), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_save_follows_the_one_that_is_under_way() {
+        let World { disk, store, board, keeper } = World::new().await;
+        board.drain(&"us-east-1".into(), true);
+        keeper.cast(RoutingKeeperMsg::DrainsChanged).unwrap();
+        heard(&keeper).await;
+        board.drain(&"us-west-2".into(), true);
         keeper.stop(None);
+        // Time stands still until everybody waits.
+        tokio::time::sleep(LAST_SAVE / 4).await;
+        assert_eq!(disk.end_saves(), 1);
+        tokio::time::sleep(LAST_SAVE / 4).await;
+        assert_eq!(disk.end_saves(), 1);
+        assert!(kept(&store).contains(r#""drained":["us-east-1","us-west-2"]"#), "{}", kept(&store));
     }
 }
