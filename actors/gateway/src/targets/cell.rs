@@ -268,6 +268,7 @@ impl TargetCell {
             request_id: None,
             retry_after: None,
             region: Some(self.region.clone()),
+            model_error: None,
         }
     }
 
