@@ -268,6 +268,23 @@ async fn one_that_waits_in_the_background_ends_at_once_when_it_is_cancelled_or_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn whatever_is_done_with_a_large_body_in_the_background_is_done_through_the_blocking_port() {
+    let accept = async |input: String| {
+        let tree = tree().await;
+        tree.regions[0].then(Step::Hang);
+        let first = whole(&tree, json!({"background": true})).await;
+        until(&tree, id(&first), "in_progress").await;
+        // The lane is busy: what is counted is what accepting takes.
+        let before = tree.ported.heavy();
+        whole(&tree, json!({"background": true, "input": input})).await;
+        tree.ported.heavy() - before
+    };
+    assert_eq!(accept("x".repeat(1024)).await, 1, "stored");
+    let large = accept("x".repeat(300 * 1024)).await;
+    assert_eq!(large, 6, "read, its items taken, looked through for URLs, copied and translated, the opening written, stored");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_in_the_background_that_the_model_refuses_has_failed() {
     let tree = tree().await;
     tree.regions[0].then(Step::Fail(Cause::BadRequest, "not like this"));

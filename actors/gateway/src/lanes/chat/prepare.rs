@@ -135,7 +135,15 @@ pub(super) async fn prepare(
         }
         request = passage::decoded(context, raw, job.body_bytes, job.held.as_ref()).await?;
     }
-    let media = fetch(context, settings, dialect::media_urls(&request), purpose, job.held.as_ref()).await?;
+    let held = job.held.clone();
+    let unread = if dialect::is_read_for_urls(&request) { job.body_bytes } else { 0 };
+    let named = heavy::by_size(context.ports.blocking.as_ref(), unread, move || {
+        let _held = held;
+        let urls = dialect::media_urls(&request);
+        (request, urls)
+    });
+    let (request, urls) = named.await?;
+    let media = fetch(context, settings, urls, purpose, job.held.as_ref()).await?;
     let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
