@@ -294,7 +294,7 @@ pub(super) fn read_options(
 ) -> Result<ReadOptions, GatewayError> {
     let guardrail = guardrail_rule(policy, aliases, overrides.guardrail.as_ref())?;
     Ok(ReadOptions {
-        strictness: if policy.strict { Strictness::Strict } else { Strictness::Lenient },
+        strictness: strictness(policy),
         sniff: context.sniff,
         max_choices: policy.max_choices,
         max_tools: policy.max_tools,
@@ -305,6 +305,11 @@ pub(super) fn read_options(
         beta_flags: overrides.beta_flags.clone(),
         cache: policy.cache,
     })
+}
+
+/// What becomes of fields that cannot be honoured.
+pub(super) fn strictness(policy: &ChatPolicy) -> Strictness {
+    if policy.strict { Strictness::Strict } else { Strictness::Lenient }
 }
 
 fn apply_defaults(request: &mut ChatRequest, policy: &ChatPolicy, aliases: &Aliases) {
