@@ -95,7 +95,7 @@ fn remembered(store: &FileSnapshot, world: &Ports) -> RoutingMemory {
             memory
         }
         Err(problem) => {
-            tracing::warn!(problem, "the last run's knowledge of targets (routing.state_file) is not used");
+            tracing::warn!(problem, "the last run's knowledge of targets (routing.state_file) is not used, and no region is drained");
             RoutingMemory::default()
         }
     }

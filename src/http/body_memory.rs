@@ -4,6 +4,8 @@
 //! was fetched for it. The limit of one body times the number of connections is more than any machine has, so large requests
 //! share a budget. Room is taken for what has come, never for what was announced: a promise holds nothing. It is given back
 //! when the job that the body became is dropped.
+//!
+//! What is read of stored responses and conversations counts among it, too, until it is sent.
 
 use std::{
     sync::{
@@ -70,7 +72,10 @@ impl BodyMemory {
 }
 
 fn overloaded() -> GatewayError {
-    GatewayError::Overloaded { message: "the gateway holds as many large request bodies as it may".to_owned(), retry_after: RETRY_AFTER }
+    GatewayError::Overloaded {
+        message: "the gateway holds as many large request bodies and stored answers as it may".to_owned(),
+        retry_after: RETRY_AFTER,
+    }
 }
 
 /// The room of one request; given back when it is dropped.

@@ -108,8 +108,12 @@ pub(super) async fn read_content<T: Send + 'static>(
     Ok(ReadRequest { record, content: content?, body_bytes, room })
 }
 
-/// Reads a body that asks nothing of a model. None at all is an empty object.
-pub(super) async fn read_small<T>(edge: &Edge, request: Request, malformed: fn(&BodyError) -> GatewayError) -> Result<Box<T>, GatewayError>
+/// Reads a body that asks nothing of a model, and gives its room with it. None at all is an empty object.
+pub(super) async fn read_small<T>(
+    edge: &Edge,
+    request: Request,
+    malformed: fn(&BodyError) -> GatewayError,
+) -> Result<(Box<T>, BodyRoom), GatewayError>
 where
     T: DeserializeOwned + Default + Send + 'static,
 {
@@ -118,7 +122,8 @@ where
         true => Ok(Box::default()),
         false => decode::<T>(bytes).map(Box::new).map_err(|fault| malformed(&fault)),
     };
-    Ok(read_content(edge, &limits, request, read).await?.content)
+    let ReadRequest { content, room, .. } = read_content(edge, &limits, request, read).await?;
+    Ok((content, room))
 }
 
 /// Compressed bodies are a way to smuggle gigabytes past the limit; no official client sends them.

@@ -39,7 +39,7 @@ const TTL: Words<CacheTtl> = Words(&[("5m", CacheTtl::FiveMinutes), ("1h", Cache
 /// Defaults and limits of chat requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chat {
-    /// Changes that alter the meaning of an answer are refused instead of made.
+    /// Changes that alter the meaning of an answer are refused instead of made, whether a request is translated or passes.
     pub strict: bool,
     /// The `x-outcrop-adjusted` header lists what was changed in a request.
     pub report_adjustments: bool,

@@ -53,7 +53,7 @@ pub struct Routing {
     pub report: bool,
     /// Answers tell what is left of their model's quotas, in the headers of their dialect.
     pub report_limits: bool,
-    /// Where what was learned of the targets is kept for the next start.
+    /// Where what was learned of the targets, and which regions are drained, is kept for the next start.
     pub state_file: Option<PathBuf>,
     /// Quotas that are known ahead, by region.
     pub quotas: BTreeMap<String, RegionQuotas>,

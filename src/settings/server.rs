@@ -71,7 +71,8 @@ pub struct Server {
     pub body_timeout: Duration,
     /// Longest silence within a body. 1 s to 1 h.
     pub body_idle_timeout: Duration,
-    /// Request bodies in memory at once, with what was fetched for them, all together, but for the small ones. Bytes, `body_limit` to 1 TiB.
+    /// Request bodies in memory at once, with what was fetched for them and what is read of stored things, all together, but for the
+    /// small ones. Bytes, `body_limit` to 1 TiB.
     pub body_memory: u64,
     /// Largest request head. Bytes, 4 KiB to 1 MiB.
     pub header_limit: u64,

@@ -26,6 +26,7 @@ mod program;
 mod rate_headers;
 mod resilience;
 mod responses;
+mod restarts;
 mod resumed;
 mod routing;
 mod switches;

@@ -147,6 +147,29 @@ async fn a_client_that_falls_silent_within_a_body_is_cut_off_long_before_its_tim
     gateway.end().await;
 }
 
+#[tokio::test]
+async fn what_is_read_of_stored_things_takes_room_until_it_is_sent() {
+    let numbers = Numbers::start();
+    let gateway = crowded().await;
+    let words = "x".repeat(500 << 10);
+    let items = json!({"items": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": words}]}]});
+    let made = gateway.post("/v1/conversations", &items).await.ok();
+    let items = format!("/v1/conversations/{}/items", made["id"].as_str().unwrap());
+    eventually("it is stored, and no longer in hand", async || held(&numbers) == 0).await;
+    assert_eq!(gateway.get(&items).await.ok()["data"][0]["content"][0]["text"], words);
+    eventually("it is sent", async || held(&numbers) == 0).await;
+    let client = gateway.client.clone();
+    let holding = tokio::spawn(async move { client.post_bytes(CHAT, &[], padded("hold", LARGE)).await });
+    gateway.calls_until(|calls| calls.len() == 1).await;
+    assert_no_room(&gateway.get(&items).await);
+    assert_eq!(held(&numbers), LARGE, "what was refused holds nothing");
+    gateway.get(&items.replace("/items", "")).await.ok();
+    holding.abort();
+    eventually("there is room again", async || gateway.get(&items).await.status == 200).await;
+    gateway.end().await;
+    assert_eq!(held(&numbers), 0);
+}
+
 fn picture(url: &str) -> Value {
     json!({"model": CLAUDE, "messages": [{"role": "user", "content": [
         {"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}},

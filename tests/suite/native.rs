@@ -179,6 +179,35 @@ async fn a_stream_that_breaks_ends_in_an_exception_frame() {
 }
 
 #[tokio::test]
+async fn model_errors_tell_what_aws_told_of_the_model() {
+    let gateway = TestGateway::builder().set("routing.max_wait=0s").start().await;
+    let told = json!({"message": "the model refused", "originalStatusCode": 400, "resourceName": "arn:aws:bedrock:us-east-1::x"});
+    let kind = ("x-amzn-errortype".to_owned(), "ModelErrorException".to_owned());
+    let refused = Action::AnswerRaw { status: 424, headers: vec![kind], body: told.to_string().into() };
+    for (model, operation, body) in
+        [(NOVA, "converse", converse("hi")), (NOVA, "converse-stream", converse("hi")), (CLAUDE, "invoke", messages("hi"))]
+    {
+        gateway.simulator.script(Rule::once(refused.clone()));
+        let answer = gateway.post(&path(model, operation), &body).await;
+        assert_eq!((answer.status, answer.header("x-amzn-errortype")), (424, Some("ModelErrorException")), "{operation}");
+        assert_eq!(answer.json(), told, "{operation}");
+    }
+    for (model, operation, body) in
+        [(NOVA, "converse-stream", converse("count to 40")), (CLAUDE, "invoke-with-response-stream", messages("count to 40"))]
+    {
+        let (kind, message) = ("modelStreamErrorException".to_owned(), "the model stumbled".to_owned());
+        gateway.simulator.script(Rule::once(Action::ExceptionFrame { after_events: 4, kind, message }));
+        let seen = frames(&gateway.post(&path(model, operation), &body).await);
+        let told = json!({"message": "the model stumbled", "originalStatusCode": 500, "originalMessage": "the model stumbled"});
+        assert_eq!(seen.last().unwrap().2, told, "{operation}");
+    }
+    gateway.simulator.script(Rule::once(refused));
+    let chat = gateway.post("/v1/chat/completions", &json!({"model": NOVA, "messages": [{"role": "user", "content": "hi"}]})).await;
+    assert!(!chat.text().contains("resourceName") && chat.text().contains("the model refused"), "{}", chat.text());
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn native_calls_fail_over_as_every_other() {
     let gateway = TestGateway::start().await;
     gateway.simulator.script(Rule::once(Action::Error(ScriptedError::throttling())).region(EAST));

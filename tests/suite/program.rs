@@ -188,6 +188,48 @@ async fn a_full_disk_costs_no_request_and_no_older_state() {
 }
 
 #[tokio::test]
+async fn a_drained_region_stays_drained_when_the_program_is_killed_and_started_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("routing.json");
+    let setting = format!("routing.state_file={}", file.display());
+    let started = async |name: &str| {
+        let directory = directory.path().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        let program = Program::start(&directory, "", &["--set", &setting]).await;
+        let models = async || program.operator.get("/state").await.json()["catalogue"]["regions"]["us-east-1"]["models"].as_u64();
+        eventually("the first region is discovered", async || models().await.is_some_and(|models| models > 0)).await;
+        program
+    };
+    let kept = || std::fs::read_to_string(&file).unwrap_or_default();
+    let told = "regions that an operator drained before this start stay drained: they get no traffic until they are restored";
+
+    let program = started("first").await;
+    assert_eq!(program.client.chat(&says("hello")).await.header("x-outcrop-region"), Some("us-east-1"));
+    program.operator.method(Method::POST, "/routing/regions/us-east-1/drain").await.ok();
+    eventually("the drain is kept", async || kept().contains(r#""drained":["us-east-1"]"#)).await;
+    assert_eq!(program.logged(told).len(), 0);
+    program.signal("KILL").await;
+    assert_eq!(program.end().await.0, None);
+
+    let program = started("second").await;
+    let lines = program.logged(told);
+    assert_eq!((lines.len(), &lines[0]["level"], &lines[0]["regions"]), (1, &json!("WARN"), &json!("us-east-1")), "{lines:?}");
+    let health = program.client.get("/health/regions").await.json();
+    assert_eq!(health["regions"][0]["status"], "drained", "{health}");
+    let answer = program.client.chat(&says("hello")).await;
+    answer.ok();
+    assert_ne!(answer.header("x-outcrop-region"), Some("us-east-1"));
+    program.operator.method(Method::POST, "/routing/regions/us-east-1/restore").await.ok();
+    eventually("the drain is kept no longer", async || !kept().contains("drained")).await;
+    program.signal("KILL").await;
+    assert_eq!(program.end().await.0, None);
+
+    let program = started("third").await;
+    assert_eq!(program.client.chat(&says("hello")).await.header("x-outcrop-region"), Some("us-east-1"));
+    assert_eq!(program.logged(told).len(), 0);
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_the_program_at_once_and_not_well() {
     for (first, second) in [("TERM", "TERM"), ("INT", "TERM")] {
         let directory = tempfile::tempdir().unwrap();

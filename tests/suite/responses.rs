@@ -186,6 +186,14 @@ async fn pain_32_a_chain_of_three_responses_is_what_the_model_reads() {
         (words, answer.param().as_deref()),
         (format!("Previous response with id '{}' not found.", id(&one)), Some("previous_response_id"))
     );
+    // So do all who go on from it, streamed or not.
+    let unknown = with(asks("go on"), "previous_response_id", "resp_nobody");
+    let streamed = (RESPONSES.to_owned(), with(unknown.clone(), "stream", true));
+    for (path, body) in [streamed, (format!("{RESPONSES}/compact"), unknown.clone()), (format!("{RESPONSES}/input_tokens"), unknown)] {
+        let answer = gateway.post(&path, &body).await;
+        answer.refusal(404, "invalid_request_error", Some("previous_response_not_found"));
+        assert_eq!(answer.param().as_deref(), Some("previous_response_id"), "{path}");
+    }
     gateway.end().await;
 }
 

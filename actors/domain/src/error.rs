@@ -87,6 +87,20 @@ pub struct UpstreamFailure {
     pub retry_after: Option<Duration>,
     /// Where it happened.
     pub region: Option<Region>,
+    /// What the model's own server said, where upstream tells. Boxed: few failures have it.
+    pub model_error: Option<Box<ModelError>>,
+}
+
+/// What `ModelErrorException` and `ModelStreamErrorException` tell beside their message: the refusal of the model's own
+/// server, behind AWS's. Source: Bedrock service model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelError {
+    /// `originalStatusCode`: what that server answered.
+    pub original_status: Option<u16>,
+    /// `originalMessage`: its words.
+    pub original_message: Option<String>,
+    /// `resourceName`: which model it was.
+    pub resource_name: Option<String>,
 }
 
 impl UpstreamFailure {

@@ -69,6 +69,12 @@ impl From<Box<RawValue>> for JsonText {
     }
 }
 
+impl AsRef<[u8]> for JsonText {
+    fn as_ref(&self) -> &[u8] {
+        self.get().as_bytes()
+    }
+}
+
 impl fmt::Debug for JsonText {
     /// Callers' content never reaches logs: only its length is shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,13 +114,36 @@ pub enum ClientRequest {
     Counting(Box<ResponsesAsk>),
 }
 
-/// A request for a response, with what was stored earlier and belongs to it. Cheap to clone but for its body.
+/// A request for a response, with what was stored earlier and belongs to it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct ResponsesAsk {
     /// The decoded body.
-    pub wire: ResponsesRequest,
+    pub wire: Arc<ResponsesRequest>,
+    /// The model that stands in for the one it names.
+    pub instead: Option<Arc<str>>,
     /// The items that it goes on from and those that its input names, as the store knew them.
     pub earlier: Arc<Earlier>,
+}
+
+impl ResponsesAsk {
+    /// A request for the model that its body names.
+    #[must_use]
+    pub fn new(wire: ResponsesRequest, earlier: Earlier) -> Self {
+        Self { wire: Arc::new(wire), instead: None, earlier: Arc::new(earlier) }
+    }
+
+    fn model(&self) -> Option<&str> {
+        self.instead.as_deref().or(self.wire.model.as_deref())
+    }
+
+    /// The body to be read, for the model it goes to, and what was stored earlier. A body that others hold is copied.
+    pub(crate) fn into_parts(self) -> (ResponsesRequest, Arc<Earlier>) {
+        let mut wire = Arc::unwrap_or_clone(self.wire);
+        if let Some(model) = self.instead {
+            wire.model = Some(model.as_ref().to_owned());
+        }
+        (wire, self.earlier)
+    }
 }
 
 impl ClientRequest {
@@ -130,7 +153,7 @@ impl ClientRequest {
         match self {
             Self::OpenAiChat(wire) => wire.model.as_deref(),
             Self::Messages(wire) => wire.model.as_deref(),
-            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.wire.model.as_deref(),
+            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.model(),
             Self::Completions(wire) => wire.model.as_deref(),
             Self::Raw(raw) => raw.model(),
         }
@@ -143,7 +166,7 @@ impl ClientRequest {
         match &mut request {
             Self::OpenAiChat(wire) => wire.model = Some(model.to_owned()),
             Self::Messages(wire) => wire.model = Some(model.to_owned()),
-            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.wire.model = Some(model.to_owned()),
+            Self::Responses(ask) | Self::Compaction { ask, .. } | Self::Counting(ask) => ask.instead = Some(Arc::from(model)),
             Self::Completions(wire) => wire.model = Some(model.to_owned()),
             Self::Raw(raw) => raw.set_model(model),
         }

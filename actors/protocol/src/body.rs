@@ -1,7 +1,7 @@
 //! Decodes request bodies so that an error names the place in the JSON.
 
 use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde_json::{Map, Value, error::Category};
 
 /// Why a body could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,9 +13,9 @@ pub struct BodyError {
     pub path: Option<String>,
     /// The parser's words, without the position and without the caller's own text.
     pub reason: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 when it was read from values.
     pub line: usize,
-    /// Column, from 1.
+    /// Column, from 1; 0 when it was read from values.
     pub column: usize,
 }
 
@@ -38,6 +38,20 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
     serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
 }
 
+/// Reads members that one request kept aside as what another one knows them for.
+///
+/// # Errors
+/// The first fault, with its path. Where it stood in the body is not known any more.
+pub fn of_members<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T, BodyError> {
+    serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| BodyError {
+        fault: BodyFault::Type,
+        path: dotted(error.path()),
+        reason: without_content(error.inner().to_string()),
+        line: 0,
+        column: 0,
+    })
+}
+
 fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> BodyError {
     let fault = match error.classify() {
         Category::Data => BodyFault::Type,
@@ -55,8 +69,12 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> BodyEr
 fn path_of_fault<T: DeserializeOwned>(body: &[u8]) -> Option<String> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    dotted(error.path())
+}
+
+fn dotted(place: &serde_path_to_error::Path) -> Option<String> {
     let mut path = String::new();
-    for segment in error.path().iter() {
+    for segment in place.iter() {
         let separator = if path.is_empty() { "" } else { "." };
         match segment {
             serde_path_to_error::Segment::Seq { index } => path.push_str(&format!("{separator}{index}")),
@@ -127,6 +145,16 @@ mod tests {
         assert_eq!((fault.fault, fault.path.as_deref(), fault.line), (BodyFault::Syntax, None, 2));
         let fault = fault_of(r#"{"model":"m","messages":[{"role":"us"#);
         assert_eq!(fault.fault, BodyFault::Syntax);
+    }
+
+    #[test]
+    fn members_that_were_kept_aside_are_read_with_their_paths() {
+        let members = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let read: ChatCompletionRequest = of_members(members(r#"{"top_k":5,"input":[1,"a"],"other":true}"#)).unwrap();
+        assert_eq!((read.top_k.unwrap().0, read.input.unwrap().get(), read.extra.len()), (5, r#"[1,"a"]"#, 1));
+        let fault = of_members::<ChatCompletionRequest>(members(r#"{"thinking":{"budget_tokens":"my secret"}}"#)).unwrap_err();
+        assert_eq!((fault.fault, fault.path.as_deref(), fault.line), (BodyFault::Type, Some("thinking.budget_tokens"), 0));
+        assert!(!fault.reason.contains("secret"), "{}", fault.reason);
     }
 
     #[test]

@@ -333,7 +333,9 @@ fn read_frame(frame: &RawFrame) -> Result<Frame, UpstreamFailure> {
 fn told_exception(name: &[u8], payload: &[u8]) -> UpstreamFailure {
     let body = ErrorBody::parse(payload);
     let code = String::from_utf8_lossy(name);
-    told_failure(Evidence { status: 0, code: &code, message: &body.message, original_status: body.original_status }, None, None, None)
+    let evidence = Evidence { status: 0, code: &code, message: &body.message, original_status: body.original_status() };
+    let failure = told_failure(evidence, None, None, None);
+    UpstreamFailure { model_error: body.model_error, ..failure }
 }
 
 fn told_error(code: &[u8], message: &[u8]) -> UpstreamFailure {

@@ -50,7 +50,7 @@ impl RequestName {
 
     /// An error of this request.
     pub(super) fn failed(self, error: GatewayError) -> Failure {
-        Failure { error, request: self }
+        Failure { error: Box::new(error), request: self }
     }
 }
 
@@ -65,7 +65,7 @@ impl<S: Sync> FromRequestParts<S> for RequestName {
 /// An error on an Anthropic route.
 #[derive(Debug)]
 pub(super) struct Failure {
-    pub(super) error: GatewayError,
+    pub(super) error: Box<GatewayError>,
     request: RequestName,
 }
 

@@ -27,7 +27,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// An error on one of these routes.
 #[derive(Debug)]
 pub(super) struct Failure {
-    error: GatewayError,
+    error: Box<GatewayError>,
     record: Option<Arc<RequestRecord>>,
 }
 
@@ -47,7 +47,7 @@ impl Asked {
 
     /// An error of this request.
     pub(super) fn failed(&self, error: GatewayError) -> Failure {
-        Failure { error, record: self.0.clone() }
+        Failure { error: Box::new(error), record: self.0.clone() }
     }
 
     /// Names the request in an answer of ours.

@@ -1,5 +1,7 @@
 //! `/v1/conversations`, and the items in them.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
     response::Response,
@@ -9,7 +11,7 @@ use outcrop_protocol::openai::responses::ConversationBody;
 use outcrop_translate::openai_responses::{Include, request::malformed_body};
 
 use super::{
-    super::{Edge, auth::Caller, errors::OpenAiFailure, job::read_small},
+    super::{Edge, auth::Caller, body_memory::BodyRoom, errors::OpenAiFailure, job::read_small},
     query::Query,
     stored::{no_text, respond},
 };
@@ -19,8 +21,8 @@ type IdsInPath = Result<Path<(String, String)>, PathRejection>;
 
 /// Makes a conversation.
 pub(in crate::http) async fn create(State(edge): State<Edge>, caller: Caller, request: Request) -> Result<Response, OpenAiFailure> {
-    let body = read(&edge, request).await?;
-    ask(&edge, &caller, ConversationAsk::Create { body }).await
+    let (body, room) = read(&edge, request).await?;
+    ask_in(room, &edge, &caller, ConversationAsk::Create { body }).await
 }
 
 /// Shows a conversation.
@@ -35,8 +37,8 @@ pub(in crate::http) async fn update(
     path: IdInPath,
     request: Request,
 ) -> Result<Response, OpenAiFailure> {
-    let (id, body) = (id(path)?, read(&edge, request).await?);
-    ask(&edge, &caller, ConversationAsk::Update { id, body }).await
+    let (id, (body, room)) = (id(path)?, read(&edge, request).await?);
+    ask_in(room, &edge, &caller, ConversationAsk::Update { id, body }).await
 }
 
 /// Removes a conversation.
@@ -51,8 +53,8 @@ pub(in crate::http) async fn add_items(
     path: IdInPath,
     request: Request,
 ) -> Result<Response, OpenAiFailure> {
-    let (id, body) = (id(path)?, read(&edge, request).await?);
-    ask(&edge, &caller, ConversationAsk::AddItems { id, body }).await
+    let (id, (body, room)) = (id(path)?, read(&edge, request).await?);
+    ask_in(room, &edge, &caller, ConversationAsk::AddItems { id, body }).await
 }
 
 /// Lists the items of a conversation.
@@ -85,10 +87,15 @@ pub(in crate::http) async fn delete_item(State(edge): State<Edge>, caller: Calle
 }
 
 async fn ask(edge: &Edge, caller: &Caller, ask: ConversationAsk) -> Result<Response, OpenAiFailure> {
-    Ok(respond(edge, edge.gateway().stored.conversation(&caller.0.key, ask).await?))
+    ask_in(edge.body_memory().room(0)?, edge, caller, ask).await
 }
 
-async fn read(edge: &Edge, request: Request) -> Result<Box<ConversationBody>, OpenAiFailure> {
+/// As [`ask`], in the room of a body.
+async fn ask_in(room: BodyRoom, edge: &Edge, caller: &Caller, ask: ConversationAsk) -> Result<Response, OpenAiFailure> {
+    Ok(respond(edge, edge.gateway().stored.conversation(&caller.0.key, ask, Some(Arc::new(room))).await?))
+}
+
+async fn read(edge: &Edge, request: Request) -> Result<(Box<ConversationBody>, BodyRoom), OpenAiFailure> {
     Ok(read_small(edge, request, malformed_body).await?)
 }
 

@@ -1,5 +1,7 @@
 //! `/v1/responses/{id}`: stored responses.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, RawQuery, State, rejection::PathRejection},
     http::StatusCode,
@@ -63,13 +65,14 @@ pub(in crate::http) async fn input_items(
 
 async fn answer(edge: &Edge, caller: &Caller, path: IdInPath, ask: ResponseAsk) -> Result<Response, OpenAiFailure> {
     let Path(id) = path.map_err(|_| no_text("response"))?;
-    let answer = edge.gateway().stored.response(&caller.0.key, id, ask).await?;
+    let room = Arc::new(edge.body_memory().room(0)?);
+    let answer = edge.gateway().stored.response(&caller.0.key, id, ask, Some(room)).await?;
     Ok(respond(edge, answer))
 }
 
 pub(super) fn respond(edge: &Edge, answer: StoredAnswer) -> Response {
     match answer {
-        StoredAnswer::Body(body) => json_response(StatusCode::OK, body.get().as_bytes().to_vec()),
+        StoredAnswer::Body(body) => json_response(StatusCode::OK, body),
         StoredAnswer::Stream(events) => event_stream(EventBody::flowing(events, edge.limits().keep_alive)),
     }
 }

@@ -33,9 +33,19 @@ pub struct Daily {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Closed {
-    since: Moment,
+    /// `None`: since before this process began.
+    since: Option<Moment>,
     until: Moment,
     next_probe: Moment,
+}
+
+/// A day whose quota is spent: what of it outlives the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpentDay {
+    /// When it ends.
+    pub until: Moment,
+    /// When the next call may try.
+    pub next_probe: Moment,
 }
 
 /// How far the day's use has come, where the quota is known.
@@ -83,15 +93,31 @@ impl Daily {
     /// The rest of the window of refusals, and a refused probe, only move the next probe.
     pub fn refused(&mut self, now: Moment) {
         self.advance(now);
-        let since = self.closed.map_or(now, |closed| closed.since);
+        let since = self.closed.map_or(Some(now), |closed| closed.since);
         self.closed = Some(Closed { since, until: self.day_ends, next_probe: now.after(PROBE_EVERY) });
     }
 
     /// A call was answered that was sent at `sent`. When that was a probe, the quota is open again; calls that were
     /// admitted before the quota was spent say nothing.
     pub fn granted(&mut self, sent: Moment) {
-        if self.closed.is_some_and(|closed| sent > closed.since) {
+        if self.closed.is_some_and(|closed| closed.since.is_none_or(|since| sent > since)) {
             self.closed = None;
+        }
+    }
+
+    /// What the next process must know of a spent day; `None` while there is quota left.
+    #[must_use]
+    pub fn spent(&self, now: Moment) -> Option<SpentDay> {
+        let closed = self.closed.filter(|closed| now < closed.until)?;
+        Some(SpentDay { until: closed.until, next_probe: closed.next_probe })
+    }
+
+    /// The last process found the day spent. It ends with this day at the latest, and the next probe comes as soon as if it
+    /// were found spent only now: whatever clock the last process had, nothing is closed for longer than without it.
+    pub fn close(&mut self, now: Moment, spent: SpentDay) {
+        let (until, next_probe) = (spent.until.min(self.day_ends), spent.next_probe.min(now.after(PROBE_EVERY)));
+        if now < until {
+            self.closed = Some(Closed { since: None, until, next_probe });
         }
     }
 
@@ -152,6 +178,37 @@ mod tests {
         let mut daily = Daily::new(None, at(0), HOUR);
         daily.refused(at(3_590));
         assert_eq!(daily.gate(at(3_591)), Gate::Open { until: at(3_600) });
+    }
+
+    #[test]
+    fn a_day_that_the_last_process_found_spent_goes_on_as_it_was() {
+        let mut last = Daily::new(None, at(10_000), HOUR);
+        assert_eq!(last.spent(at(10_000)), None);
+        last.refused(at(10_060));
+        assert_eq!(last.spent(at(10_061)), Some(SpentDay { until: at(13_600), next_probe: at(10_960) }));
+        assert_eq!(last.spent(at(13_600)), None, "the day is over");
+        // The next process has another clock: it begins 100 s later, at 0.
+        let mut daily = Daily::new(None, at(0), Duration::from_secs(3_500));
+        daily.close(at(0), SpentDay { until: at(3_500), next_probe: at(860) });
+        assert_eq!(daily.gate(at(0)), Gate::Open { until: at(860) });
+        assert_eq!(daily.gate(at(860)), Gate::HalfOpen);
+        daily.refused(at(860));
+        assert_eq!(daily.gate(at(861)), Gate::Open { until: at(1_760) });
+        assert_eq!(daily.gate(at(3_500)), Gate::Closed);
+        // Every call of this process was sent after the day was spent, its very first one too.
+        daily.granted(at(0));
+        assert_eq!(daily.gate(at(862)), Gate::Closed);
+    }
+
+    #[test]
+    fn no_spent_day_closes_for_longer_than_one_of_our_own() {
+        let mut daily = Daily::new(None, at(0), HOUR);
+        daily.close(at(0), SpentDay { until: at(1_000_000), next_probe: at(900_000) });
+        assert_eq!(daily.gate(at(0)), Gate::Open { until: at(900) });
+        assert_eq!(daily.gate(at(3_600)), Gate::Closed);
+        let mut daily = Daily::new(None, at(0), HOUR);
+        daily.close(at(5), SpentDay { until: at(5), next_probe: at(1) });
+        assert_eq!((daily.gate(at(5)), daily.spent(at(5))), (Gate::Closed, None), "it was over");
     }
 
     #[test]

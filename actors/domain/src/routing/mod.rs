@@ -41,7 +41,8 @@
 //!    * when the owner cannot be told, e.g. by a guard that is dropped, [`cell::QuotaCell::settle`] or
 //!      [`cell::QuotaCell::give_back`] instead: no reservation outlives its call
 //! 6. The owner also calls [`quota::TargetQuota::advance`] about once a second, [`quota::TargetQuota::limited`] for what
-//!    [`strategy::limited`] or [`waiting::Sweep::limited`] name, and keeps [`quota::TargetQuota::snapshot`] for the next start.
+//!    [`strategy::limited`] or [`waiting::Sweep::limited`] name, and keeps [`quota::TargetQuota::snapshot`]
+//!    and [`quota::TargetQuota::spent_day`] for the next start.
 //!
 //! # The queue
 //!

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Gate,
-    daily::{Daily, Pace},
+    daily::{Daily, Pace, SpentDay},
     shadow::{Shadow, ShadowSnapshot},
     view::{Demand, RESOURCES, Resource, ResourceView, strictest},
 };
@@ -52,7 +52,7 @@ pub struct TargetQuota {
     told: [Option<f64>; RESOURCES],
 }
 
-/// What of a target's quotas outlives the process.
+/// What of a target's quotas outlives the process, beside a spent day ([`TargetQuota::spent_day`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct QuotaSnapshot {
     /// By resource, in the order of [`Resource::ALL`].
@@ -113,6 +113,17 @@ impl TargetQuota {
     #[must_use]
     pub fn snapshot(&self) -> QuotaSnapshot {
         QuotaSnapshot { shadows: self.shadows.each_ref().map(Shadow::snapshot), told: self.told }
+    }
+
+    /// What to keep of a spent day; `None` while there is quota left.
+    #[must_use]
+    pub fn spent_day(&self, now: Moment) -> Option<SpentDay> {
+        self.daily.spent(now)
+    }
+
+    /// The last run found the day spent.
+    pub fn close_day(&mut self, now: Moment, spent: SpentDay) {
+        self.daily.close(now, spent);
     }
 
     /// What planners see of the buckets.

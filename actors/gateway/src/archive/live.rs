@@ -265,8 +265,8 @@ impl EventBytes {
     }
 
     /// What is there already.
-    pub(crate) fn of(bytes: Vec<u8>) -> Self {
-        Self(Box::pin(stream::iter([Bytes::from(bytes)])))
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self(Box::pin(stream::iter([bytes])))
     }
 }
 

@@ -124,6 +124,7 @@ impl Actor for Discovery {
                 request_id: None,
                 retry_after: None,
                 region: Some(state.args.control.region().clone()),
+                model_error: None,
             };
             on_answered(&myself, state, Err(failure));
         }

@@ -399,6 +399,7 @@ mod tests {
             request_id: Some("theirs".to_owned()),
             retry_after: None,
             region: None,
+            model_error: None,
         };
         let mut memory = InVain::default();
         memory.put(wanted(1), GatewayError::Upstream(failure), at(1));

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use bytes::Bytes;
 use outcrop_domain::json::JsonText;
 use outcrop_protocol::openai::responses::{ConversationBody, ResponsesRequest};
 use outcrop_store::Page;
@@ -179,8 +180,8 @@ impl fmt::Debug for ConversationAsk {
 /// What is answered of stored things.
 #[derive(Debug)]
 pub enum StoredAnswer {
-    /// A body.
-    Body(JsonText),
+    /// A body in JSON. It keeps the room of what it was made of.
+    Body(Bytes),
     /// Server-sent events.
     Stream(EventBytes),
 }

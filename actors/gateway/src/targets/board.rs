@@ -13,7 +13,8 @@ use tokio::sync::watch;
 use super::{
     ModelPool, SharedRouting, TargetCell,
     cell::Beginning,
-    memory::{RememberedTarget, RoutingMemory, unix_seconds},
+    memory::{RememberedDay, RememberedTarget, RoutingMemory, unix_seconds},
+    tell::tell_of_beginning,
 };
 use crate::settings::SettingsCell;
 
@@ -48,7 +49,13 @@ impl HealthBoard {
     /// The target of `pool` in a region, with its place.
     #[must_use]
     pub fn target(&self, pool: &ModelPool, region: &Region) -> (usize, Arc<TargetCell>) {
-        pool.find_or_add(region, || TargetCell::new(pool.model(), region, self.beginning(pool.model(), region), Arc::clone(&self.changed)))
+        pool.find_or_add(region, || {
+            let beginning = self.beginning(pool.model(), region);
+            let now = beginning.now;
+            let cell = TargetCell::new(pool.model(), region, beginning, Arc::clone(&self.changed));
+            tell_of_beginning(&cell, now);
+            cell
+        })
     }
 
     /// The cell of a target.
@@ -80,14 +87,19 @@ impl HealthBoard {
     /// What the next run should know of the targets.
     #[must_use]
     pub fn remember(&self) -> Vec<(ModelId, Region, RememberedTarget)> {
-        let (now, today) = (self.clock.now(), unix_seconds(self.clock.wall()));
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let today = unix_seconds(wall);
         let remember = |cell: &TargetCell| {
             // One that was looked at and not called is as the last run knew it.
             let before = || self.memory.of(&cell.model, &cell.region).map_or(today, |target| target.seen);
             let seen = cell.last_call().map_or_else(before, |last| today.saturating_sub(now.since(last).as_secs()));
-            let quota = cell.book.lock().unwrap_or_else(PoisonError::into_inner).snapshot();
+            let (quota, spent) = {
+                let book = cell.book.lock().unwrap_or_else(PoisonError::into_inner);
+                (book.snapshot(), book.spent_day(now))
+            };
+            let spent = spent.map(|day| RememberedDay::of(day, now, wall));
             let (tripped, usual) = (cell.breaker.load().cause(), cell.usual_times());
-            (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped, usual, seen })
+            (cell.model.clone(), cell.region.clone(), RememberedTarget { quota, tripped, spent, usual, seen })
         };
         let mut known: Vec<_> = self.cells().iter().map(|cell| remember(cell)).collect();
         // What nobody asked for in this run is as the last one knew it.
@@ -117,6 +129,22 @@ impl HealthBoard {
         changed
     }
 
+    /// Takes out again what an operator had taken out in the last run, of the regions that there are.
+    pub fn drain_again(&self, regions: &[Region]) {
+        let mut drained = Vec::new();
+        for region in regions.iter().filter(|region| self.memory.was_drained(region)) {
+            self.shared.drain(region, true);
+            drained.push(region.as_str());
+        }
+        if drained.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            regions = drained.join(","),
+            "regions that an operator drained before this start stay drained: they get no traffic until they are restored"
+        );
+    }
+
     /// Calls under way, over all targets.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
@@ -131,7 +159,10 @@ impl HealthBoard {
         let wall = self.clock.wall();
         let until_midnight = until_midnight(wall);
         let last_run = remembered.map(|target| (&target.quota, target.age(wall)));
-        let quota = TargetQuota::new(&priors, last_run, now, until_midnight);
+        let mut quota = TargetQuota::new(&priors, last_run, now, until_midnight);
+        if let Some(spent) = remembered.and_then(|target| target.spent?.at(now, wall)) {
+            quota.close_day(now, spent);
+        }
         let breaker = remembered.map_or_else(Breaker::default, |target| target.breaker(now));
         let usual = remembered.map(|target| target.usual).unwrap_or_default();
         Beginning { breaker, quota, usual, now }

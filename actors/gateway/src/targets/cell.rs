@@ -93,6 +93,8 @@ const PRESSED_EVERY: Duration = Duration::from_secs(1);
 impl TargetCell {
     pub(super) fn new(model: &ModelId, region: &Region, begin: Beginning, changed: Arc<watch::Sender<u64>>) -> Self {
         let Beginning { breaker, quota, usual, now } = begin;
+        // What those are told who find the day spent: the process that was refused is gone.
+        let spent = quota.spent_day(now).map(|_| Arc::new(spent_earlier(region)));
         Self {
             changed,
             model: model.clone(),
@@ -113,7 +115,7 @@ impl TargetCell {
             in_flight: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            last_failure: ArcSwapOption::empty(),
+            last_failure: ArcSwapOption::new(spent),
             meters: TargetMeters::new(model, region),
         }
     }
@@ -268,6 +270,7 @@ impl TargetCell {
             request_id: None,
             retry_after: None,
             region: Some(self.region.clone()),
+            model_error: None,
         }
     }
 
@@ -323,6 +326,19 @@ impl TargetCell {
             requests_per_minute: LearnedQuota::of(&requests),
             tokens_per_minute: LearnedQuota::of(&tokens),
         }
+    }
+}
+
+/// What closed a target whose day was spent before this process began.
+fn spent_earlier(region: &Region) -> UpstreamFailure {
+    UpstreamFailure {
+        cause: Cause::QuotaExhausted,
+        status: 0,
+        code: "DailyQuotaSpent".to_owned(),
+        message: "the daily quota of this region was spent before this process began".to_owned(),
+        request_id: None,
+        retry_after: None,
+        region: Some(region.clone()),
     }
 }
 

@@ -24,7 +24,7 @@ pub use cell::{LearnedQuota, Sight, TargetCell, TargetHealth};
 pub use debit::Debit;
 pub use lease::{Lease, LeaseWish, Watched, not_sent};
 pub use limits::{Limit, ModelLimits};
-pub use memory::{RememberedTarget, RoutingMemory, Unusable, write as write_memory};
+pub use memory::{RememberedDay, RememberedTarget, RoutingMemory, Unusable, write as write_memory};
 pub use meters::TargetMeters;
 pub use pace::{Answering, Patience, UsualTimes};
 pub use pool::ModelPool;

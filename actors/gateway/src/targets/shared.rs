@@ -148,6 +148,14 @@ impl SharedRouting {
         !drained.is_empty() && drained.contains(region)
     }
 
+    /// The drained regions, in the order of their names.
+    #[must_use]
+    pub fn drained(&self) -> Vec<Region> {
+        let mut drained: Vec<Region> = self.drained.load().iter().cloned().collect();
+        drained.sort();
+        drained
+    }
+
     fn shard(&self, conversation: u64) -> Option<&Mutex<Sticky>> {
         // The low bits are the table's own places: the high ones choose the table.
         self.homes.get(usize::try_from(conversation >> 60).ok()?)
@@ -203,6 +211,8 @@ mod tests {
         assert!(shared.drain(&region, true));
         assert!(!shared.drain(&region, true), "it was already");
         assert!(shared.is_drained(&region) && !shared.is_drained(&Region::from("us-west-2")));
+        shared.drain(&Region::from("eu-west-1"), true);
+        assert_eq!(shared.drained(), ["eu-west-1".into(), region.clone()]);
         assert!(shared.drain(&region, false));
         assert!(!shared.is_drained(&region));
     }

@@ -41,6 +41,21 @@ pub(super) fn tell_operators(cell: &TargetCell, failure: Option<&UpstreamFailure
     }
 }
 
+/// A target that begins as the last run left it, where that is not open to everybody.
+pub(super) fn tell_of_beginning(cell: &TargetCell, now: Moment) {
+    if cell.strictest_gate(now) == Gate::Closed {
+        return;
+    }
+    tell_of_gate(cell, now);
+    if cell.last_failure().is_some_and(|failure| failure.cause == Cause::QuotaExhausted) {
+        tracing::warn!(
+            model.id = cell.model.as_str(),
+            region = cell.region.as_str(),
+            "the daily quota was spent before this start: the target is left alone until midnight UTC, but for a probe every 15 minutes"
+        );
+    }
+}
+
 /// Whether it may be called, by its health or its quotas.
 pub(super) fn tell_of_gate(cell: &TargetCell, now: Moment) {
     let (model, region) = (cell.model.as_str(), cell.region.as_str());

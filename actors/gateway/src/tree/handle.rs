@@ -84,6 +84,7 @@ impl TreeHandle {
         let limits = &parts.limits;
         let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(parts.settings.clone()));
         let board = HealthBoard::new(Arc::clone(&settings), Arc::clone(&parts.ports.clock), parts.memory.clone());
+        board.drain_again(&regions);
         let ledger = Slot::new("ledger-writer");
         Self(Arc::new(TreeParts {
             settings,
@@ -154,10 +155,17 @@ impl TreeHandle {
     }
 
     /// Takes a region out, so that no new call goes there, or puts it back. `None`: it is not one of ours; else whether that
-    /// is a change.
+    /// is a change. A change is kept for the next start at once.
     #[must_use]
     pub fn drain_region(&self, region: &Region, drained: bool) -> Option<bool> {
-        self.0.regions.contains(region).then(|| self.0.board.drain(region, drained))
+        if !self.0.regions.contains(region) {
+            return None;
+        }
+        let changed = self.0.board.drain(region, drained);
+        if changed && self.0.routing_keeper.cast(RoutingKeeperMsg::DrainsChanged).is_err() {
+            tracing::debug!("the routing keeper is restarting and saves within seconds by itself");
+        }
+        Some(changed)
     }
 
     /// The state of every region in a few words, in their order.

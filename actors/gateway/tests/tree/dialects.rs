@@ -1,6 +1,6 @@
 //! Responses and legacy completions through the lane: what is read, what is asked of AWS, what the edge learns.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use outcrop_domain::{
     chat::{Content, Guardrail, Latency, ServiceTier},
@@ -27,7 +27,7 @@ fn job(tree: &TestTree, request: ClientRequest) -> ChatJob {
 
 fn response(body: &Value, earlier: Earlier) -> ClientRequest {
     let wire = decode(body.to_string().as_bytes()).unwrap();
-    ClientRequest::Responses(Box::new(ResponsesAsk { wire, earlier: Arc::new(earlier) }))
+    ClientRequest::Responses(Box::new(ResponsesAsk::new(wire, earlier)))
 }
 
 fn completion(body: &Value) -> ClientRequest {

@@ -148,6 +148,7 @@ pub(crate) fn failure(cause: Cause, message: &str) -> UpstreamFailure {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod dialects;
 mod explain;
 mod keepers;
 mod kit;
+mod memory;
 mod metering;
 mod passing;
 mod profiles;

@@ -1,12 +1,23 @@
 //! Responses in the tree: what becomes of them when jobs, lanes and clients go.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use outcrop_domain::{error::Cause, ids::KeyId};
+use outcrop_domain::{
+    error::{Cause, GatewayError},
+    ids::KeyId,
+};
 use outcrop_gateway::{
-    ports::{ConversationAsk, EventBytes, Page, ResponseAsk, ResponsesAnswer, ResponsesJob, ResponsesTask, StoredAnswer},
+    ports::{
+        ConversationAsk, EventBytes, HeldMemory, Page, ResponseAsk, ResponsesAnswer, ResponsesJob, ResponsesTask, StoredAnswer, StoredAsk,
+    },
     record::JobOutcome,
     settings::{LiveSettings, ResponsesPolicy},
 };
@@ -88,8 +99,8 @@ async fn rest(events: EventBytes) -> Vec<Value> {
 
 async fn get(tree: &TestTree, id: &str) -> Value {
     let ask = ResponseAsk::Retrieve { include: Include::default() };
-    match tree.gateway.ports().stored.response(&KeyId::from("team"), id.to_owned(), ask).await.unwrap() {
-        StoredAnswer::Body(body) => serde_json::from_str(body.get()).unwrap(),
+    match tree.gateway.ports().stored.response(&KeyId::from("team"), id.to_owned(), ask, None).await.unwrap() {
+        StoredAnswer::Body(body) => serde_json::from_slice(&body).unwrap(),
         StoredAnswer::Stream(_) => panic!("streamed"),
     }
 }
@@ -248,12 +259,29 @@ async fn one_that_waits_in_the_background_ends_at_once_when_it_is_cancelled_or_d
         let ResponsesAnswer::Stream { events, .. } = answer else { panic!("whole") };
         let queued = tree.kept.running_since(UnixMillis(i64::MAX)).unwrap();
         let one = queued.iter().map(|key| key.id.clone()).find(|one| one != id(&first)).unwrap();
-        tree.gateway.ports().stored.response(&KeyId::from("team"), one.clone(), ask).await.unwrap();
+        tree.gateway.ports().stored.response(&KeyId::from("team"), one.clone(), ask, None).await.unwrap();
         let told = rest(events).await;
         let last = told.last().unwrap();
         assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.incomplete"), &json!("cancelled")));
         assert_eq!(get(&tree, id(&first)).await["status"], "in_progress", "the lane is still busy");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_done_with_a_large_body_in_the_background_is_done_through_the_blocking_port() {
+    let accept = async |input: String| {
+        let tree = tree().await;
+        tree.regions[0].then(Step::Hang);
+        let first = whole(&tree, json!({"background": true})).await;
+        until(&tree, id(&first), "in_progress").await;
+        // The lane is busy: what is counted is what accepting takes.
+        let before = tree.ported.heavy();
+        whole(&tree, json!({"background": true, "input": input})).await;
+        tree.ported.heavy() - before
+    };
+    assert_eq!(accept("x".repeat(1024)).await, 1, "stored");
+    let large = accept("x".repeat(300 * 1024)).await;
+    assert_eq!(large, 6, "read, its items taken, looked through for URLs, copied and translated, the opening written, stored");
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,13 +361,63 @@ async fn stored_things_are_asked_for_by_their_owner_alone() {
     let stored = tree.gateway.ports().stored.clone();
     let other = KeyId::from("other");
     for ask in [ResponseAsk::Delete, ResponseAsk::Cancel, ResponseAsk::InputItems { page: Page::default(), include: Include::default() }] {
-        let error = stored.response(&other, id(&mine).to_owned(), ask).await.unwrap_err();
+        let error = stored.response(&other, id(&mine).to_owned(), ask, None).await.unwrap_err();
         assert_eq!(error.class(), "not_found", "{error}");
     }
-    let made = stored.conversation(&other, ConversationAsk::Create { body: Box::default() }).await.unwrap();
+    let made = stored.conversation(&other, ConversationAsk::Create { body: Box::default() }, None).await.unwrap();
     let StoredAnswer::Body(body) = made else { panic!("streamed") };
-    let conversation: Value = serde_json::from_str(body.get()).unwrap();
+    let conversation: Value = serde_json::from_slice(&body).unwrap();
     let ask = ConversationAsk::Retrieve { id: id(&conversation).to_owned() };
-    assert_eq!(stored.conversation(&KeyId::from("team"), ask).await.unwrap_err().class(), "not_found");
+    assert_eq!(stored.conversation(&KeyId::from("team"), ask, None).await.unwrap_err().class(), "not_found");
     assert_eq!(get(&tree, id(&mine)).await["status"], "completed");
+}
+
+/// Room for so many bytes.
+#[derive(Debug)]
+struct Bounded {
+    left: AtomicUsize,
+}
+
+impl HeldMemory for Bounded {
+    fn grow(&self, bytes: usize) -> Result<(), GatewayError> {
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        let retry_after = Duration::from_secs(1);
+        taken.map(drop).map_err(|_| GatewayError::Overloaded { message: "full".to_owned(), retry_after })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_of_stored_things_takes_room_until_the_answer_is_gone() {
+    let tree = tree().await;
+    tree.regions[0].then(Step::Text("mine"));
+    let words = "x".repeat(10_000);
+    let instructions = "y".repeat(20_000);
+    let mine = whole(&tree, json!({"input": words, "instructions": instructions})).await;
+    let (stored, team) = (tree.gateway.ports().stored.clone(), KeyId::from("team"));
+    let items = json!({"items": [{"type": "message", "role": "user", "content": words}]}).to_string();
+    let made = ConversationAsk::Create { body: Box::new(decode(items.as_bytes()).unwrap()) };
+    let StoredAnswer::Body(body) = stored.conversation(&team, made, None).await.unwrap() else { panic!("streamed") };
+    let conversation: Value = serde_json::from_slice(&body).unwrap();
+    let conversation = id(&conversation).to_owned();
+    let (page, include) = (Page::default(), Include::default());
+    let about = |ask| StoredAsk::Response { id: id(&mine).to_owned(), ask };
+    type Question<'q> = &'q dyn Fn() -> StoredAsk;
+    let questions: [(Question<'_>, usize); 4] = [
+        (&|| about(ResponseAsk::Retrieve { include }), 20_000),
+        (&|| about(ResponseAsk::Events { include, starting_after: None }), 20_000),
+        (&|| about(ResponseAsk::InputItems { page: page.clone(), include }), 10_000),
+        (&|| StoredAsk::Conversation(ConversationAsk::Items { id: conversation.clone(), page: page.clone(), include }), 10_000),
+    ];
+    for (question, bytes) in questions {
+        let room = Arc::new(Bounded { left: AtomicUsize::new(bytes) });
+        let refused = stored.ask(&team, question(), Some(room)).await.unwrap_err();
+        assert_eq!(refused.class(), "overloaded", "{:?}", question());
+        let room = Arc::new(Bounded { left: AtomicUsize::new(2 * bytes) });
+        let answer = stored.ask(&team, question(), Some(Arc::clone(&room) as Arc<dyn HeldMemory>)).await.unwrap();
+        let taken = 2 * bytes - room.left.load(Ordering::Relaxed);
+        assert!((bytes..bytes + 2_000).contains(&taken), "{:?} took {taken}", question());
+        assert!(Arc::strong_count(&room) > 1, "the answer keeps it");
+        drop(answer);
+        tree.until(|| Arc::strong_count(&room) == 1).await;
+    }
 }

@@ -134,7 +134,16 @@ mod tests {
         use outcrop_domain::error::UpstreamFailure;
         let failed = |cause, message: &str| {
             let (code, message) = ("ValidationException".to_owned(), message.to_owned());
-            GatewayError::Upstream(UpstreamFailure { cause, status: 400, code, message, request_id: None, retry_after: None, region: None })
+            GatewayError::Upstream(UpstreamFailure {
+                cause,
+                status: 400,
+                code,
+                message,
+                request_id: None,
+                retry_after: None,
+                region: None,
+                model_error: None,
+            })
         };
         for (cause, words) in [
             (Cause::BadRequest, "The provided model doesn't support counting tokens."),

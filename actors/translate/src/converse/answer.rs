@@ -20,7 +20,16 @@ pub(crate) fn malformed(what: &str, error: &serde_json::Error) -> UpstreamFailur
 
 /// A failure without an HTTP status.
 pub(crate) fn failure(cause: Cause, code: &str, message: String) -> UpstreamFailure {
-    UpstreamFailure { cause, status: 0, code: code.to_owned(), message, request_id: None, retry_after: None, region: None }
+    UpstreamFailure {
+        cause,
+        status: 0,
+        code: code.to_owned(),
+        message,
+        request_id: None,
+        retry_after: None,
+        region: None,
+        model_error: None,
+    }
 }
 
 /// Why an answer ended.

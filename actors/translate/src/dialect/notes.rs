@@ -41,8 +41,7 @@ impl Notes {
     pub(crate) fn meaning(&mut self, field: impl Into<Cow<'static, str>>, action: &'static str) -> Result<(), GatewayError> {
         let field = field.into();
         if self.strictness == Strictness::Strict {
-            let message = format!("`{field}` cannot be honoured (it would be {action}), and strict mode is on");
-            return Err(GatewayError::invalid_with_code(field, message, "unsupported_parameter"));
+            return Err(cannot_be_honoured(field, action));
         }
         self.adjustments.note(field, action);
         Ok(())
@@ -52,6 +51,13 @@ impl Notes {
     pub(crate) fn into_adjustments(self) -> Adjustments {
         self.adjustments
     }
+}
+
+/// What strict mode refuses a change with.
+pub(crate) fn cannot_be_honoured(field: impl Into<String>, action: &str) -> GatewayError {
+    let field = field.into();
+    let message = format!("`{field}` cannot be honoured (it would be {action}), and strict mode is on");
+    GatewayError::invalid_with_code(field, message, "unsupported_parameter")
 }
 
 /// A caller's own field name, made fit for a header: anything odd in it becomes `_`.

@@ -30,13 +30,35 @@ pub struct ErrorReply<'a> {
 pub struct ErrorBody<'a> {
     /// The words.
     pub message: Cow<'a, str>,
+    /// What the model's own server answered, in model errors that tell.
+    #[serde(rename = "originalStatusCode", skip_serializing_if = "Option::is_none")]
+    pub original_status: Option<u16>,
+    /// Its words.
+    #[serde(rename = "originalMessage", skip_serializing_if = "Option::is_none")]
+    pub original_message: Option<&'a str>,
+    /// Which model it was.
+    #[serde(rename = "resourceName", skip_serializing_if = "Option::is_none")]
+    pub resource_name: Option<&'a str>,
 }
 
 /// The reply to a failed request.
 #[must_use]
 pub fn reply(error: &GatewayError) -> ErrorReply<'_> {
     let (status, code) = face(error);
-    ErrorReply { status, code, retry_after: error.retry_after(), retry: hint(error), body: ErrorBody { message: words::message(error) } }
+    ErrorReply { status, code, retry_after: error.retry_after(), retry: hint(error), body: body(error) }
+}
+
+fn body(error: &GatewayError) -> ErrorBody<'_> {
+    let model_error = match error {
+        GatewayError::Upstream(failure) if failure.cause != Cause::Credentials => failure.model_error.as_deref(),
+        _ => None,
+    };
+    ErrorBody {
+        message: words::message(error),
+        original_status: model_error.and_then(|told| told.original_status),
+        original_message: model_error.and_then(|told| told.original_message.as_deref()),
+        resource_name: model_error.and_then(|told| told.resource_name.as_deref()),
+    }
 }
 
 /// Whose event stream it is: they do not know the same exceptions.
@@ -124,6 +146,8 @@ fn by_status(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use outcrop_domain::error::ModelError;
+
     use super::*;
 
     fn failure(cause: Cause, status: u16, code: &str) -> GatewayError {
@@ -135,6 +159,7 @@ mod tests {
             request_id: None,
             retry_after: None,
             region: None,
+            model_error: None,
         })
     }
 
@@ -151,6 +176,24 @@ mod tests {
             let reply = reply(&error);
             assert_eq!((reply.status, reply.code, reply.body.message.as_ref()), (status, code, "upstream's words"));
         }
+    }
+
+    #[test]
+    fn what_a_model_error_tells_of_the_model_is_told() {
+        let told = |model_error: ModelError| {
+            let GatewayError::Upstream(failure) = failure(Cause::Unavailable, 424, "ModelErrorException") else { unreachable!() };
+            let error = GatewayError::Upstream(UpstreamFailure { model_error: Some(Box::new(model_error)), ..failure });
+            serde_json::to_string(&reply(&error).body).unwrap()
+        };
+        let name = Some("arn:aws:bedrock:us-east-1::foundation-model/x".to_owned());
+        assert_eq!(
+            told(ModelError { original_status: Some(503), resource_name: name, ..ModelError::default() }),
+            r#"{"message":"upstream's words","originalStatusCode":503,"resourceName":"arn:aws:bedrock:us-east-1::foundation-model/x"}"#
+        );
+        assert_eq!(
+            told(ModelError { original_status: Some(500), original_message: Some("cuda".to_owned()), resource_name: None }),
+            r#"{"message":"upstream's words","originalStatusCode":500,"originalMessage":"cuda"}"#
+        );
     }
 
     #[test]

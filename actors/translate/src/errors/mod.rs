@@ -20,6 +20,7 @@ pub(crate) fn incomplete_stream() -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

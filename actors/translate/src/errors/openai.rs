@@ -52,20 +52,19 @@ pub fn reply(error: &GatewayError) -> ErrorReply<'_> {
 #[must_use]
 pub fn malformed_body(fault: &BodyError) -> GatewayError {
     let BodyError { line, column, reason, .. } = fault;
+    let place = if *line > 0 { format!(" (line {line}, column {column})") } else { String::new() };
     match (fault.fault, &fault.path) {
         (BodyFault::Syntax, _) => GatewayError::InvalidRequest {
-            message: format!("the request body is not valid JSON: {reason} (line {line}, column {column})"),
+            message: format!("the request body is not valid JSON: {reason}{place}"),
             param: None,
             code: None,
         },
         (BodyFault::Type, None) => GatewayError::InvalidRequest {
-            message: format!("the request body is not what this endpoint takes: {reason} (line {line}, column {column})"),
+            message: format!("the request body is not what this endpoint takes: {reason}{place}"),
             param: None,
             code: Some("invalid_type"),
         },
-        (BodyFault::Type, Some(path)) => {
-            GatewayError::invalid_with_code(path, format!("`{path}`: {reason} (line {line}, column {column})"), "invalid_type")
-        }
+        (BodyFault::Type, Some(path)) => GatewayError::invalid_with_code(path, format!("`{path}`: {reason}{place}"), "invalid_type"),
     }
 }
 

@@ -13,6 +13,7 @@ fn upstream(cause: Cause, status: u16, code: &str) -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

@@ -6,6 +6,7 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_protocol::openai::{
+    body::of_members,
     chat::ChatCompletionRequest,
     completions::{CompletionRequest, Prompt},
     loose::{TextOrList, Whole},
@@ -14,6 +15,7 @@ use outcrop_protocol::openai::{
 use super::CompletionShape;
 use crate::{
     dialect::{ReadOptions, notes::Notes},
+    errors::openai::malformed_body,
     openai_chat::{
         request::{
             Delivery,
@@ -178,11 +180,7 @@ fn ignore_what_only_tunes(wire: &CompletionRequest, choices: u32, notes: &mut No
 
 /// The settings that both APIs share, as a chat request that holds nothing else: its readers read them.
 fn as_chat(wire: CompletionRequest) -> Result<ChatCompletionRequest, GatewayError> {
-    let mut chat = ChatCompletionRequest::default();
-    if !wire.extra.is_empty() {
-        let text = serde_json::Value::Object(wire.extra).to_string();
-        chat = outcrop_protocol::openai::body::decode(text.as_bytes()).map_err(|error| crate::errors::openai::malformed_body(&error))?;
-    }
+    let mut chat: ChatCompletionRequest = of_members(wire.extra).map_err(|error| malformed_body(&error))?;
     chat.frequency_penalty = wire.frequency_penalty;
     chat.logit_bias = wire.logit_bias;
     chat.max_tokens = wire.max_tokens;

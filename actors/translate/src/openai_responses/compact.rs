@@ -138,6 +138,7 @@ pub(super) fn no_summary() -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use outcrop_domain::model::BetaRules;
 
 use super::heal::{self, Healed};
+use crate::dialect::notes::Strictness;
 
 /// The CountTokens body that counts an InvokeModel body. Source: service model, `InvokeModelTokensRequest`.
 #[must_use]
@@ -18,9 +19,9 @@ pub fn of_invoke(body: &[u8]) -> Vec<u8> {
 
 /// Heals what [`of_invoke`] wrote, as [`heal::heal`] heals the body in it.
 #[must_use]
-pub fn heal(count: &[u8], error: &str, rules: &BetaRules) -> Option<Healed> {
+pub fn heal(count: &[u8], error: &str, rules: &BetaRules, strictness: Strictness) -> Option<Healed> {
     let base64 = count.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
-    let healed = heal::heal(&STANDARD.decode(base64).ok()?, error, rules)?;
+    let healed = heal::heal(&STANDARD.decode(base64).ok()?, error, rules, strictness)?;
     Some(Healed { body: of_invoke(&healed.body), ..healed })
 }
 
@@ -38,11 +39,11 @@ mod tests {
     fn a_count_is_healed_as_its_body_is() {
         let rules = &claude("opus-5").betas.invoke;
         let body = br#"{"anthropic_beta":["brand-new"],"max_tokens":1,"messages":[{"role":"user","content":"a"}]}"#;
-        let healed = heal(&of_invoke(body), "invalid beta flag", rules).unwrap();
+        let healed = heal(&of_invoke(body), "invalid beta flag", rules, Strictness::Lenient).unwrap();
         assert_eq!(healed.body, of_invoke(br#"{"max_tokens":1,"messages":[{"role":"user","content":"a"}]}"#));
         assert_eq!(healed.refused_flags, ["brand-new"]);
-        assert_eq!(heal(br#"{"input":{"converse":{}}}"#, "invalid beta flag", rules), None);
-        assert_eq!(heal(&of_invoke(body), "too long", rules), None);
+        assert_eq!(heal(br#"{"input":{"converse":{}}}"#, "invalid beta flag", rules, Strictness::Lenient), None);
+        assert_eq!(heal(&of_invoke(body), "too long", rules, Strictness::Lenient), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::{
     json::{Kind, Span, remove_from},
     messages_body::{self, Block, Draft, Index, Purpose},
 };
+use crate::dialect::notes::Strictness;
 
 /// A body that may be taken.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,21 +66,24 @@ impl Remedy {
     }
 }
 
-/// Heals a body by what upstream said of it. `None` when that is nothing that can be healed.
+/// Heals a body by what upstream said of it. `None` when that is nothing that can be healed, or only by leaving out what strict mode
+/// does not leave out.
 #[must_use]
-pub fn heal(body: &[u8], error: &str, rules: &BetaRules) -> Option<Healed> {
-    without_flags(body, error, rules).or_else(|| without_refused_thinking(body, error)).or_else(|| without_system_turns(body, error))
+pub fn heal(body: &[u8], error: &str, rules: &BetaRules, strictness: Strictness) -> Option<Healed> {
+    without_flags(body, error, rules, strictness)
+        .or_else(|| without_refused_thinking(body, error))
+        .or_else(|| without_system_turns(body, error))
 }
 
 /// For `invalid beta flag`: the flags that upstream names go; else those that nobody has said this model takes; else all.
 #[must_use]
-pub fn without_flags(body: &[u8], error: &str, rules: &BetaRules) -> Option<Healed> {
+pub fn without_flags(body: &[u8], error: &str, rules: &BetaRules, strictness: Strictness) -> Option<Healed> {
     let plain = plain(error);
     if !FLAG_ERRORS.iter().any(|words| says(&plain, words)) {
         return None;
     }
     let index = read(body)?;
-    let mut draft = Draft::new(body, &index);
+    let mut draft = Draft::new(body, &index).of(strictness);
     let value = draft.value("anthropic_beta")?;
     let asked = messages_body::flags(body, value);
     let asked: Vec<&str> = asked.iter().map(String::as_str).collect();

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use outcrop_domain::error::ModelError;
 use serde::Deserialize;
 
 /// What an error body says. Missing fields stay empty: a load balancer answers with HTML or nothing.
@@ -11,8 +12,8 @@ pub struct ErrorBody {
     pub code: Option<String>,
     /// `message`, `Message` or `errorMessage`; without any, the body itself as text.
     pub message: String,
-    /// `originalStatusCode`.
-    pub original_status: Option<u16>,
+    /// The members of model errors, where it has any.
+    pub model_error: Option<Box<ModelError>>,
 }
 
 /// Longest message that is kept, in bytes. Agents read messages of up to some kilobytes; HTML pages may be longer.
@@ -32,6 +33,10 @@ struct Wire<'a> {
     code: Option<Cow<'a, str>>,
     #[serde(default, rename = "originalStatusCode")]
     original_status: Option<u16>,
+    #[serde(borrow, default, rename = "originalMessage")]
+    original_message: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "resourceName")]
+    resource_name: Option<Cow<'a, str>>,
 }
 
 impl ErrorBody {
@@ -40,15 +45,26 @@ impl ErrorBody {
     pub fn parse(body: &[u8]) -> Self {
         match serde_json::from_slice::<Wire<'_>>(body) {
             Ok(wire) => {
+                let model_error = ModelError {
+                    original_status: wire.original_status,
+                    original_message: wire.original_message.map(|message| capped(&message)),
+                    resource_name: wire.resource_name.map(|name| capped(&name)),
+                };
                 let message = wire.message.or(wire.upper_message).or(wire.error_message);
                 Self {
                     code: wire.type_name.or(wire.code).map(|code| super::bare_code(&code).to_owned()),
                     message: message.map_or_else(|| raw_text(body), |message| capped(&message)),
-                    original_status: wire.original_status,
+                    model_error: (model_error != ModelError::default()).then(|| Box::new(model_error)),
                 }
             }
             Err(_) => Self { message: raw_text(body), ..Self::default() },
         }
+    }
+
+    /// What the model's own server answered.
+    #[must_use]
+    pub fn original_status(&self) -> Option<u16> {
+        self.model_error.as_ref()?.original_status
     }
 }
 
@@ -78,7 +94,8 @@ mod tests {
     fn the_type_is_trimmed_of_namespace_and_address() {
         let body = ErrorBody::parse(br#"{"__type":"com.amazon.bedrock#ValidationException:http://x/","originalStatusCode":418}"#);
         assert_eq!(body.code.as_deref(), Some("ValidationException"));
-        assert_eq!(body.original_status, Some(418));
+        assert_eq!(body.original_status(), Some(418));
+        assert_eq!(ErrorBody::parse(br#"{"message":"m"}"#).model_error, None);
     }
 
     #[test]

@@ -87,6 +87,8 @@ async fn a_model_stream_error_tells_the_models_refusal_from_its_fall() {
             .await;
     let fell = first_failure([exception("modelStreamErrorException", r#"{"message":"bad","originalStatusCode":500}"#)]).await;
     assert_eq!((refused.cause, fell.cause), (Cause::BadRequest, Cause::Unavailable));
+    let told = refused.model_error.unwrap();
+    assert_eq!((told.original_status, told.original_message.as_deref(), told.resource_name), (Some(400), Some("x"), None));
 }
 
 #[tokio::test]

@@ -74,9 +74,17 @@ fn a_daily_refusal_closes_the_target_and_leaves_the_buckets_alone() {
     assert_eq!(levels(&quota), [60.0, 60_000.0]);
     assert_eq!(quota.gate(at(3_601)), Gate::Open { until: at(4_500) });
     assert_eq!(quota.gate(at(4_500)), Gate::HalfOpen);
+    let spent = quota.spent_day(at(4_500)).unwrap();
     let probe = quota.send(at(4_500), &demand);
     quota.granted(at(4_501), &demand, &probe);
-    assert_eq!(quota.gate(at(4_501)), Gate::Closed);
+    assert_eq!((quota.gate(at(4_501)), quota.spent_day(at(4_501))), (Gate::Closed, None));
+    // The next run: its first call is the probe.
+    let mut next = known();
+    next.close_day(at(0), SpentDay { next_probe: at(0), ..spent });
+    assert_eq!(next.gate(at(0)), Gate::HalfOpen);
+    let probe = next.send(at(0), &demand);
+    next.granted(at(0), &demand, &probe);
+    assert_eq!(next.gate(at(0)), Gate::Closed);
 }
 
 #[test]

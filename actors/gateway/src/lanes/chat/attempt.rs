@@ -37,7 +37,7 @@ pub(super) struct Answered<T> {
 /// The targets of one request (or of one of its choices), and what became of them.
 pub(super) struct Attempts<'a> {
     context: &'a ChatContext,
-    settings: &'a LiveSettings,
+    pub(super) settings: &'a LiveSettings,
     facts: RouteFacts,
     pool: Arc<ModelPool>,
     routes: Vec<Route>,

@@ -54,6 +54,11 @@ pub(super) fn media_urls(request: &ClientRequest) -> Vec<MediaUrl> {
     }
 }
 
+/// Must the request's content be read to find them? Where items stay as they were written, they are text until now.
+pub(super) fn is_read_for_urls(request: &ClientRequest) -> bool {
+    matches!(request, ClientRequest::Responses(_) | ClientRequest::Compaction { .. } | ClientRequest::Counting(_))
+}
+
 /// What the client says of its conversation. `session` came in a header.
 pub(super) fn hints(request: &ClientRequest, session: Option<String>) -> Hints {
     match request {
@@ -113,7 +118,7 @@ pub(super) fn read(
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode, dialect })
         }
         ClientRequest::Responses(ask) => {
-            let ResponsesAsk { wire, earlier } = *ask;
+            let (wire, earlier) = ask.into_parts();
             let read = responses::read(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let mode = match read.delivery {
                 responses::Delivery::Whole => Mode::Whole,
@@ -123,13 +128,13 @@ pub(super) fn read(
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode, dialect })
         }
         ClientRequest::Compaction { ask, id } => {
-            let ResponsesAsk { wire, earlier } = *ask;
+            let (wire, earlier) = ask.into_parts();
             let read = compact::read(wire, &earlier, fetched, &for_responses(options, policy, model), &id)?;
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Compaction { kept: Arc::new(read.kept) });
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
         }
         ClientRequest::Counting(ask) => {
-            let ResponsesAsk { wire, earlier } = *ask;
+            let (wire, earlier) = ask.into_parts();
             let read = responses::read_for_counting(wire, &earlier, fetched, &for_responses(options, policy, model))?;
             let (adjustments, dialect) = (read.adjustments, AnswerDialect::Passed);
             Ok(Read { request: read.request, beside: Vec::new(), adjustments, choices_each: 1, mode: Mode::Whole, dialect })
@@ -181,7 +186,7 @@ mod tests {
     use super::*;
 
     fn responses(body: &str) -> ClientRequest {
-        ClientRequest::Responses(Box::new(ResponsesAsk { wire: decode(body.as_bytes()).unwrap(), earlier: Arc::default() }))
+        ClientRequest::Responses(Box::new(ResponsesAsk::new(decode(body.as_bytes()).unwrap(), Earlier::default())))
     }
 
     fn completions(body: &str) -> ClientRequest {
@@ -217,7 +222,7 @@ mod tests {
             ..Earlier::default()
         };
         let wire = decode(format!(r#"{{"input": [{}]}}"#, image("https://example.com/b.png")).as_bytes()).unwrap();
-        let request = ClientRequest::Responses(Box::new(ResponsesAsk { wire, earlier: Arc::new(earlier) }));
+        let request = ClientRequest::Responses(Box::new(ResponsesAsk::new(wire, earlier)));
         let urls: Vec<String> = media_urls(&request).into_iter().map(|found| found.url).collect();
         assert_eq!(urls, ["https://example.com/a.png", "https://example.com/b.png"]);
     }

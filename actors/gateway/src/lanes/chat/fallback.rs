@@ -59,7 +59,16 @@ mod tests {
 
     fn failed(cause: Cause) -> GatewayError {
         let (code, message) = (String::new(), String::new());
-        GatewayError::Upstream(UpstreamFailure { cause, status: 0, code, message, request_id: None, retry_after: None, region: None })
+        GatewayError::Upstream(UpstreamFailure {
+            cause,
+            status: 0,
+            code,
+            message,
+            request_id: None,
+            retry_after: None,
+            region: None,
+            model_error: None,
+        })
     }
 
     #[test]

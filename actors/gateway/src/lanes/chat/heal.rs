@@ -7,9 +7,12 @@ use outcrop_domain::{
     error::{Cause, GatewayError, UpstreamFailure},
     model::{BetaRules, Target},
 };
-use outcrop_translate::transparent::{
-    count,
-    heal::{Healed, Remedy, heal},
+use outcrop_translate::{
+    dialect::notes::Strictness,
+    transparent::{
+        count,
+        heal::{Healed, Remedy, heal},
+    },
 };
 use outcrop_upstream::ports::BoxFuture;
 
@@ -17,7 +20,7 @@ use super::{
     ChatContext,
     attempt::{Answered, Attempts},
     heavy,
-    prepare::{Ask, Prepared},
+    prepare::{Ask, Prepared, strictness},
     tally::CallLog,
     wire::Reading,
 };
@@ -64,7 +67,7 @@ where
             }
         };
         // In a box: few bodies are refused, and all would make room for it.
-        let healed = Box::pin(healed(context, prepared, ask, &body, &failure)).await;
+        let healed = Box::pin(healed(context, prepared, ask, &body, &failure, strictness(&attempts.settings.chat))).await;
         let Some(healed) = healed.filter(|healed| !tried.contains(&healed.remedy)) else { return answered };
         if !attempts.once_more() {
             return answered;
@@ -83,8 +86,15 @@ where
     }
 }
 
-async fn healed(context: &ChatContext, prepared: &Prepared, ask: &Ask, body: &Bytes, failure: &UpstreamFailure) -> Option<Healed> {
-    type Heal = fn(&[u8], &str, &BetaRules) -> Option<Healed>;
+async fn healed(
+    context: &ChatContext,
+    prepared: &Prepared,
+    ask: &Ask,
+    body: &Bytes,
+    failure: &UpstreamFailure,
+    strictness: Strictness,
+) -> Option<Healed> {
+    type Heal = fn(&[u8], &str, &BetaRules, Strictness) -> Option<Healed>;
     let (rules, heal): (_, Heal) = match &ask.wire.reading {
         Reading::Messages(rules) => (rules, heal),
         Reading::Count(Some(rules)) => (rules, count::heal),
@@ -94,7 +104,7 @@ async fn healed(context: &ChatContext, prepared: &Prepared, ask: &Ask, body: &By
     let held = prepared.held.clone();
     heavy::by_size(context.ports.blocking.as_ref(), body.len(), move || {
         let _held = held;
-        heal(&body, &words, &rules)
+        heal(&body, &words, &rules, strictness)
     })
     .await
     .ok()?

@@ -32,7 +32,8 @@ use super::{
     heavy,
     input::{MessagesInput, NativeInput, RawRequest},
     prepare::{
-        Aliases, Ask, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, write_options,
+        Aliases, Ask, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, strictness,
+        write_options,
     },
     wire::{Reading, Wire},
 };
@@ -266,6 +267,7 @@ impl Ground {
             budgets: budgets(policy),
             extra: &extra,
             dropped_fields: &policy.dropped_fields,
+            strictness: strictness(policy),
         })
     }
 

@@ -135,7 +135,15 @@ pub(super) async fn prepare(
         }
         request = passage::decoded(context, raw, job.body_bytes, job.held.as_ref()).await?;
     }
-    let media = fetch(context, settings, dialect::media_urls(&request), purpose, job.held.as_ref()).await?;
+    let held = job.held.clone();
+    let unread = if dialect::is_read_for_urls(&request) { job.body_bytes } else { 0 };
+    let named = heavy::by_size(context.ports.blocking.as_ref(), unread, move || {
+        let _held = held;
+        let urls = dialect::media_urls(&request);
+        (request, urls)
+    });
+    let (request, urls) = named.await?;
+    let media = fetch(context, settings, urls, purpose, job.held.as_ref()).await?;
     let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
     let bytes = job.body_bytes.saturating_add(media.bytes);
     let (settings, held) = (Arc::clone(settings), job.held.take());
@@ -286,7 +294,7 @@ pub(super) fn read_options(
 ) -> Result<ReadOptions, GatewayError> {
     let guardrail = guardrail_rule(policy, aliases, overrides.guardrail.as_ref())?;
     Ok(ReadOptions {
-        strictness: if policy.strict { Strictness::Strict } else { Strictness::Lenient },
+        strictness: strictness(policy),
         sniff: context.sniff,
         max_choices: policy.max_choices,
         max_tools: policy.max_tools,
@@ -297,6 +305,11 @@ pub(super) fn read_options(
         beta_flags: overrides.beta_flags.clone(),
         cache: policy.cache,
     })
+}
+
+/// What becomes of fields that cannot be honoured.
+pub(super) fn strictness(policy: &ChatPolicy) -> Strictness {
+    if policy.strict { Strictness::Strict } else { Strictness::Lenient }
 }
 
 fn apply_defaults(request: &mut ChatRequest, policy: &ChatPolicy, aliases: &Aliases) {

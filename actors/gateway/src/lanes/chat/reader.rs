@@ -190,5 +190,6 @@ fn mixed() -> UpstreamFailure {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     }
 }

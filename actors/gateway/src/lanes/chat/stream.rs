@@ -226,7 +226,16 @@ fn broken_before_event(failure: UpstreamFailure) -> UpstreamFailure {
 
 /// A stream that gave no event is a failed call: another target may answer.
 fn without_event(cause: Cause, code: &str, message: String) -> UpstreamFailure {
-    UpstreamFailure { cause, status: 0, code: code.to_owned(), message, request_id: None, retry_after: None, region: None }
+    UpstreamFailure {
+        cause,
+        status: 0,
+        code: code.to_owned(),
+        message,
+        request_id: None,
+        retry_after: None,
+        region: None,
+        model_error: None,
+    }
 }
 
 /// Replies with the channel and fills it until every choice has ended, one broke, or the client left.

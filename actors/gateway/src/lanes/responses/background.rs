@@ -6,7 +6,7 @@ use outcrop_domain::{error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::responses::Status;
 use outcrop_store::{Owner, Running, StoreError};
 use outcrop_supervision::{CallError, Job, JobFuture, Refusal};
-use outcrop_translate::openai_responses::{response, stream::EventWriter};
+use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, response, stream::EventWriter};
 
 use super::{
     ResponsesContext,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     archive::{of_responses, unix_seconds},
-    lanes::chat::unanswered,
+    lanes::{by_size, chat::unanswered},
     ports::{ChatAnswer, ChatJob, ResponsesAnswer, ResponsesJob},
 };
 
@@ -37,12 +37,14 @@ pub(super) async fn accept(context: &Arc<ResponsesContext>, job: ResponsesJob, p
     // Whatever can be refused is refused now, while somebody hears it.
     let checked = context.chat.check(chat_job(job.clone(), ask.clone())).await?;
     let (meta, shape) = written_as(id.clone(), created_unix, &checked)?;
-    let queued = response::under_way(&meta, &shape, Status::Queued)?;
-    let in_progress = response::under_way(&meta, &shape, Status::InProgress)?;
+    let (written_meta, written_shape) = (meta.clone(), shape.clone());
+    let blocking = context.vault.ports().blocking.as_ref();
+    let opening = by_size(blocking, job.body_bytes, move || Opening::write(written_meta, written_shape)).await??;
     let kept = put_running(context, kept, Running::Queued, &meta, &shape).await?;
     let guard = context.live.enter(owner.clone(), id.clone());
     let live = Arc::clone(guard.live());
-    let telling = Telling::begin(EventWriter::new(meta, shape), Way::Board(guard), kept, context.vault.clone());
+    let Opening { queued, in_progress, writer, events } = opening;
+    let telling = Telling::begun(writer, events, Way::Board(guard), kept, context.vault.clone());
     let answer = match streams {
         true => ResponsesAnswer::Stream { events: live.events(None), about: Some(checked) },
         false => ResponsesAnswer::Whole { body: queued, about: Some(checked) },
@@ -50,6 +52,28 @@ pub(super) async fn accept(context: &Arc<ResponsesContext>, job: ResponsesJob, p
     let asked = chat_job(job, ask);
     context.background.submit(BackgroundWork { context: Arc::clone(context), asked, in_progress, id, telling });
     Ok(answer)
+}
+
+/// What is told of a response before its model says anything. All of it repeats parameters of the request, which may be long.
+struct Opening {
+    /// The response while it waits.
+    queued: JsonText,
+    /// The response while it is being made.
+    in_progress: JsonText,
+    /// Writes what follows.
+    writer: EventWriter,
+    /// The first events.
+    events: Vec<u8>,
+}
+
+impl Opening {
+    fn write(meta: ResponseMeta, shape: ResponseShape) -> Result<Self, GatewayError> {
+        let queued = response::under_way(&meta, &shape, Status::Queued)?;
+        let in_progress = response::under_way(&meta, &shape, Status::InProgress)?;
+        let (mut writer, mut events) = (EventWriter::new(meta, shape), Vec::new());
+        writer.begin(&mut events);
+        Ok(Self { queued, in_progress, writer, events })
+    }
 }
 
 /// Work of the background lane.

@@ -166,7 +166,7 @@ pub(super) fn kept(
 
 /// A request with what it goes on from.
 pub(super) fn ask_of(wire: Box<ResponsesRequest>, earlier: Earlier) -> Box<ResponsesAsk> {
-    Box::new(ResponsesAsk { wire: *wire, earlier: Arc::new(earlier) })
+    Box::new(ResponsesAsk::new(*wire, earlier))
 }
 
 /// The request as the chat lane takes it: what was stored counts for its size like what was sent.
@@ -189,9 +189,12 @@ pub(super) async fn put_running(
         Running::Queued => Status::Queued,
         Running::InProgress => Status::InProgress,
     };
-    let body = response::under_way(meta, shape, status)?;
-    let vault = context.vault.clone();
-    let put = context.vault.ask("put_response", move |shelves| kept.begin(shelves, vault, running, &body));
+    let (vault, meta, shape) = (context.vault.clone(), meta.clone(), shape.clone());
+    // Written there, too: it repeats parameters of the request, which may be long.
+    let put = context.vault.ask("put_response", move |shelves| {
+        let body = response::under_way(&meta, &shape, status)?;
+        kept.begin(shelves, vault, running, &body)
+    });
     Ok(put.await??.into_kept())
 }
 

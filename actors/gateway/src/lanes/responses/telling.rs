@@ -82,6 +82,11 @@ impl Telling {
     pub(super) fn begin(mut writer: EventWriter, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
         let mut out = Vec::new();
         writer.begin(&mut out);
+        Self::begun(writer, out, way, kept, vault)
+    }
+
+    /// A response whose first events are written: `out`.
+    pub(super) fn begun(writer: EventWriter, out: Vec<u8>, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
         Self { parts: Some(Parts { writer, way, kept }), out, vault }
     }
 

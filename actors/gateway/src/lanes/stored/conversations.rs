@@ -10,27 +10,35 @@ use outcrop_translate::openai_responses::{
     conversation::{self, Metadata},
 };
 
-use super::{StoredContext, shown, shown_item, shown_list};
+use super::{Room, StoredContext, shown, shown_item, shown_list, shown_page};
 use crate::{
     archive::{Shelves, items_of, of_conversations, seconds_of},
     ports::ConversationAsk,
 };
 
 /// Answers a question about a conversation, or changes one.
-pub(super) async fn answer(context: &StoredContext, owner: KeyId, ask: ConversationAsk) -> Result<JsonText, GatewayError> {
+pub(super) async fn answer(context: &StoredContext, owner: KeyId, ask: ConversationAsk, room: &Room) -> Result<JsonText, GatewayError> {
+    // It stays with the bytes: the job may be dropped while they are in other hands.
+    let room = room.clone();
     let entropy = context.vault.ports().entropy.clone();
     match ask {
         ConversationAsk::Create { body } => {
             let (id, batch) = (random_id("conv_", entropy.as_ref()), random_id("", entropy.as_ref()));
-            let made = context.vault.ask("create_conversation", move |shelves| create(shelves, Owner(owner.as_str()), id, &batch, &body));
+            let made = context.vault.ask("create_conversation", move |shelves| {
+                let _room = room;
+                create(shelves, Owner(owner.as_str()), id, &batch, &body)
+            });
             made.await?
         }
         ConversationAsk::AddItems { id, body } => {
             let batch = random_id("", entropy.as_ref());
-            let added = context.vault.ask("append_items", move |shelves| add_items(shelves, Owner(owner.as_str()), &id, &batch, &body));
+            let added = context.vault.ask("append_items", move |shelves| {
+                let _room = room;
+                add_items(shelves, Owner(owner.as_str()), &id, &batch, &body)
+            });
             added.await?
         }
-        other => context.vault.ask(operation(&other), move |shelves| stored(shelves, Owner(owner.as_str()), other)).await?,
+        other => context.vault.ask(operation(&other), move |shelves| stored(shelves, Owner(owner.as_str()), other, &room)).await?,
     }
 }
 
@@ -48,7 +56,7 @@ fn operation(ask: &ConversationAsk) -> &'static str {
 }
 
 /// All that draws no ids.
-fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk) -> Result<JsonText, GatewayError> {
+fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk, room: &Room) -> Result<JsonText, GatewayError> {
     let store = shelves.conversations();
     let refused = |error: StoreError| of_conversations(&error);
     match ask {
@@ -63,9 +71,10 @@ fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk) -> Resu
             store.delete_conversation(owner, &id).map_err(refused)?;
             shown(&ConversationDeleted::new(&id))
         }
-        ConversationAsk::Items { id, page, include } => shown_list(&store.list_items(owner, &id, &page).map_err(refused)?, include),
+        ConversationAsk::Items { id, page, include } => shown_page(&store.list_items(owner, &id, &page).map_err(refused)?, include, room),
         ConversationAsk::Item { id, item, include } => {
             let item = store.get_item(owner, &id, &item).map_err(refused)?;
+            room.take(item.json.bytes())?;
             shown_item(item.json.as_str(), include)
         }
         ConversationAsk::DeleteItem { id, item } => shown_conversation(&store.delete_item(owner, &id, &item).map_err(refused)?),

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod responses;
+mod room;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,10 +13,11 @@ use outcrop_supervision::{CallError, Delivery, Job, JobFuture, LaneHandle, LaneR
 use outcrop_translate::openai_responses::{Include, response};
 use serde::Serialize;
 
+use self::room::Room;
 use super::chat::unanswered;
 use crate::{
     archive::{LiveResponses, Vault},
-    ports::{ConversationAsk, ResponseAsk, StoredAnswer, StoredAsk},
+    ports::{ConversationAsk, HeldMemory, ResponseAsk, StoredAnswer, StoredAsk},
 };
 
 /// What every job of this lane needs of the rest of the gateway.
@@ -34,6 +36,7 @@ pub struct StoredWork {
     context: Arc<StoredContext>,
     owner: KeyId,
     ask: StoredAsk,
+    room: Room,
     reply: StoredReply,
 }
 
@@ -53,11 +56,13 @@ impl Job for StoredWork {
 }
 
 async fn run(work: StoredWork) {
-    let StoredWork { context, owner, ask, reply } = work;
+    let StoredWork { context, owner, ask, room, reply } = work;
     // What was asked for is done, also when nobody waits for the answer any more: a deletion is a deletion.
     let answer = match ask {
-        StoredAsk::Response { id, ask } => responses::answer(&context, owner, id, ask).await,
-        StoredAsk::Conversation(ask) => conversations::answer(&context, owner, ask).await.map(StoredAnswer::Body),
+        StoredAsk::Response { id, ask } => responses::answer(&context, owner, id, ask, room).await,
+        StoredAsk::Conversation(ask) => {
+            conversations::answer(&context, owner, ask, &room).await.map(|body| StoredAnswer::Body(room.answer(body)))
+        }
     };
     if reply.send(answer) == Delivery::CallerGone {
         metrics::counter!("outcrop_answers_unread_total").increment(1);
@@ -87,13 +92,15 @@ impl StoredPort {
         Self { lane, context }
     }
 
-    /// Asks on behalf of a key.
+    /// Asks on behalf of a key. What is loaded for the answer is counted by `held`, until the answer is dropped.
     ///
     /// # Errors
-    /// `UnknownReference` for what the key does not have; whatever else went wrong, as data.
-    pub async fn ask(&self, owner: &KeyId, ask: StoredAsk) -> Result<StoredAnswer, GatewayError> {
+    /// `UnknownReference` for what the key does not have, `Overloaded` for what there is no room for; whatever else went wrong, as
+    /// data.
+    pub async fn ask(&self, owner: &KeyId, ask: StoredAsk, held: Option<Arc<dyn HeldMemory>>) -> Result<StoredAnswer, GatewayError> {
         let (reply, answer) = Reply::channel();
-        self.lane.submit(StoredWork { context: Arc::clone(&self.context), owner: owner.clone(), ask, reply });
+        let (context, room) = (Arc::clone(&self.context), Room::new(held));
+        self.lane.submit(StoredWork { context, owner: owner.clone(), ask, room, reply });
         answer.await.unwrap_or_else(|error| Err(unanswered(&error, LANE)))
     }
 
@@ -101,16 +108,27 @@ impl StoredPort {
     ///
     /// # Errors
     /// As there.
-    pub async fn response(&self, owner: &KeyId, id: String, ask: ResponseAsk) -> Result<StoredAnswer, GatewayError> {
-        self.ask(owner, StoredAsk::Response { id, ask }).await
+    pub async fn response(
+        &self,
+        owner: &KeyId,
+        id: String,
+        ask: ResponseAsk,
+        held: Option<Arc<dyn HeldMemory>>,
+    ) -> Result<StoredAnswer, GatewayError> {
+        self.ask(owner, StoredAsk::Response { id, ask }, held).await
     }
 
     /// As [`StoredPort::ask`], about a conversation.
     ///
     /// # Errors
     /// As there.
-    pub async fn conversation(&self, owner: &KeyId, ask: ConversationAsk) -> Result<StoredAnswer, GatewayError> {
-        self.ask(owner, StoredAsk::Conversation(ask)).await
+    pub async fn conversation(
+        &self,
+        owner: &KeyId,
+        ask: ConversationAsk,
+        held: Option<Arc<dyn HeldMemory>>,
+    ) -> Result<StoredAnswer, GatewayError> {
+        self.ask(owner, StoredAsk::Conversation(ask), held).await
     }
 
     /// What the lane does.
@@ -122,7 +140,13 @@ impl StoredPort {
     }
 }
 
-/// A page of items as clients read it.
+/// A page that was read, as clients read it.
+fn shown_page(listing: &Listing, include: Include, room: &Room) -> Result<JsonText, GatewayError> {
+    room.take(listing.items.iter().map(|item| item.json.bytes()).sum())?;
+    shown_list(listing, include)
+}
+
+/// Items as clients read them.
 fn shown_list(listing: &Listing, include: Include) -> Result<JsonText, GatewayError> {
     let items: Vec<JsonText> = listing.items.iter().map(|item| shown_item(item.json.as_str(), include)).collect::<Result<_, _>>()?;
     shown(&ItemList {

@@ -7,20 +7,27 @@ use outcrop_protocol::openai::responses::ResponseDeleted;
 use outcrop_store::{Owner, Running, Status, StoredResponse};
 use outcrop_translate::openai_responses::{Include, response, stream::replay};
 
-use super::{StoredContext, shown, shown_list};
+use super::{Room, StoredContext, shown, shown_page};
 use crate::{
     archive::{EventBytes, Shelves, body_of, cancel as cancel_stored, of_responses},
     ports::{ResponseAsk, StoredAnswer},
 };
 
 /// Answers a question about a response.
-pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, ask: ResponseAsk) -> Result<StoredAnswer, GatewayError> {
+pub(super) async fn answer(
+    context: &StoredContext,
+    owner: KeyId,
+    id: String,
+    ask: ResponseAsk,
+    room: Room,
+) -> Result<StoredAnswer, GatewayError> {
+    let taken = room.clone();
     match ask {
         ResponseAsk::Retrieve { include } => {
-            let found = context.vault.ask("get_response", move |shelves| as_shown(&get(shelves, &owner, &id)?, include));
-            found.await?.map(StoredAnswer::Body)
+            let found = context.vault.ask("get_response", move |shelves| as_shown(&get(shelves, &owner, &id, &taken)?, include));
+            Ok(StoredAnswer::Body(room.answer(found.await??)))
         }
-        ResponseAsk::Events { include, starting_after } => events(context, owner, id, include, starting_after).await,
+        ResponseAsk::Events { include, starting_after } => events(context, owner, id, include, starting_after, room).await,
         ResponseAsk::Delete => {
             // One that is under way in the background has no reader any more.
             if let Some(live) = context.live.find(&owner, &id) {
@@ -28,7 +35,7 @@ pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, as
             }
             let (deleted_by, deleted_id) = (owner.clone(), id.clone());
             let deleted = context.vault.ask("delete_response", move |shelves| -> Result<_, GatewayError> {
-                let left = get(shelves, &owner, &id)?;
+                let left = get(shelves, &owner, &id, &taken)?;
                 shelves.responses().delete_response(Owner(owner.as_str()), &id).map_err(|error| of_responses(&error))?;
                 let told = match left.status {
                     Status::Running(Running::Queued) => Some(last_told(&response::cancelled(&body_of(&left)?)?.0)?),
@@ -41,21 +48,23 @@ pub(super) async fn answer(context: &StoredContext, owner: KeyId, id: String, as
             if let Some(told) = told {
                 context.live.end_unbegun(&deleted_by, &deleted_id, told);
             }
-            Ok(StoredAnswer::Body(body))
+            Ok(StoredAnswer::Body(room.answer(body)))
         }
-        ResponseAsk::Cancel => cancel(context, owner, id).await.map(StoredAnswer::Body),
+        ResponseAsk::Cancel => cancel(context, owner, id, &room).await.map(|body| StoredAnswer::Body(room.answer(body))),
         ResponseAsk::InputItems { page, include } => {
             let listed = context.vault.ask("list_input_items", move |shelves| {
                 let listing = shelves.responses().list_input_items(Owner(owner.as_str()), &id, &page);
-                shown_list(&listing.map_err(|error| of_responses(&error))?, include)
+                shown_page(&listing.map_err(|error| of_responses(&error))?, include, &taken)
             });
-            listed.await?.map(StoredAnswer::Body)
+            Ok(StoredAnswer::Body(room.answer(listed.await??)))
         }
     }
 }
 
-fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str) -> Result<StoredResponse, GatewayError> {
-    shelves.responses().get_response(Owner(owner.as_str()), id).map_err(|error| of_responses(&error))
+fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str, room: &Room) -> Result<StoredResponse, GatewayError> {
+    let stored = shelves.responses().get_response(Owner(owner.as_str()), id).map_err(|error| of_responses(&error))?;
+    room.take(stored.body.bytes())?;
+    Ok(stored)
 }
 
 fn as_shown(stored: &StoredResponse, include: Include) -> Result<JsonText, GatewayError> {
@@ -69,12 +78,13 @@ async fn events(
     id: String,
     include: Include,
     starting_after: Option<u64>,
+    room: Room,
 ) -> Result<StoredAnswer, GatewayError> {
     if let Some(live) = context.live.told(&owner, &id) {
         return Ok(StoredAnswer::Stream(live.events(starting_after)));
     }
     let told = context.vault.ask("replay_response", move |shelves| {
-        let stored = get(shelves, &owner, &id)?;
+        let stored = get(shelves, &owner, &id, &room)?;
         if let Status::Running(_) = stored.status {
             // It is being read by the client that asked for it; or it was in the background of another process.
             let message = format!("Response with id '{id}' is {}, and its events go to the client that asked for it.", stored.status);
@@ -82,7 +92,7 @@ async fn events(
         }
         let mut out = Vec::new();
         replay(&body_of(&stored)?, include, starting_after, &mut out)?;
-        Ok(StoredAnswer::Stream(EventBytes::of(out)))
+        Ok(StoredAnswer::Stream(EventBytes::of(room.answer(out))))
     });
     told.await?
 }
@@ -91,9 +101,9 @@ async fn events(
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Cancels a response in the background. One that has ended is shown as it is: cancelling twice is no error.
-async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<JsonText, GatewayError> {
-    let (asked_by, asked_for) = (owner.clone(), id.clone());
-    let stored = context.vault.ask("get_response", move |shelves| get(shelves, &asked_by, &asked_for)).await??;
+async fn cancel(context: &StoredContext, owner: KeyId, id: String, room: &Room) -> Result<JsonText, GatewayError> {
+    let (asked_by, asked_for, taken) = (owner.clone(), id.clone(), room.clone());
+    let stored = context.vault.ask("get_response", move |shelves| get(shelves, &asked_by, &asked_for, &taken)).await??;
     if !stored.background {
         let message = "Cannot cancel a synchronous response: only responses that were created with 'background' can be cancelled.";
         return Err(GatewayError::InvalidRequest { message: message.to_owned(), param: None, code: None });
@@ -105,16 +115,16 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String) -> Result<Jso
             live.ended(ENDS_WITHIN).await;
         }
     }
-    let (asked_by, asked_for) = (owner.clone(), id.clone());
+    let (asked_by, asked_for, taken) = (owner.clone(), id.clone(), room.clone());
     let ended = context.vault.ask("cancel_response", move |shelves| -> Result<(JsonText, Option<Vec<u8>>), GatewayError> {
-        let stored = get(shelves, &owner, &id)?;
+        let stored = get(shelves, &owner, &id, &taken)?;
         if let Status::Ended(_) = stored.status {
             return Ok((as_shown(&stored, Include::default())?, None));
         }
         match cancel_stored(shelves, Owner(owner.as_str()), &id)? {
             Some(body) => Ok((response::shown(&body, Include::default())?, Some(last_told(&body)?))),
             // It has ended meanwhile, by itself.
-            None => Ok((as_shown(&get(shelves, &owner, &id)?, Include::default())?, None)),
+            None => Ok((as_shown(&get(shelves, &owner, &id, &taken)?, Include::default())?, None)),
         }
     });
     let (body, told) = ended.await??;

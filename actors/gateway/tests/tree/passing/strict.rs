@@ -1,4 +1,5 @@
-//! What a request that passes may not do to others: to the operator's guardrail, to other keys' flags, to quotas and accounts.
+//! What a request that passes may not do to others: to the operator's guardrail, to other keys' flags, to quotas and accounts. And
+//! what may not be done to it where the operator is strict.
 
 use outcrop_domain::{chat::GuardrailStreamMode, money::MicroUsd};
 
@@ -93,4 +94,22 @@ async fn pictures_are_billed_by_the_piece_and_by_no_token() {
     raw(&tree, native(&tree, RuntimeOperation::InvokeModel, PAINTER, r#"{"prompt":"a cliff"}"#, HeaderMap::new())).await;
     let report = tree.last_report();
     assert_eq!((report.usage.unwrap().total(), report.estimated, report.cost), (0, false, Some(MicroUsd(80_000))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_strict_gateway_leaves_nothing_out_that_means_something_and_reports_the_rest() {
+    let tree = with(LiveSettings { chat: ChatPolicy { strict: true, ..ChatPolicy::default() }, ..settings() }).await;
+    let error = submit(&tree, message(&tree, &body(r#","speed":"fast""#))).await.unwrap_err();
+    assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "speed"), "{error:?}");
+    assert_eq!(tree.regions[0].calls(), 0);
+    tree.regions[0].then(Step::Raw(ANSWER.to_owned()));
+    let flagged = body(r#","anthropic_beta":["claude-code-20250219"]"#).replace(":90,", ":9000000,");
+    let (_, about) = raw(&tree, message(&tree, &flagged)).await;
+    assert_eq!(about.adjustments.to_string(), "max_tokens=lowered,anthropic_beta=dropped:claude-code-20250219");
+    // Without its flag the field would go, too: what upstream says of the flag is what there is to say.
+    tree.regions[0].then(Step::Fail(Cause::BadRequest, "invalid beta flag"));
+    let flagged = body(r#","anthropic_beta":["context-management-2025-06-27"],"context_management":{"edits":[]}"#);
+    let error = submit(&tree, message(&tree, &flagged)).await.unwrap_err();
+    assert!(matches!(&error, GatewayError::Upstream(failure) if failure.message == "invalid beta flag"), "{error:?}");
+    assert_eq!(tree.regions[0].calls(), 2);
 }

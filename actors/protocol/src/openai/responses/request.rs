@@ -142,9 +142,12 @@ pub struct ReasoningParam {
     pub context: Option<String>,
     /// `standard` or `pro`.
     pub mode: Option<String>,
-    /// Everything else, such as other providers' members of the same name.
-    #[serde(flatten)]
-    pub extra: Map<String, Value>,
+    /// OpenRouter's: most tokens to think.
+    pub max_tokens: Option<Whole>,
+    /// OpenRouter's: on or off.
+    pub enabled: Option<bool>,
+    /// OpenRouter's: leave it out of the answer.
+    pub exclude: Option<bool>,
 }
 
 /// `text`.

@@ -107,6 +107,7 @@ fn upstream_failure() -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

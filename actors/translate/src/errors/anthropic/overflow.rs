@@ -95,6 +95,7 @@ mod tests {
             request_id: None,
             retry_after: None,
             region: None,
+            model_error: None,
         })
     }
 

@@ -15,6 +15,7 @@ fn failed(cause: Cause, status: u16, code: &str, message: &str) -> GatewayError 
         request_id: None,
         retry_after: None,
         region: Some(Region::from("us-east-1")),
+        model_error: None,
     })
 }
 

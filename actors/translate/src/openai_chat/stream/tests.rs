@@ -355,6 +355,7 @@ fn pain_21_a_failure_is_one_error_event_and_no_done() {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     });
     writer.fail(&error, &mut out);
     writer.write(0, &text(0, "lo"), &mut out);

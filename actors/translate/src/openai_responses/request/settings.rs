@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use outcrop_domain::{chat::ParallelToolCalls, error::GatewayError};
 use outcrop_protocol::openai::{
-    body::decode,
+    body::of_members,
     chat::{ChatCompletionRequest, ReasoningOptions},
     loose::Whole,
     responses::{ReasoningParam, ResponsesRequest},
@@ -87,7 +87,7 @@ pub(super) fn echo(wire: &mut ResponsesRequest, notes: &mut Notes) -> Result<Ech
 /// The settings that both APIs share, as a chat request that holds nothing else: its readers read them. Unknown members
 /// are in it too, with the spellings of other providers.
 pub(super) fn as_chat(wire: &mut ResponsesRequest, notes: &mut Notes) -> Result<ChatCompletionRequest, GatewayError> {
-    let mut chat = of_extra(std::mem::take(&mut wire.extra))?;
+    let mut chat: ChatCompletionRequest = of_members(std::mem::take(&mut wire.extra)).map_err(|error| fault::malformed_body(&error))?;
     chat.temperature = wire.temperature;
     chat.top_p = wire.top_p;
     chat.top_logprobs = wire.top_logprobs;
@@ -102,29 +102,16 @@ pub(super) fn as_chat(wire: &mut ResponsesRequest, notes: &mut Notes) -> Result<
     chat.prompt_cache_key = wire.prompt_cache_key.take();
     chat.prompt_cache_options = wire.prompt_cache_options.take();
     chat.prompt_cache_retention = wire.prompt_cache_retention.take();
-    if let Some(reasoning) = wire.reasoning.take() {
-        chat.reasoning = Some(reasoning_options(reasoning)?);
-    }
+    chat.reasoning = wire.reasoning.take().map(|reasoning| {
+        let ReasoningParam { effort, max_tokens, enabled, exclude, .. } = reasoning;
+        ReasoningOptions { effort, max_tokens, enabled, exclude }
+    });
     Ok(chat)
 }
 
 /// `parallel_tool_calls`.
 pub(super) fn parallel(echo: &Echo) -> ParallelToolCalls {
     if echo.parallel_tool_calls { ParallelToolCalls::ModelDecides } else { ParallelToolCalls::Forbidden }
-}
-
-fn of_extra(extra: Map<String, Value>) -> Result<ChatCompletionRequest, GatewayError> {
-    if extra.is_empty() {
-        return Ok(ChatCompletionRequest::default());
-    }
-    let text = Value::Object(extra).to_string();
-    decode(text.as_bytes()).map_err(|error| fault::malformed_body(&error))
-}
-
-fn reasoning_options(reasoning: ReasoningParam) -> Result<ReasoningOptions, GatewayError> {
-    let text = Value::Object(reasoning.extra).to_string();
-    let others: ReasoningOptions = decode(text.as_bytes()).map_err(|error| fault::inside("reasoning", &error))?;
-    Ok(ReasoningOptions { effort: reasoning.effort, ..others })
 }
 
 /// Hints without which the answer is the same in kind.

@@ -279,6 +279,7 @@ fn upstream(cause: Cause) -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

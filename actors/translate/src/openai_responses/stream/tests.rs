@@ -118,6 +118,7 @@ fn throttled() -> GatewayError {
         request_id: None,
         retry_after: None,
         region: None,
+        model_error: None,
     })
 }
 

@@ -7,6 +7,11 @@ use crate::transparent::tests::claude;
 const INVALID_FLAG: &str = "invalid beta flag";
 const SIGNATURE: &str = "messages.1.content.0: Invalid `signature` in `thinking` block";
 
+/// As [`super::heal`] where nothing is strict.
+fn heal(body: &[u8], error: &str, rules: &BetaRules) -> Option<Healed> {
+    super::heal(body, error, rules, Strictness::Lenient)
+}
+
 fn rules(model: &str) -> &'static BetaRules {
     &claude(model).betas.invoke
 }
@@ -37,6 +42,15 @@ fn pain_01_a_flag_that_alone_can_be_meant_is_remembered() {
     assert_eq!(heal(body.as_bytes(), INVALID_FLAG, rules("opus-5")).unwrap().refused_flags, ["brand-new"]);
     let named = flagged(r#"["brand-new","other-new"]"#);
     assert_eq!(heal(named.as_bytes(), "invalid beta flag: other-new.", rules("opus-5")).unwrap().refused_flags, ["other-new"]);
+}
+
+#[test]
+fn strict_mode_leaves_out_a_flag_and_not_what_it_stands_for() {
+    let body = flagged(r#"["compact-2026-01-12","brand-new"]"#);
+    let strictly = |error: &str| super::heal(body.as_bytes(), error, rules("opus-5"), Strictness::Strict);
+    assert_eq!(strictly("unsupported beta: compact-2026-01-12"), None, "its field says how the context is kept");
+    assert!(heal(body.as_bytes(), "unsupported beta: compact-2026-01-12", rules("opus-5")).is_some());
+    assert_eq!(strictly("unsupported beta: brand-new").unwrap().refused_flags, ["brand-new"]);
 }
 
 #[test]

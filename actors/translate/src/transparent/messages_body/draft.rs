@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use outcrop_domain::{adjust::Adjustments, error::GatewayError};
 
-use super::{Index, is_null};
-use crate::transparent::json::{Edits, Kind, Span, Text, Value, elements_of, members_of, remove_from, whole};
+use super::{Index, is_null, meaning};
+use crate::{
+    dialect::notes::{Strictness, cannot_be_honoured},
+    transparent::json::{Edits, Kind, Span, Text, Value, elements_of, members_of, remove_from, whole},
+};
 
 /// Changes of one body. Rules may speak in any order; [`Draft::finish`] makes all changes at once.
 pub(in crate::transparent) struct Draft<'t> {
@@ -17,6 +20,9 @@ pub(in crate::transparent) struct Draft<'t> {
     /// Changes of single tools and blocks.
     pub(super) objects: Objects,
     pub(in crate::transparent) notes: Adjustments,
+    strictness: Strictness,
+    /// What strict mode refuses of the changes that were asked for.
+    refused: Option<GatewayError>,
     /// Members of the body that go.
     gone: BTreeSet<usize>,
     /// Members that are written before all others.
@@ -36,11 +42,19 @@ impl<'t> Draft<'t> {
             edits: Edits::default(),
             objects: Objects::default(),
             notes: Adjustments::default(),
+            strictness: Strictness::Lenient,
+            refused: None,
             gone: BTreeSet::new(),
             front: Vec::new(),
             gone_messages: BTreeSet::new(),
             moved_messages: BTreeMap::new(),
         }
+    }
+
+    /// The same, for changes of that strictness.
+    pub(in crate::transparent) fn of(mut self, strictness: Strictness) -> Self {
+        self.strictness = strictness;
+        self
     }
 
     /// A member that is there and stays.
@@ -72,15 +86,17 @@ impl<'t> Draft<'t> {
         self.moved_messages.insert(position, behind);
     }
 
-    /// Leaves out fields, written as in [`outcrop_domain::model::BetaFlag::fields`], and notes those that were there.
+    /// Leaves out fields, written as in [`outcrop_domain::model::BetaFlag::fields`], and notes those that were there. In strict
+    /// mode a body that loses what its answer is another without is not finished.
     pub(in crate::transparent) fn leave_out(&mut self, fields: &[String]) {
         let mut of_tools = Vec::new();
         let mut of_marks = Vec::new();
         for field in fields {
             match field.split_once('.') {
                 None => {
+                    let means = self.value(field).is_some_and(|value| meaning::is_in(self.text, field, value));
                     if self.remove(field) {
-                        self.notes.note(field.clone(), "dropped");
+                        self.note_dropped(field.clone(), means);
                     }
                 }
                 Some(("tools[]", member)) => of_tools.push(member),
@@ -110,9 +126,9 @@ impl<'t> Draft<'t> {
     fn leave_out_of_tools(&mut self, members: &[&str]) {
         let Some(tools) = self.value("tools").filter(|_| !members.is_empty()) else { return };
         for tool in elements_of(self.text, tools.span).into_iter().filter(|tool| tool.kind == Kind::Object) {
-            for (key, _) in members_of(self.text, tool.span) {
+            for (key, value) in members_of(self.text, tool.span) {
                 if let Some(member) = members.iter().find(|member| key.is(self.text, member)) {
-                    self.notes.note(format!("tools.{member}"), "dropped");
+                    self.note_dropped(format!("tools.{member}"), meaning::is_in_tool(self.text, member, value));
                     self.objects.change(tool.span).drop.insert((*member).to_owned());
                 }
             }
@@ -130,11 +146,23 @@ impl<'t> Draft<'t> {
         }
     }
 
+    /// Notes a field that goes; `means`: the answer is another without it.
+    fn note_dropped(&mut self, field: String, means: bool) {
+        if means && self.strictness == Strictness::Strict {
+            self.refused.get_or_insert_with(|| cannot_be_honoured(field.clone(), "dropped"));
+        }
+        self.notes.note(field, "dropped");
+    }
+
     /// The changed body.
     ///
     /// # Errors
-    /// [`GatewayError::Internal`] when rules contradict each other.
+    /// [`GatewayError::InvalidRequest`] for what strict mode does not leave out, [`GatewayError::Internal`] when rules contradict
+    /// each other.
     pub(in crate::transparent) fn finish(mut self) -> Result<(Vec<u8>, Adjustments), GatewayError> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
         self.objects.write(self.text, &mut self.edits);
         self.arrange_messages()?;
         let members: Vec<Span> = self.index.members.iter().map(whole).collect();

@@ -7,6 +7,7 @@ use outcrop_domain::{adjust::Adjustments, chat::CachePolicy, error::GatewayError
 use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, Purpose, betas, blanks, hoist, marks, reading, settings, turns, wishes};
 use crate::{
     converse::EffortBudgets,
+    dialect::notes::Strictness,
     transparent::json::{members_of, said, whole_number},
 };
 
@@ -29,6 +30,8 @@ pub struct InvokeOptions<'a> {
     pub extra: &'a [(&'a str, String)],
     /// Fields that the operator keeps from models.
     pub dropped_fields: &'a [String],
+    /// What to do with a field that the answer is another without, and that must be left out.
+    pub strictness: Strictness,
 }
 
 /// A body ready to be sent.
@@ -75,15 +78,15 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     /// go. Everything else is the client's text, byte for byte.
     ///
     /// # Errors
-    /// [`GatewayError::InvalidRequest`] when its further parameters name a field twice, [`GatewayError::Internal`] when our own
-    /// rules contradict each other.
+    /// [`GatewayError::InvalidRequest`] when its further parameters name a field twice and for what strict mode does not leave out,
+    /// [`GatewayError::Internal`] when our own rules contradict each other.
     pub fn invoke(&self, options: &InvokeOptions<'_>) -> Result<InvokeBody, GatewayError> {
         let Some((text, notes)) = hoist::hoisted(self.text(), &self.index, options.extra)? else {
-            return write(Draft::new(self.text(), &self.index), options);
+            return write(Draft::new(self.text(), &self.index).of(options.strictness), options);
         };
         // What its members are for was asked when it was read.
         let index = reading::index(&text, Purpose::Count)?;
-        let mut draft = Draft::new(&text, &index);
+        let mut draft = Draft::new(&text, &index).of(options.strictness);
         draft.notes = notes;
         write(draft, options)
     }

@@ -23,6 +23,7 @@ mod draft;
 mod hoist;
 mod invoke;
 mod marks;
+mod meaning;
 mod reading;
 mod settings;
 mod turns;

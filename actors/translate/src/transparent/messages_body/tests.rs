@@ -3,13 +3,14 @@
 mod bench;
 mod facts;
 mod properties;
+mod strict;
 
 use std::{fs, path::PathBuf};
 
 use outcrop_domain::{chat::CachePolicy, model::ChatCapabilities};
 
 use super::*;
-use crate::{converse::EffortBudgets, transparent::tests::claude};
+use crate::{converse::EffortBudgets, dialect::notes::Strictness, transparent::tests::claude};
 
 fn options(model: &ChatCapabilities) -> InvokeOptions<'_> {
     InvokeOptions {
@@ -21,6 +22,7 @@ fn options(model: &ChatCapabilities) -> InvokeOptions<'_> {
         budgets: EffortBudgets::default(),
         extra: &[],
         dropped_fields: &[],
+        strictness: Strictness::Lenient,
     }
 }
 

@@ -241,6 +241,7 @@ mod tests {
             budgets: EffortBudgets::default(),
             extra,
             dropped_fields: dropped,
+            strictness: Strictness::Lenient,
         };
         let invoke = body(members).invoke(&options).unwrap();
         (String::from_utf8(invoke.bytes).unwrap(), invoke.adjustments.to_string())
@@ -375,6 +376,7 @@ mod tests {
             budgets: EffortBudgets::default(),
             extra: &[],
             dropped_fields: &[],
+            strictness: Strictness::Lenient,
         };
         assert!(matches!(body(members).invoke(&options), Err(GatewayError::InvalidRequest { .. })));
     }

@@ -77,8 +77,9 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], now:
     let body = ErrorBody::parse(body);
     let code = headers.text("x-amzn-errortype").map(bare_code).filter(|code| !code.is_empty()).or(body.code.as_deref()).unwrap_or_default();
     let message = if body.message.is_empty() { status.canonical_reason().unwrap_or("error without a text") } else { &body.message };
-    let evidence = Evidence { status: status.as_u16(), code, message, original_status: body.original_status };
-    told_failure(evidence, retry_after(headers, now), request_id(headers), None)
+    let evidence = Evidence { status: status.as_u16(), code, message, original_status: body.original_status() };
+    let failure = told_failure(evidence, retry_after(headers, now), request_id(headers), None);
+    UpstreamFailure { model_error: body.model_error, ..failure }
 }
 
 /// The request did not get an answer.

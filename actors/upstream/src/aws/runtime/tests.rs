@@ -175,8 +175,18 @@ async fn a_refusal_keeps_upstreams_words_and_advice() {
             request_id: Some("r-9".to_owned()),
             retry_after: Some(Duration::from_millis(1500)),
             region: Some(Region::from("eu-west-1")),
+            model_error: None,
         }
     );
+}
+
+#[tokio::test]
+async fn a_model_error_keeps_what_it_tells_of_the_model() {
+    let body = r#"{"message":"the model failed","originalStatusCode":503,"resourceName":"arn:x"}"#;
+    let server = FakeServer::answering(424, &[("x-amzn-errortype", "ModelErrorException")], body);
+    let failure = runtime(&server).call(call(RuntimeOperation::Converse)).await.unwrap_err();
+    let told = failure.model_error.unwrap();
+    assert_eq!((told.original_status, told.original_message, told.resource_name.as_deref()), (Some(503), None, Some("arn:x")));
 }
 
 #[tokio::test]

@@ -231,7 +231,7 @@ fn offer(region: &str) -> RegionOffer {
 
 pub(super) fn failure(cause: Cause) -> UpstreamFailure {
     let (code, message) = ("Scripted".to_owned(), "no".to_owned());
-    UpstreamFailure { cause, status: 500, code, message, request_id: None, retry_after: None, region: None }
+    UpstreamFailure { cause, status: 500, code, message, request_id: None, retry_after: None, region: None, model_error: None }
 }
 
 /// A call that ends like this after so many milliseconds.
