@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
-use super::messages::{CacheControl, Content, MessageParam, OutputConfig, ThinkingConfig, ToolChoice, ToolParam};
+use super::messages::{CacheControl, Content, ContextManagement, MessageParam, OutputConfig, ThinkingConfig, ToolChoice, ToolParam};
 use crate::loose::{TextOr, TextOrList};
 
 /// The request body: what of a Messages request takes room in the prompt.
@@ -29,7 +29,7 @@ pub struct CountTokensRequest {
     /// Automatic caching.
     pub cache_control: Option<CacheControl>,
     /// Beta: edits that the server makes to the context.
-    pub context_management: Option<IgnoredAny>,
+    pub context_management: Option<ContextManagement>,
     /// Beta: MCP servers that the server calls.
     pub mcp_servers: Option<Vec<IgnoredAny>>,
     /// Beta flags in the body.

@@ -11,7 +11,7 @@ pub use content::{
     BlockContent, BlockSource, CacheControl, CitationIn, CitationSwitch, Citations, Content, ContentBlock, MessageParam, SourceObject,
 };
 pub use event::{BlockDelta, BlockStart, EventUsage, StartedMessage, StopDelta, StreamEvent};
-pub use request::{MessagesRequest, OutputConfig, OutputFormat, ThinkingConfig};
+pub use request::{ContextEdit, ContextManagement, MessagesRequest, OutputConfig, OutputFormat, ThinkingConfig};
 pub use tool::{ToolChoice, ToolParam};
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub struct MessagesRequest {
     #[serde(alias = "betas")]
     pub anthropic_beta: Option<TextOrList<String>>,
     /// Beta: edits that the server makes to the context.
-    pub context_management: Option<IgnoredAny>,
+    pub context_management: Option<ContextManagement>,
     /// Beta: MCP servers that the server calls. They hold secrets and are not read.
     pub mcp_servers: Option<Vec<IgnoredAny>>,
     /// Beta: the answer is a summary of the conversation.
@@ -113,6 +113,38 @@ impl fmt::Debug for MessagesRequest {
             .field("tools", &self.tools.as_ref().map(Vec::len))
             .field("stream", &self.stream)
             .finish_non_exhaustive()
+    }
+}
+
+/// Edits that the server makes to the context before the model sees it.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ContextManagement {
+    /// In the order in which they are made.
+    #[serde(default)]
+    pub edits: Vec<ContextEdit>,
+}
+
+impl ContextManagement {
+    /// Does one of them rewrite the conversation? The others only clear what is old out of the model's sight.
+    #[must_use]
+    pub fn rewrites(&self) -> bool {
+        self.edits.iter().any(|edit| ContextEdit::rewrites(&edit.kind))
+    }
+}
+
+/// One edit.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ContextEdit {
+    /// `clear_tool_uses_20250919`, `clear_thinking_20251015`, `compact_20260112`, ...
+    #[serde(rename = "type", default)]
+    pub kind: String,
+}
+
+impl ContextEdit {
+    /// Is it a kind that puts a summary in the place of turns, for the client to keep?
+    #[must_use]
+    pub fn rewrites(kind: &str) -> bool {
+        kind.starts_with("compact")
     }
 }
 

@@ -1,7 +1,7 @@
 //! Properties that Anthropic's own servers act on, and those nobody here knows.
 
 use outcrop_domain::{error::GatewayError, json::JsonObject};
-use outcrop_protocol::anthropic::messages::MessagesRequest;
+use outcrop_protocol::anthropic::messages::{ContextManagement, MessagesRequest};
 
 use super::faults::{fault, not_one_of};
 use crate::{
@@ -20,17 +20,17 @@ pub(super) fn settle(wire: &MessagesRequest, notes: &mut Notes) -> Result<(), Ga
         Some("fast") => notes.meaning("speed", "ignored")?,
         Some(_) => return Err(not_one_of("speed", &["standard", "fast"])),
     }
-    let changes = [
-        ("container", wire.container.is_some()),
-        ("context_management", wire.context_management.is_some()),
-        ("fallbacks", wire.fallbacks.is_some()),
-    ];
+    let rewrites = wire.context_management.as_ref().map(ContextManagement::rewrites);
+    let changes =
+        [("container", wire.container.is_some()), ("context_management", rewrites == Some(true)), ("fallbacks", wire.fallbacks.is_some())];
     for (field, _) in changes.into_iter().filter(|(_, given)| *given) {
         notes.meaning(field, "ignored")?;
     }
     let harmless = [
         ("anthropic_version", wire.anthropic_version.is_some()),
         ("billing_policy", wire.billing_policy.is_some()),
+        // Without it the model sees more than it need: the answer costs more and is the same in kind.
+        ("context_management", rewrites == Some(false)),
         ("diagnostics", wire.diagnostics.is_some()),
         ("fallback_credit_token", wire.fallback_credit_token.is_some()),
         ("user_profile_id", wire.user_profile_id.is_some()),

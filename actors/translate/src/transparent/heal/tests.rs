@@ -46,7 +46,8 @@ fn pain_01_a_flag_that_alone_can_be_meant_is_remembered() {
 
 #[test]
 fn strict_mode_leaves_out_a_flag_and_not_what_it_stands_for() {
-    let body = flagged(r#"["compact-2026-01-12","brand-new"]"#);
+    let body = flagged(r#"["compact-2026-01-12","brand-new"]"#).replace(r#""edits":[]"#, r#""edits":[{"type":"compact_20260112"}]"#);
+    assert!(body.contains("compact_20260112"));
     let strictly = |error: &str| super::heal(body.as_bytes(), error, rules("opus-5"), Strictness::Strict);
     assert_eq!(strictly("unsupported beta: compact-2026-01-12"), None, "its field says how the context is kept");
     assert!(heal(body.as_bytes(), "unsupported beta: compact-2026-01-12", rules("opus-5")).is_some());

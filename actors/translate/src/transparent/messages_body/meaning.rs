@@ -2,16 +2,24 @@
 //!
 //! The hub reads the same fields and refuses them in strict mode, or always: `anthropic_messages::request`.
 
-use crate::transparent::json::{Kind, Value, elements_of, said};
+use outcrop_protocol::anthropic::messages::ContextEdit;
+
+use crate::transparent::json::{Kind, Value, elements_of, members_of, said};
 
 /// Members of the body.
-const FIELDS: [&str; 6] = ["compaction", "container", "context_management", "fallbacks", "output_format", "thread"];
+const FIELDS: [&str; 5] = ["compaction", "container", "fallbacks", "output_format", "thread"];
 
 /// Does a member of the body change the answer? It says something, and not only what would be without it.
 pub(super) fn is_in(text: &[u8], name: &str, value: Value) -> bool {
     match name {
         "speed" => said(text, value).is_none_or(|speed| speed != "standard"),
         "mcp_servers" => value.kind != Kind::Array || !elements_of(text, value.span).is_empty(),
+        "context_management" => {
+            let list = members_of(text, value.span).into_iter().find(|(key, _)| key.is(text, "edits"));
+            let edits = list.map(|(_, list)| elements_of(text, list.span)).unwrap_or_default();
+            let kinds = edits.into_iter().flat_map(|edit| members_of(text, edit.span)).filter(|(key, _)| key.is(text, "type"));
+            kinds.filter_map(|(_, kind)| said(text, kind)).any(|kind| ContextEdit::rewrites(&kind))
+        }
         name => FIELDS.contains(&name),
     }
 }

@@ -11,8 +11,11 @@ const FRAME: &[u8] = br#"{"bytes":""#;
 const DELTA: &[u8] = br#"{"type":"content_block_delta","index":"#;
 
 /// Pieces whose length counts as produced; signatures and citations do not.
-const PIECES: [&[u8]; 3] =
-    [br#","delta":{"type":"text_delta","text":"#, br#","delta":{"type":"input_json_delta","partial_json":"#, br#","delta":{"type":"thinking_delta","thinking":"#];
+const PIECES: [&[u8]; 3] = [
+    br#","delta":{"type":"text_delta","text":"#,
+    br#","delta":{"type":"input_json_delta","partial_json":"#,
+    br#","delta":{"type":"thinking_delta","thinking":"#,
+];
 
 const END: &[u8] = b"}}";
 

@@ -46,7 +46,12 @@ fn a_field_that_means_something_is_refused_as_the_hub_refuses_it() {
     for (member, refused) in [
         (r#""speed":"fast""#.to_owned(), Some("speed")),
         (r#""speed":"standard""#.to_owned(), None),
-        (r#""context_management":{"edits":[]}"#.to_owned(), Some("context_management")),
+        (
+            r#""context_management":{"edits":[{"type":"clear_thinking_20251015"},{"type":"compact_20260112"}]}"#.to_owned(),
+            Some("context_management"),
+        ),
+        (r#""context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}"#.to_owned(), None),
+        (r#""context_management":{"edits":[]}"#.to_owned(), None),
         (r#""context_management":null"#.to_owned(), None),
         (r#""container":"c""#.to_owned(), Some("container")),
         (r#""fallbacks":[]"#.to_owned(), Some("fallbacks")),
