@@ -2,7 +2,7 @@
 //!
 //! All of them are asked of one process, and each round measures one thing of all before the next: the machine is the same for them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -47,8 +47,10 @@ pub(super) struct DialectRow {
     pub(super) dialect: Dialect,
     pub(super) answers: Ratio,
     pub(super) streams: Ratio,
+    /// Answers to a request as coding agents send them: a tenth of a megabyte.
+    pub(super) turns: Ratio,
     /// Of streams whose deltas come one by one.
-    pub(super) paced_streams: f64,
+    pub(super) paced_streams: Ratio,
     /// KiB per open stream, at each number of streams.
     pub(super) rss_kib_per_stream: [f64; 2],
 }
@@ -107,54 +109,85 @@ impl Dialect {
     }
 }
 
-/// CPU seconds per 1,000 answers and streams of each dialect, in one round.
-pub(super) type DialectRound = [[f64; 2]; Dialect::ALL.len()];
+/// CPU seconds of each dialect in one round, per 1,000: answers, streams, answers to an agent's turn, paced streams.
+pub(super) type DialectRound = [[f64; KINDS]; Dialect::ALL.len()];
 
-/// One round against a process of its own.
+const KINDS: usize = 4;
+
+/// Dialects take turns within a round: a machine that is slower for a second is so for all of them.
+const SLICES: u64 = 8;
+
+/// One round against processes of its own.
 pub(super) async fn round(lineup: &Lineup, plan: Plan) -> anyhow::Result<DialectRound> {
     let server = measure::start_gateway(lineup, &lineup.fast_upstream).await?;
+    let paced = measure::start_gateway(lineup, &lineup.paced_upstream).await?;
+    let small = |dialect: Dialect, stream: bool| (dialect.shot(&server.address, stream), dialect.check(stream, upstream::text()));
+    let turn = |dialect: Dialect| (prepared(&lineup.turns, dialect, &server.address), dialect.check(false, upstream::text()));
+    let slow = |dialect: Dialect| (dialect.shot(&paced.address, true), dialect.check(true, upstream::paced_text()));
+    let kinds = [
+        slices(&server, plan.answers, measure::BUSY_CONNECTIONS, SLICES, |dialect| small(dialect, false)).await.context("answers")?,
+        slices(&server, plan.streams, measure::BUSY_CONNECTIONS, SLICES, |dialect| small(dialect, true)).await.context("streams")?,
+        slices(&server, plan.answers / 4, measure::BUSY_CONNECTIONS, SLICES, turn).await.context("an agent's turn")?,
+        slices(&paced, plan.streams / 4, measure::PACED_CONNECTIONS, 2, slow).await.context("paced streams")?,
+    ];
     let mut round = DialectRound::default();
-    for (kind, (stream, count)) in [(false, plan.answers), (true, plan.streams)].into_iter().enumerate() {
-        for (cells, dialect) in round.iter_mut().zip(Dialect::ALL) {
-            let shot = dialect.shot(&server.address, stream);
-            let cpu = measure::cpu_of(&server, &shot, dialect.check(stream, upstream::text()), count);
-            let cpu = cpu.await.with_context(|| format!("{}, streamed: {stream}", dialect.name()))?;
-            *cells.get_mut(kind).context("two kinds")? = cpu;
+    for (row, cells) in round.iter_mut().enumerate() {
+        for (cell, kind) in cells.iter_mut().zip(&kinds) {
+            *cell = kind.get(row).copied().context("every dialect")?;
         }
     }
     Ok(round)
 }
 
-/// What the rounds come to, and what is measured once: paced streams and memory.
+/// CPU seconds per 1,000 requests of each dialect, of which so many are sent in slices.
+async fn slices(
+    server: &Server,
+    count: u64,
+    connections: u64,
+    slices: u64,
+    shot: impl Fn(Dialect) -> (Shot, Check),
+) -> anyhow::Result<[f64; Dialect::ALL.len()]> {
+    let mut cpu = [Duration::ZERO; Dialect::ALL.len()];
+    let mut answered = [0; Dialect::ALL.len()];
+    // The first warms up.
+    for slice in 0..=slices {
+        for ((cpu, answered), dialect) in cpu.iter_mut().zip(&mut answered).zip(Dialect::ALL) {
+            let (shot, check) = shot(dialect);
+            let before = server.cpu()?;
+            let volley = load::volley(&shot, (count / slices).max(connections), connections, check).await;
+            let answers = volley.with_context(|| dialect.name())?.answers;
+            if slice > 0 {
+                *cpu += server.cpu()?.saturating_sub(before);
+                *answered += answers;
+            }
+        }
+    }
+    let mut result = [f64::NAN; Dialect::ALL.len()];
+    for ((result, cpu), answered) in result.iter_mut().zip(cpu).zip(answered) {
+        *result = measure::per_thousand(cpu, answered);
+    }
+    Ok(result)
+}
+
+/// What the rounds come to, and memory, which is measured once.
 pub(super) async fn rows(lineup: &Lineup, plan: Plan, rounds: &[DialectRound]) -> anyhow::Result<Vec<DialectRow>> {
     let mut rows = Vec::new();
-    let mut chat_paced = f64::NAN;
     for (index, dialect) in Dialect::ALL.into_iter().enumerate() {
-        measure::note(&format!("paced streams and memory: {}", dialect.name()))?;
+        measure::note(&format!("memory: {}", dialect.name()))?;
         let ratio = |kind: usize| {
             let cell = |round: &DialectRound, row: usize| round.get(row).and_then(|cells| cells.get(kind)).copied().unwrap_or(f64::NAN);
             Ratio::of(rounds.iter().map(|round| cell(round, index) / cell(round, 0)).collect())
         };
-        let paced = paced(lineup, dialect, plan).await?;
-        if dialect == Dialect::Chat {
-            chat_paced = paced;
-        }
         rows.push(DialectRow {
             dialect,
             answers: ratio(0),
             streams: ratio(1),
-            paced_streams: paced / chat_paced,
+            turns: ratio(2),
+            paced_streams: ratio(3),
             rss_kib_per_stream: memory(lineup, dialect, plan).await.with_context(|| format!("streams of {}", dialect.name()))?,
         });
     }
     Ok(rows)
-}
-
-/// CPU of streams whose deltas come one by one, as a model's do.
-async fn paced(lineup: &Lineup, dialect: Dialect, plan: Plan) -> anyhow::Result<f64> {
-    let server = measure::start_gateway(lineup, &lineup.paced_upstream).await?;
-    let shot = dialect.shot(&server.address, true);
-    measure::paced_cpu(&server, &shot, dialect.check(true, upstream::paced_text()), plan).await
 }
 
 async fn memory(lineup: &Lineup, dialect: Dialect, plan: Plan) -> anyhow::Result<[f64; 2]> {
@@ -189,7 +222,7 @@ pub(super) async fn histories(lineup: &Lineup, plan: Plan, proxy: &Server, gatew
     let mut rows = Vec::new();
     for dialect in std::iter::once(None).chain(Dialect::ALL.map(Some)) {
         let server = if dialect.is_some() { gateway } else { proxy };
-        let shot = history_shot(lineup, dialect.unwrap_or(Dialect::Chat), &server.address);
+        let shot = prepared(&lineup.histories, dialect.unwrap_or(Dialect::Chat), &server.address);
         let check: Check = Some(Arc::new(|body: &[u8]| contains(body, upstream::text().as_bytes())));
         let mut rounds = Vec::new();
         for _ in 0..plan.history_rounds {
@@ -203,13 +236,14 @@ pub(super) async fn histories(lineup: &Lineup, plan: Plan, proxy: &Server, gatew
 /// Histories at once.
 const HISTORY_CONNECTIONS: u64 = 2;
 
-fn history_shot(lineup: &Lineup, dialect: Dialect, address: &str) -> Shot {
-    let body = lineup.histories.iter().find(|(of, _)| *of == dialect).map(|(_, body)| body.clone()).unwrap_or_default();
+/// A request with one of the bodies that were made before.
+fn prepared(bodies: &[(Dialect, Bytes)], dialect: Dialect, address: &str) -> Shot {
+    let body = bodies.iter().find(|(of, _)| *of == dialect).map(|(_, body)| body.clone()).unwrap_or_default();
     Shot { address: address.to_owned(), path: dialect.path(false), body, stream: false }
 }
 
-/// Bodies of a long history in every dialect.
-pub(super) fn history_bodies() -> Vec<(Dialect, Bytes)> {
+/// Bodies of a history of so many turns in every dialect.
+pub(super) fn history_bodies(turns: usize) -> Vec<(Dialect, Bytes)> {
     let with = |dialect: Dialect, model: Option<&str>, mut body: serde_json::Value| {
         if let (Some(model), Some(members)) = (model, body.as_object_mut()) {
             members.insert("model".to_owned(), model.into());
@@ -217,12 +251,12 @@ pub(super) fn history_bodies() -> Vec<(Dialect, Bytes)> {
         (dialect, Bytes::from(body.to_string()))
     };
     vec![
-        with(Dialect::Chat, Some(MODEL), super::history::chat()),
-        with(Dialect::Messages, Some(CLAUDE), super::history::messages()),
-        with(Dialect::Converse, None, super::history::converse()),
-        with(Dialect::Invoke, None, super::history::invoke()),
-        with(Dialect::TranslatedMessages, Some(MODEL), super::history::messages()),
-        with(Dialect::Responses, Some(MODEL), super::history::responses()),
+        with(Dialect::Chat, Some(MODEL), super::history::chat(turns)),
+        with(Dialect::Messages, Some(CLAUDE), super::history::messages(turns)),
+        with(Dialect::Converse, None, super::history::converse(turns)),
+        with(Dialect::Invoke, None, super::history::invoke(turns)),
+        with(Dialect::TranslatedMessages, Some(MODEL), super::history::messages(turns)),
+        with(Dialect::Responses, Some(MODEL), super::history::responses(turns)),
     ]
 }
 
@@ -230,7 +264,7 @@ pub(super) fn history_bodies() -> Vec<(Dialect, Bytes)> {
 pub(super) async fn beside(lineup: &Lineup, plan: Plan, gateway: &Server) -> anyhow::Result<Beside> {
     let small = Dialect::Chat.shot(&gateway.address, false);
     let alone = load::volley(&small, plan.lone_requests, 1, None).await?.latency;
-    let heavy = history_shot(lineup, Dialect::Chat, &gateway.address);
+    let heavy = prepared(&lineup.histories, Dialect::Chat, &gateway.address);
     let histories: JoinHandle<anyhow::Error> = tokio::spawn(async move {
         loop {
             if let Err(error) = load::volley(&heavy, 10, 1, None).await {

@@ -1,9 +1,12 @@
-//! Two megabytes of an agent's history in every dialect: 200 turns, each with a tool call and what the tool found, and 40 tools.
+//! An agent's history in every dialect: turns, each with a tool call and what the tool found, and 40 tools. 200 turns are two megabytes.
 
 use serde_json::{Value, json};
 
-/// Turns of the history.
-const TURNS: usize = 200;
+/// Turns of a long history.
+pub(super) const LONG: usize = 200;
+
+/// Turns of a request as a coding agent sends it all day: a tenth of a megabyte, most of it tools and files.
+pub(super) const SHORT: usize = 6;
 
 /// Tools that are offered.
 const TOOLS: usize = 40;
@@ -23,8 +26,8 @@ struct Turn {
     found: String,
 }
 
-fn turns() -> impl Iterator<Item = Turn> {
-    (0..TURNS).map(|turn| {
+fn turns(count: usize) -> impl Iterator<Item = Turn> {
+    (0..count).map(|turn| {
         // Source text, as agents read it: quotes, line ends and a letter beyond ASCII make the decoder work.
         let line = format!("    let \"value_{turn}\" = compute(input, {turn}); // größer\n\t");
         Turn {
@@ -57,9 +60,9 @@ fn tools(tool: impl Fn(&str, &str, Value) -> Value) -> Vec<Value> {
 }
 
 /// As a chat client sends it, without the model.
-pub(super) fn chat() -> Value {
+pub(super) fn chat(count: usize) -> Value {
     let mut messages = vec![json!({"role": "system", "content": SYSTEM})];
-    for turn in turns() {
+    for turn in turns(count) {
         let call = json!({"name": "read_file_0", "arguments": json!({"path": turn.path}).to_string()});
         messages.push(json!({"role": "user", "content": turn.wish}));
         messages.push(
@@ -72,10 +75,10 @@ pub(super) fn chat() -> Value {
 }
 
 /// As Anthropic's client sends it, without the model.
-pub(super) fn messages() -> Value {
+pub(super) fn messages(count: usize) -> Value {
     let mut messages = Vec::new();
     let mut result = None;
-    for turn in turns() {
+    for turn in turns(count) {
         let content: Vec<Value> = result.into_iter().chain([json!({"type": "text", "text": turn.wish})]).collect();
         let call = json!({"type": "tool_use", "id": turn.id, "name": "read_file_0", "input": {"path": turn.path}});
         messages.push(json!({"role": "user", "content": content}));
@@ -88,8 +91,8 @@ pub(super) fn messages() -> Value {
 }
 
 /// As AWS's client sends it to a Claude by InvokeModel.
-pub(super) fn invoke() -> Value {
-    let mut body = messages();
+pub(super) fn invoke(count: usize) -> Value {
+    let mut body = messages(count);
     if let Some(members) = body.as_object_mut() {
         members.insert("anthropic_version".to_owned(), "bedrock-2023-05-31".into());
     }
@@ -97,10 +100,10 @@ pub(super) fn invoke() -> Value {
 }
 
 /// As AWS's client sends it to Converse.
-pub(super) fn converse() -> Value {
+pub(super) fn converse(count: usize) -> Value {
     let mut messages = Vec::new();
     let mut result = None;
-    for turn in turns() {
+    for turn in turns(count) {
         let content: Vec<Value> = result.into_iter().chain([json!({"text": turn.wish})]).collect();
         let call = json!({"toolUse": {"toolUseId": turn.id, "name": "read_file_0", "input": {"path": turn.path}}});
         messages.push(json!({"role": "user", "content": content}));
@@ -114,9 +117,9 @@ pub(super) fn converse() -> Value {
 }
 
 /// As a client of the Responses API sends it, without the model.
-pub(super) fn responses() -> Value {
+pub(super) fn responses(count: usize) -> Value {
     let mut input = Vec::new();
-    for turn in turns() {
+    for turn in turns(count) {
         input.push(json!({"role": "user", "content": turn.wish}));
         input.push(json!({"role": "assistant", "content": turn.remark}));
         let arguments = json!({"path": turn.path}).to_string();
@@ -134,14 +137,19 @@ mod tests {
 
     #[test]
     fn every_dialect_has_two_megabytes_forty_tools_and_two_hundred_calls() {
-        let tool_lists =
-            [(chat(), "/tools"), (messages(), "/tools"), (invoke(), "/tools"), (converse(), "/toolConfig/tools"), (responses(), "/tools")];
+        let tool_lists = [
+            (chat(LONG), "/tools"),
+            (messages(LONG), "/tools"),
+            (invoke(LONG), "/tools"),
+            (converse(LONG), "/toolConfig/tools"),
+            (responses(LONG), "/tools"),
+        ];
         for (body, tools) in tool_lists {
             assert_eq!(body.pointer(tools).unwrap().as_array().unwrap().len(), TOOLS);
             let text = body.to_string();
             assert!((1_900_000..2_300_000).contains(&text.len()), "{}", text.len());
             let calls = text.matches("\"call_00000").count();
-            assert_eq!(calls, 2 * TURNS, "each call and its result have the id");
+            assert_eq!(calls, 2 * LONG, "each call and its result have the id");
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Lineup {
     pub(super) paced_upstream: String,
     /// Bodies of a long history in every dialect.
     pub(super) histories: Vec<(Dialect, Bytes)>,
+    /// Bodies of a coding agent's everyday request in every dialect.
+    pub(super) turns: Vec<(Dialect, Bytes)>,
 }
 
 /// A contestant.
@@ -90,7 +92,7 @@ pub(super) struct Measured {
 }
 
 /// Connections while CPU is measured: busy, not saturated.
-const BUSY_CONNECTIONS: u64 = 16;
+pub(super) const BUSY_CONNECTIONS: u64 = 16;
 
 /// Measures everybody.
 pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured> {
@@ -234,7 +236,7 @@ async fn one_round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Vec<Round>> {
 }
 
 /// CPU seconds of a server per 1,000 requests while it is busy.
-pub(super) async fn cpu_of(server: &Server, shot: &Shot, check: Check, count: u64) -> anyhow::Result<f64> {
+async fn cpu_of(server: &Server, shot: &Shot, check: Check, count: u64) -> anyhow::Result<f64> {
     cpu_with(server, shot, check, count, BUSY_CONNECTIONS).await
 }
 
@@ -243,7 +245,7 @@ pub(super) async fn cpu_with(server: &Server, shot: &Shot, check: Check, count: 
     load::volley(shot, (count / 10).max(connections), connections, check.clone()).await.context("warming up")?;
     let before = server.cpu()?;
     let answered = load::volley(shot, count, connections, check).await?.answers;
-    Ok(per_thousand(server.cpu()? - before, answered))
+    Ok(per_thousand(server.cpu()?.saturating_sub(before), answered))
 }
 
 /// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
@@ -284,7 +286,8 @@ fn direct(lineup: &Lineup) -> Shot {
     Shot { address: lineup.fast_upstream.clone(), path: format!("/model/{MODEL}/converse"), body, stream: false }
 }
 
-fn per_thousand(cpu: Duration, count: u64) -> f64 {
+/// CPU seconds per 1,000.
+pub(super) fn per_thousand(cpu: Duration, count: u64) -> f64 {
     cpu.as_secs_f64() * 1000.0 / count as f64
 }
 
@@ -308,19 +311,15 @@ pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
 async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::Result<f64> {
     let server = start(lineup, contestant, &lineup.paced_upstream).await?;
     let (_, check) = checks(contestant, upstream::paced_text());
-    paced_cpu(&server, &chat(&server, contestant, true), check, plan).await
-}
-
-/// CPU seconds per 1,000 paced streams.
-pub(super) async fn paced_cpu(server: &Server, stream: &Shot, check: Check, plan: Plan) -> anyhow::Result<f64> {
-    load::volley(stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
+    let stream = chat(&server, contestant, true);
+    load::volley(&stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
-    let streams = load::volley(stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
-    Ok(per_thousand(server.cpu()? - before, streams))
+    let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
+    Ok(per_thousand(server.cpu()?.saturating_sub(before), streams))
 }
 
 /// Paced streams at once: enough to keep the run short, few enough that nobody waits for a core.
-const PACED_CONNECTIONS: u64 = 32;
+pub(super) const PACED_CONNECTIONS: u64 = 32;
 
 /// Streams opened and closed before memory is counted.
 const WARMING_STREAMS: usize = 50;

@@ -5,7 +5,7 @@
 //! rounds' ratios is taken. A machine is slower for seconds at a time, and a process is by where its memory happens to lie; rounds
 //! that measured one contestant's everything first, in one process, gave ratios between 0.71 and 0.85 for the same program.
 //!
-//! The gateway's other dialects are compared with its chat path the same way (`dialects`), also over a long history (`history`).
+//! The gateway's other dialects are compared with its chat path the same way (`dialects`), also over an agent's history (`history`).
 
 mod dialects;
 mod history;
@@ -89,7 +89,8 @@ pub async fn run(gateway: &Path, json: &Path, quick: bool) -> anyhow::Result<()>
         harness,
         fast_upstream: fast.address.clone(),
         slow_upstream: slow.address.clone(),
-        histories: dialects::history_bodies(),
+        histories: dialects::history_bodies(history::LONG),
+        turns: dialects::history_bodies(history::SHORT),
     };
     let report = Report::new(measure::all(&lineup, plan).await?);
     report.print()?;

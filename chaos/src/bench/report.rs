@@ -79,11 +79,19 @@ impl Report {
     fn print_dialects(&self) -> anyhow::Result<()> {
         let mut table = Table::new();
         table.load_preset(presets::ASCII_MARKDOWN);
-        table.set_header(["over chat", "CPU, answers", "CPU, streams", "CPU, paced streams", "KiB per stream, fewer", "more"]);
+        table.set_header([
+            "CPU over chat",
+            "answers",
+            "streams",
+            "paced streams",
+            "an agent's turn, 0.1 MB",
+            "KiB per stream, fewer",
+            "more",
+        ]);
         for row in &self.dialects {
             let [fewer, more] = row.rss_kib_per_stream;
-            let cells = [row.dialect.name().to_owned(), told(row.answers), told(row.streams), format!("{:.2}", row.paced_streams)];
-            table.add_row(cells.into_iter().chain([fewer, more].map(|kib| format!("{kib:.1}"))));
+            let ratios = [row.answers, row.streams, row.paced_streams, row.turns].map(told);
+            table.add_row(std::iter::once(row.dialect.name().to_owned()).chain(ratios).chain([fewer, more].map(|kib| format!("{kib:.1}"))));
         }
         let mut histories = Table::new();
         histories.load_preset(presets::ASCII_MARKDOWN);

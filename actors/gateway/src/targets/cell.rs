@@ -337,6 +337,7 @@ fn spent_earlier(region: &Region) -> UpstreamFailure {
         code: "DailyQuotaSpent".to_owned(),
         message: "the daily quota of this region was spent before this process began".to_owned(),
         request_id: None,
+        model_error: None,
         retry_after: None,
         region: Some(region.clone()),
     }
