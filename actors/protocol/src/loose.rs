@@ -55,11 +55,11 @@ pub struct LooseText(pub String);
 
 impl<'de> Deserialize<'de> for LooseText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let raw = <&RawValue>::deserialize(deserializer)?;
         if raw.get().starts_with('"') {
             serde_json::from_str(raw.get()).map(Self).map_err(D::Error::custom)
         } else {
-            Ok(Self(String::from(Box::<str>::from(raw))))
+            Ok(Self(raw.get().to_owned()))
         }
     }
 }
@@ -232,12 +232,13 @@ pub enum TextOrRaw {
 
 impl<'de> Deserialize<'de> for TextOrRaw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        // Borrowed: what tools found is most of an agent's history.
+        let raw = <&RawValue>::deserialize(deserializer)?;
         match raw.get().as_bytes().first() {
             Some(b'"') => serde_json::from_str(raw.get()).map(Self::Text).map_err(D::Error::custom),
             Some(b'[') => serde_json::from_str(raw.get()).map(Self::List).map_err(D::Error::custom),
             Some(b'n') => Err(D::Error::invalid_type(Unexpected::Unit, &"a string, an array or an object")),
-            _ => Ok(Self::Raw(raw)),
+            _ => Ok(Self::Raw(raw.to_owned())),
         }
     }
 }
