@@ -38,7 +38,8 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
     serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
 }
 
-/// Reads members that one request kept aside as what another one knows them for.
+/// Reads members that one request kept aside as what another one knows them for. They cannot hold
+/// [`LooseText`](crate::loose::LooseText), nor anything else that keeps its JSON text.
 ///
 /// # Errors
 /// The first fault, with its path. Where it stood in the body is not known any more.

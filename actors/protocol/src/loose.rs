@@ -50,6 +50,8 @@ impl Visitor<'_> for WholeVisitor {
 
 /// Text, or the JSON text of whatever else stands there: some clients write tool arguments as an object
 /// instead of a string of JSON.
+///
+/// Read from JSON text that is at hand as a whole alone: it is borrowed from there, and a `Value` or a reader has none to lend.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LooseText(pub String);
 
@@ -219,7 +221,7 @@ impl<'de, T: Deserialize<'de>, O: Deserialize<'de>> Visitor<'de> for TextListOrV
 }
 
 /// Text, or JSON of the caller's: what tools answer. Anything but text is kept as it was written, the elements of an array
-/// each by itself.
+/// each by itself. Read from JSON text alone, as [`LooseText`].
 #[derive(Clone)]
 pub enum TextOrRaw {
     /// A string.

@@ -1,6 +1,6 @@
 //! The gateway's other dialects against its own chat path: what is near to the model's wire should cost less.
 //!
-//! All of them are asked of one process, and each round measures one thing of all before the next: the machine is the same for them.
+//! A round asks all of them of the same processes, in turns: the machine is the same for them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -157,7 +157,7 @@ async fn slices(
             let volley = load::volley(&shot, (count / slices).max(connections), connections, check).await;
             let answers = volley.with_context(|| dialect.name())?.answers;
             if slice > 0 {
-                *cpu += server.cpu()?.saturating_sub(before);
+                *cpu += server.cpu()?.since(&before);
                 *answered += answers;
             }
         }

@@ -245,7 +245,7 @@ pub(super) async fn cpu_with(server: &Server, shot: &Shot, check: Check, count: 
     load::volley(shot, (count / 10).max(connections), connections, check.clone()).await.context("warming up")?;
     let before = server.cpu()?;
     let answered = load::volley(shot, count, connections, check).await?.answers;
-    Ok(per_thousand(server.cpu()?.saturating_sub(before), answered))
+    Ok(per_thousand(server.cpu()?.since(&before), answered))
 }
 
 /// Every word of every answer must arrive. The proxy hands on binary frames, which are searched for the last word.
@@ -315,7 +315,7 @@ async fn paced(lineup: &Lineup, contestant: Contestant, plan: Plan) -> anyhow::R
     load::volley(&stream, plan.streams / 5, PACED_CONNECTIONS, check.clone()).await.context("warming up paced streams")?;
     let before = server.cpu()?;
     let streams = load::volley(&stream, plan.streams, PACED_CONNECTIONS, check).await?.answers;
-    Ok(per_thousand(server.cpu()?.saturating_sub(before), streams))
+    Ok(per_thousand(server.cpu()?.since(&before), streams))
 }
 
 /// Paced streams at once: enough to keep the run short, few enough that nobody waits for a core.

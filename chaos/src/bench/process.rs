@@ -1,7 +1,8 @@
 //! Processes under test, and what the operating system says of them.
 
 use std::{
-    path::Path,
+    collections::HashMap,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -72,18 +73,18 @@ impl Server {
         bail!("{} was not ready within {START_DEADLINE:?}", program.display())
     }
 
-    /// CPU time used so far by the threads that it has, user and kernel, to the nanosecond: `/proc/PID/stat` counts hundredths of a
-    /// second, which is a thousandth of a short measurement and more. Threads that do blocking work end after ten idle seconds, and
-    /// their time with them: measurements keep them busy.
-    pub(super) fn cpu(&self) -> anyhow::Result<Duration> {
-        let mut total = 0;
+    /// CPU time of each of its threads so far, to the nanosecond: `/proc/PID/stat` counts hundredths of a second, which is much of a
+    /// short measurement.
+    pub(super) fn cpu(&self) -> anyhow::Result<CpuTimes> {
+        let mut threads = HashMap::new();
         for task in std::fs::read_dir(format!("/proc/{}/task", self.pid()?))? {
-            // One that has just ended counts nothing.
-            let Ok(told) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            let path = task?.path();
+            // One that has just ended has done nothing for ten seconds.
+            let Ok(told) = std::fs::read_to_string(path.join("schedstat")) else { continue };
             let on_cpu = told.split_whitespace().next().and_then(|number| number.parse::<u64>().ok());
-            total += on_cpu.context("unreadable /proc schedstat")?;
+            threads.insert(path, on_cpu.context("unreadable /proc schedstat")?);
         }
-        Ok(Duration::from_nanos(total))
+        Ok(CpuTimes(threads))
     }
 
     /// Resident memory in KiB.
@@ -95,5 +96,30 @@ impl Server {
 
     fn pid(&self) -> anyhow::Result<u32> {
         self.child.id().context("the server has ended")
+    }
+}
+
+/// CPU time of the threads of a process, nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CpuTimes(HashMap<PathBuf, u64>);
+
+impl CpuTimes {
+    /// What the process has used since an earlier reading. A thread that has ended since takes its time along, and would make the
+    /// sums of all threads lie: so each is compared with itself.
+    pub(super) fn since(&self, earlier: &Self) -> Duration {
+        let used = self.0.iter().map(|(thread, now)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0)));
+        Duration::from_nanos(used.sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_ends_takes_nothing_away_and_a_new_one_counts_whole() {
+        let times = |threads: &[(&str, u64)]| CpuTimes(threads.iter().map(|(thread, time)| (PathBuf::from(thread), *time)).collect());
+        let later = times(&[("worker", 150), ("new", 30)]);
+        assert_eq!(later.since(&times(&[("worker", 100), ("ended", 900)])), Duration::from_nanos(80));
     }
 }

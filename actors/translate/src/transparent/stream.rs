@@ -47,7 +47,7 @@ pub struct ChunkRelay {
     failure: Option<UpstreamFailure>,
 }
 
-/// Most memory that is kept from frame to frame.
+/// Most memory that is kept for the next frame but one.
 const KEPT_BYTES: usize = 16 * 1024;
 
 impl ChunkRelay {
@@ -150,6 +150,9 @@ impl ChunkRelay {
     /// Relays a frame that holds a piece of text and nothing else, as nearly all do. False, and nothing done, for any other.
     fn piece(&mut self, payload: &[u8], out: &mut Vec<u8>) -> bool {
         let produced = if self.mode == RelayMode::Native {
+            if self.json.capacity() > KEPT_BYTES {
+                self.json = Vec::new();
+            }
             self.json.clear();
             piece::decode_onto(&mut self.json, payload)
         } else {

@@ -120,15 +120,14 @@ impl fmt::Debug for MessagesRequest {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct ContextManagement {
     /// In the order in which they are made.
-    #[serde(default)]
-    pub edits: Vec<ContextEdit>,
+    pub edits: Option<Vec<ContextEdit>>,
 }
 
 impl ContextManagement {
     /// Does one of them rewrite the conversation? The others only clear what is old out of the model's sight.
     #[must_use]
     pub fn rewrites(&self) -> bool {
-        self.edits.iter().any(|edit| ContextEdit::rewrites(&edit.kind))
+        self.edits.iter().flatten().filter_map(|edit| edit.kind.as_deref()).any(ContextEdit::rewrites)
     }
 }
 
@@ -136,8 +135,8 @@ impl ContextManagement {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct ContextEdit {
     /// `clear_tool_uses_20250919`, `clear_thinking_20251015`, `compact_20260112`, ...
-    #[serde(rename = "type", default)]
-    pub kind: String,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
 }
 
 impl ContextEdit {

@@ -1,6 +1,7 @@
 //! What an answer is another without: strict mode does not leave it out.
 //!
-//! The hub reads the same fields and refuses them in strict mode, or always: `anthropic_messages::request`.
+//! The hub refuses the same fields in strict mode, or always (`anthropic_messages::request`), but for `output_format`, which it
+//! honours. A `speed` that nobody knows it refuses always.
 
 use outcrop_protocol::anthropic::messages::ContextEdit;
 
