@@ -56,6 +56,9 @@ async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T
 /// Most bytes reserved on the word of a `Content-Length`, once a body has come in more than one piece.
 const LARGEST_RESERVATION: usize = 64 * 1024;
 
+/// How many times what has come may be reserved on top of it: a large body is moved twice while it grows, and not five times.
+const EARNED: usize = 8;
+
 async fn collect(mut body: Body, limits: &EdgeLimits, expected: usize, room: &BodyRoom) -> Result<Bytes, GatewayError> {
     let limit = limits.body_bytes;
     let mut whole = BytesMut::new();
@@ -76,7 +79,13 @@ async fn collect(mut body: Body, limits: &EdgeLimits, expected: usize, room: &Bo
         // Most bodies come in one piece: that one is handed on without a copy.
         match first.take() {
             None if whole.is_empty() => first = Some(data),
-            None => whole.extend_from_slice(&data),
+            None => {
+                if whole.capacity() - whole.len() < data.len() {
+                    let missing = expected.saturating_sub(whole.len());
+                    whole.reserve(missing.min(EARNED * whole.len()).max(data.len()));
+                }
+                whole.extend_from_slice(&data);
+            }
             Some(earlier) => {
                 // Declared, not sent: a promise of gigabytes reserves next to nothing.
                 whole.reserve(expected.min(LARGEST_RESERVATION).max(earlier.len() + data.len()));

@@ -38,6 +38,14 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
     serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
 }
 
+/// Decodes a JSON text that is known to be UTF-8, as a part of a body is that was decoded before.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_text<T: DeserializeOwned>(text: &str) -> Result<T, BodyError> {
+    serde_json::from_str(text).map_err(|error| locate::<T>(text.as_bytes(), &error))
+}
+
 /// Reads members that one request kept aside as what another one knows them for. They cannot hold
 /// [`LooseText`](crate::loose::LooseText), nor anything else that keeps its JSON text.
 ///

@@ -10,7 +10,7 @@ use outcrop_domain::{
     json::JsonText,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     responses::{Compaction, InputItem, OutputItem, ResponsesRequest},
 };
 
@@ -104,7 +104,7 @@ pub fn render(answer: &ChatResponse, kept: Vec<JsonText>, meta: &ResponseMeta) -
 
 /// What people and developers said stays; what the model said and did is in the summary.
 fn is_kept(item: &JsonText) -> bool {
-    decode::<InputItem>(item.get().as_bytes()).is_ok_and(|item| {
+    decode_text::<InputItem>(item.get()).is_ok_and(|item| {
         let is_message = matches!(item.kind.as_deref(), None | Some("message"));
         is_message && matches!(item.role.as_deref(), Some("user" | "developer" | "system"))
     })

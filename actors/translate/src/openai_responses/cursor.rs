@@ -11,7 +11,7 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     chat::{ChatCompletionRequest, ResponseFormatParam},
     loose::Whole,
     responses::{InputParam, TextParam},
@@ -70,7 +70,7 @@ pub(crate) fn conversation(
 ) -> Result<(Vec<SystemBlock>, Vec<Message>), GatewayError> {
     let instructions = member::<String>(wire, "instructions")?;
     let input = wire.input.take().filter(|input| input.get() != "null").ok_or_else(|| missing("input"))?;
-    let input: InputParam = decode(input.get().as_bytes()).map_err(|error| super::request::wrong_inside("input", &error))?;
+    let input: InputParam = decode_text(input.get()).map_err(|error| super::request::wrong_inside("input", &error))?;
     let (referenced, mut naming) = (BTreeMap::new(), Plain);
     let mut reader = ItemReader::new(fetched, sniff, lifetimes, &referenced, &mut naming, notes, false);
     if let Some(instructions) = instructions {
@@ -108,7 +108,7 @@ impl Naming for Plain {
 /// Takes a member that chat does not know, in the form it has in the other API.
 fn member<T: DeserializeOwned>(wire: &mut ChatCompletionRequest, name: &'static str) -> Result<Option<T>, GatewayError> {
     let Some(value) = wire.extra.remove(name).filter(|value| !value.is_null()) else { return Ok(None) };
-    decode(value.to_string().as_bytes()).map(Some).map_err(|error| super::request::wrong_inside(name, &error))
+    decode_text(&value.to_string()).map(Some).map_err(|error| super::request::wrong_inside(name, &error))
 }
 
 /// `text.format` of type `text` is what chat calls no format.

@@ -108,7 +108,8 @@ async fn a_strict_gateway_leaves_nothing_out_that_means_something_and_reports_th
     assert_eq!(about.adjustments.to_string(), "max_tokens=lowered,anthropic_beta=dropped:claude-code-20250219");
     // Without its flag the field would go, too: what upstream says of the flag is what there is to say.
     tree.regions[0].then(Step::Fail(Cause::BadRequest, "invalid beta flag"));
-    let flagged = body(r#","anthropic_beta":["context-management-2025-06-27"],"context_management":{"edits":[{"type":"compact_20260112"}]}"#);
+    let flagged =
+        body(r#","anthropic_beta":["context-management-2025-06-27"],"context_management":{"edits":[{"type":"compact_20260112"}]}"#);
     let error = submit(&tree, message(&tree, &flagged)).await.unwrap_err();
     assert!(matches!(&error, GatewayError::Upstream(failure) if failure.message == "invalid beta flag"), "{error:?}");
     assert_eq!(tree.regions[0].calls(), 2);

@@ -8,7 +8,7 @@ use outcrop_domain::{
     json::JsonText,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     loose::TextOrList,
     responses::{InputItem, InputParam},
 };
@@ -141,7 +141,7 @@ impl<'a, N: Naming> ItemReader<'a, N> {
     }
 
     fn item(&mut self, raw: &str, place: Place) -> Result<(), GatewayError> {
-        let item: InputItem = decode(raw.as_bytes()).map_err(|error| fault::inside(&place.path(), &error))?;
+        let item: InputItem = decode_text(raw).map_err(|error| fault::inside(&place.path(), &error))?;
         let kind = kind_of(&item).ok_or_else(|| fault::missing(place.of("type")))?;
         if self.conversation.compact {
             return Err(fault::invalid(place.path(), "no item may come after 'compaction_trigger'."));

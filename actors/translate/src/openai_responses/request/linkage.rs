@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use outcrop_domain::error::GatewayError;
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     loose::{TextOr, TextOrList},
     responses::{InputItem, ResponsesRequest},
 };
@@ -90,7 +90,7 @@ fn references(wire: &ResponsesRequest) -> Result<Vec<ItemReference>, GatewayErro
     let (mut references, mut seen) = (Vec::new(), HashSet::new());
     for (position, raw) in items.iter().enumerate().filter(|(_, raw)| raw.get().len() <= LONGEST_REFERENCE) {
         // What cannot be read is reported when the items are.
-        let Ok(item) = decode::<InputItem>(raw.get().as_bytes()) else { continue };
+        let Ok(item) = decode_text::<InputItem>(raw.get()) else { continue };
         if is_reference(item.kind.as_deref(), item.role.as_deref(), item.id.as_deref()) {
             let param = format!("input[{position}].id");
             let id = item.id.filter(|id| !id.is_empty()).ok_or_else(|| fault::missing(&param))?;

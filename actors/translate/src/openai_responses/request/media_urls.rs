@@ -1,7 +1,10 @@
 //! The web addresses of a request: they are fetched before it is read.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     chat::ContentPart,
     loose::{TextOr, TextOrList, TextOrRaw},
     responses::{InputItem, InputParam, ResponsesRequest},
@@ -30,6 +33,11 @@ pub(in crate::openai_responses) fn urls_of(input: &InputParam) -> Vec<MediaUrl> 
     found.0.into_urls()
 }
 
+/// What `image_url` and `file_url` end with.
+static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("_url\""));
+
+static FILE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("file_data\""));
+
 #[derive(Default)]
 struct Found(UrlList);
 
@@ -45,8 +53,8 @@ impl Found {
     fn item(&mut self, raw: &str, place: Place) {
         // Items are many and large, and few name an address: only those are parsed for it. What cannot be read is
         // reported when the items are.
-        let may_name = ["image_url", "file_url", "file_data"].iter().any(|member| raw.contains(member));
-        let Some(item) = may_name.then(|| decode::<InputItem>(raw.as_bytes()).ok()).flatten() else { return };
+        let may_name = URL.find(raw.as_bytes()).is_some() || FILE.find(raw.as_bytes()).is_some();
+        let Some(item) = may_name.then(|| decode_text::<InputItem>(raw).ok()).flatten() else { return };
         if let Some(TextOrList::List(parts)) = &item.content {
             self.parts(parts, place, "content");
         }

@@ -5,7 +5,7 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     loose::{TextOrList, TextOrRaw},
     responses::{InputItem, ShellOutput},
 };
@@ -87,7 +87,7 @@ fn printed(commands: &[Box<RawValue>], place: Place) -> Result<Output, GatewayEr
 }
 
 fn element<T: DeserializeOwned>(raw: &RawValue, number: usize, place: Place) -> Result<T, GatewayError> {
-    decode(raw.get().as_bytes()).map_err(|error| fault::inside(&place.of(&format!("output[{number}]")), &error))
+    decode_text(raw.get()).map_err(|error| fault::inside(&place.of(&format!("output[{number}]")), &error))
 }
 
 fn found_tools(item: InputItem, place: Place) -> Result<Output, GatewayError> {

@@ -2,7 +2,7 @@
 
 use outcrop_domain::{chat::ResponseFormat, error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     chat::SchemaFormat,
     responses::{ResponsesRequest, TextParam},
 };
@@ -13,7 +13,7 @@ use crate::{dialect::notes::Notes, openai_chat::request::format, openai_response
 /// Reads the shape of the answer.
 pub(super) fn read(wire: &mut ResponsesRequest, echo: &mut Echo, notes: &mut Notes) -> Result<ResponseFormat, GatewayError> {
     let Some(raw) = wire.text.take() else { return Ok(ResponseFormat::Text) };
-    let text: TextParam = decode(raw.get().as_bytes()).map_err(|error| fault::inside("text", &error))?;
+    let text: TextParam = decode_text(raw.get()).map_err(|error| fault::inside("text", &error))?;
     match text.verbosity.as_deref() {
         None => {}
         Some("medium") => notes.harmless("text.verbosity", "ignored"),

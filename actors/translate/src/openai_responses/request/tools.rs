@@ -13,7 +13,7 @@ use outcrop_domain::{
     error::GatewayError,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     loose::TextOr,
     responses::{ContainerObject, ResponsesRequest, ToolParam},
 };
@@ -127,7 +127,7 @@ impl Offer {
             return Err(fault::invalid(list, &format!("there are {count} tools, and this gateway takes {} at most.", self.most)));
         }
         let read = |(position, tool): (usize, &RawValue)| {
-            decode(tool.get().as_bytes()).map_err(|error| fault::inside(&format!("{list}[{position}]"), &error))
+            decode_text(tool.get()).map_err(|error| fault::inside(&format!("{list}[{position}]"), &error))
         };
         raw.iter().map(AsRef::as_ref).enumerate().map(read).collect()
     }

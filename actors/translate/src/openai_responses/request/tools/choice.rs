@@ -6,7 +6,7 @@ use outcrop_domain::{
     json::JsonText,
 };
 use outcrop_protocol::openai::{
-    body::decode,
+    body::decode_text,
     loose::TextOr,
     responses::{AllowedTool, ToolChoiceObject, ToolChoiceParam},
 };
@@ -47,7 +47,7 @@ impl Offer {
     }
 
     fn choice(&mut self, raw: &RawValue, notes: &mut Notes) -> Result<ToolChoice, GatewayError> {
-        let wire: ToolChoiceParam = decode(raw.get().as_bytes()).map_err(|error| fault::inside("tool_choice", &error))?;
+        let wire: ToolChoiceParam = decode_text(raw.get()).map_err(|error| fault::inside("tool_choice", &error))?;
         let object = match wire {
             TextOr::Text(word) => return self.word(&word),
             TextOr::Object(object) => object,
