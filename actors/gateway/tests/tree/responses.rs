@@ -421,3 +421,36 @@ async fn what_is_read_of_stored_things_takes_room_until_the_answer_is_gone() {
         tree.until(|| Arc::strong_count(&room) == 1).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_room_nothing_is_cancelled_and_everything_is_deleted() {
+    let tree = tree().await;
+    let (stored, team) = (tree.gateway.ports().stored.clone(), KeyId::from("team"));
+    let ask = async |id: &str, ask: ResponseAsk, bytes: usize| {
+        let room = Arc::new(Bounded { left: AtomicUsize::new(bytes) });
+        let answer = stored.response(&team, id.to_owned(), ask, Some(Arc::clone(&room) as Arc<dyn HeldMemory>)).await;
+        (answer.map(drop), bytes - room.left.load(Ordering::Relaxed))
+    };
+    let long = json!({"background": true, "instructions": "y".repeat(20_000)});
+    let begin = async || {
+        tree.regions[0].then(Step::Hang);
+        let response = whole(&tree, long.clone()).await;
+        until(&tree, id(&response), "in_progress").await;
+        response
+    };
+
+    let response = begin().await;
+    let (refused, _) = ask(id(&response), ResponseAsk::Cancel, 20_000).await;
+    assert_eq!(refused.unwrap_err().class(), "overloaded");
+    // Long enough for its job to end, had it been asked to.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(get(&tree, id(&response)).await["status"], "in_progress");
+    let (cancelled, taken) = ask(id(&response), ResponseAsk::Cancel, 30_000).await;
+    assert_eq!(cancelled, Ok(()));
+    assert!((20_000..22_000).contains(&taken), "the answer is held once: {taken}");
+    assert_eq!(get(&tree, id(&response)).await["status"], "cancelled");
+
+    let response = begin().await;
+    assert_eq!(ask(id(&response), ResponseAsk::Delete, 0).await, (Ok(()), 0));
+    assert!(matches!(tree.kept.get_response(Owner("team"), id(&response)), Err(StoreError::NotFound { .. })));
+}
