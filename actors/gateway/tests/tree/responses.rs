@@ -404,7 +404,8 @@ async fn what_is_read_of_stored_things_takes_room_until_the_answer_is_gone() {
     type Question<'q> = &'q dyn Fn() -> StoredAsk;
     let questions: [(Question<'_>, usize); 4] = [
         (&|| about(ResponseAsk::Retrieve { include }), 20_000),
-        (&|| about(ResponseAsk::Events { include, starting_after: None }), 20_000),
+        // Three of its events repeat it.
+        (&|| about(ResponseAsk::Events { include, starting_after: None }), 60_000),
         (&|| about(ResponseAsk::InputItems { page: page.clone(), include }), 10_000),
         (&|| StoredAsk::Conversation(ConversationAsk::Items { id: conversation.clone(), page: page.clone(), include }), 10_000),
     ];
@@ -415,7 +416,7 @@ async fn what_is_read_of_stored_things_takes_room_until_the_answer_is_gone() {
         let room = Arc::new(Bounded { left: AtomicUsize::new(2 * bytes) });
         let answer = stored.ask(&team, question(), Some(Arc::clone(&room) as Arc<dyn HeldMemory>)).await.unwrap();
         let taken = 2 * bytes - room.left.load(Ordering::Relaxed);
-        assert!((bytes..bytes + 2_000).contains(&taken), "{:?} took {taken}", question());
+        assert!((bytes..bytes + bytes / 10).contains(&taken), "{:?} took {taken}", question());
         assert!(Arc::strong_count(&room) > 1, "the answer keeps it");
         drop(answer);
         tree.until(|| Arc::strong_count(&room) == 1).await;

@@ -97,6 +97,10 @@ async fn events(
         }
         let mut out = Vec::new();
         replay(&body_of(&stored)?, include, starting_after, &mut out)?;
+        // Its events repeat it several times over, and they are what is held from now on.
+        out.shrink_to_fit();
+        let written = u64::try_from(out.len()).unwrap_or(u64::MAX);
+        room.take(written.saturating_sub(stored.body.bytes()))?;
         Ok(StoredAnswer::Stream(EventBytes::of(room.answer(out))))
     });
     told.await?
