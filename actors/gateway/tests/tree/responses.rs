@@ -285,6 +285,18 @@ async fn whatever_is_done_with_a_large_body_in_the_background_is_done_through_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_events_of_a_large_request_are_written_through_the_blocking_port() {
+    let begin = async |input: String| {
+        let tree = tree().await;
+        let _open = begun(&tree, json!({"input": input})).await;
+        tree.ported.heavy()
+    };
+    assert_eq!(begin("x".repeat(1024)).await, 2, "looked for room, stored");
+    let large = begin("x".repeat(300 * 1024)).await;
+    assert_eq!(large, 7, "also read, its items taken, looked through for URLs, copied and translated, the first events written");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_response_in_the_background_that_the_model_refuses_has_failed() {
     let tree = tree().await;
     tree.regions[0].then(Step::Fail(Cause::BadRequest, "not like this"));
