@@ -289,8 +289,9 @@ impl InVain {
 
     fn put(&mut self, wanted: Wanted, mut error: GatewayError, until: Moment) {
         if let GatewayError::Upstream(failure) = &mut error {
-            // The id of somebody else's call tells the next caller nothing.
+            // The id of somebody else's call tells the next caller nothing, and what a model said of it is not for them.
             failure.request_id = None;
+            failure.model_error = None;
         }
         if self.errors.insert(wanted.clone(), (error, until)).is_none() {
             self.order.push_back(wanted);
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_failure_has_no_request_id() {
+    fn a_remembered_failure_has_no_request_id_and_no_words_of_a_model() {
         let failure = UpstreamFailure {
             cause: Cause::Throttled,
             status: 429,
@@ -399,11 +400,11 @@ mod tests {
             request_id: Some("theirs".to_owned()),
             retry_after: None,
             region: None,
-            model_error: None,
+            model_error: Some(Box::default()),
         };
         let mut memory = InVain::default();
         memory.put(wanted(1), GatewayError::Upstream(failure), at(1));
         let Some(GatewayError::Upstream(told)) = memory.get(&wanted(1), at(0)) else { panic!("forgotten") };
-        assert_eq!((told.request_id, told.message.as_str()), (None, "slow down"));
+        assert_eq!((told.request_id, told.model_error, told.message.as_str()), (None, None, "slow down"));
     }
 }

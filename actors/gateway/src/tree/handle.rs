@@ -155,7 +155,7 @@ impl TreeHandle {
     }
 
     /// Takes a region out, so that no new call goes there, or puts it back. `None`: it is not one of ours; else whether that
-    /// is a change. A change is kept for the next start at once.
+    /// is a change. A change is saved for the next start within moments; nobody here waits for that.
     #[must_use]
     pub fn drain_region(&self, region: &Region, drained: bool) -> Option<bool> {
         if !self.0.regions.contains(region) {

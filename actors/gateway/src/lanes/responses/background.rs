@@ -39,7 +39,13 @@ pub(super) async fn accept(context: &Arc<ResponsesContext>, job: ResponsesJob, p
     let (meta, shape) = written_as(id.clone(), created_unix, &checked)?;
     let (written_meta, written_shape) = (meta.clone(), shape.clone());
     let blocking = context.vault.ports().blocking.as_ref();
-    let opening = by_size(blocking, job.body_bytes, move || Opening::write(written_meta, written_shape)).await??;
+    // The room stays with the bytes: the job may be dropped while they are in other hands.
+    let held = job.held.clone();
+    let write = move || {
+        let _held = held;
+        Opening::write(written_meta, written_shape)
+    };
+    let opening = by_size(blocking, job.body_bytes, write).await??;
     let kept = put_running(context, kept, Running::Queued, &meta, &shape).await?;
     let guard = context.live.enter(owner.clone(), id.clone());
     let live = Arc::clone(guard.live());

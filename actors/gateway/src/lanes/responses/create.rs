@@ -72,7 +72,7 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
     }
     let Placed { id, wire, linkage, linked, created_at } = placed;
     let kept = kept(&job, &wire, &linkage, &id, created_at, linked.input);
-    let body_bytes = job.body_bytes;
+    let (body_bytes, held) = (job.body_bytes, job.held.clone());
     let created_unix = unix_seconds(context.vault.ports().clock.wall());
     check_room(context, kept.as_ref(), body_bytes).await?;
     let asked = chat_job(job, ask_of(wire, linked.earlier));
@@ -87,9 +87,19 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
         }
         ChatAnswer::Stream { events, about } => {
             let (meta, shape) = written_as(id, created_unix, &about)?;
+            let (written_meta, written_shape) = (meta.clone(), shape.clone());
+            let write = move || {
+                let _held = held;
+                let (mut writer, mut out) = (EventWriter::new(written_meta, written_shape), Vec::new());
+                writer.begin(&mut out);
+                (writer, out)
+            };
+            // The first events repeat parameters of the request, which may be long. Before it is stored: what is stored as running must
+            // have its end in nobody else's hands.
+            let (writer, first) = by_size(context.vault.ports().blocking.as_ref(), body_bytes, write).await?;
             let kept = put_running(context, kept, Running::InProgress, &meta, &shape).await?;
             let (way, reader) = Way::client()?;
-            let telling = Telling::begin(EventWriter::new(meta, shape), way, kept, context.vault.clone());
+            let telling = Telling::begun(writer, first, way, kept, context.vault.clone());
             let answer = ResponsesAnswer::Stream { events: reader, about: Some(about) };
             Ok(Begun::Streaming { answer, telling: Box::new(telling), events })
         }

@@ -78,14 +78,7 @@ struct Parts {
 }
 
 impl Telling {
-    /// A response that begins. `kept`: how it is stored, if it is.
-    pub(super) fn begin(mut writer: EventWriter, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
-        let mut out = Vec::new();
-        writer.begin(&mut out);
-        Self::begun(writer, out, way, kept, vault)
-    }
-
-    /// A response whose first events are written: `out`.
+    /// A response whose first events are written: `out`. `kept`: how it is stored, if it is.
     pub(super) fn begun(writer: EventWriter, out: Vec<u8>, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
         Self { parts: Some(Parts { writer, way, kept }), out, vault }
     }

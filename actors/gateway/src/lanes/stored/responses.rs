@@ -21,10 +21,14 @@ pub(super) async fn answer(
     ask: ResponseAsk,
     room: Room,
 ) -> Result<StoredAnswer, GatewayError> {
-    let taken = room.clone();
     match ask {
         ResponseAsk::Retrieve { include } => {
-            let found = context.vault.ask("get_response", move |shelves| as_shown(&get(shelves, &owner, &id, &taken)?, include));
+            let taken = room.clone();
+            let found = context.vault.ask("get_response", move |shelves| {
+                let stored = get(shelves, &owner, &id)?;
+                taken.take(stored.body.bytes())?;
+                as_shown(&stored, include)
+            });
             Ok(StoredAnswer::Body(room.answer(found.await??)))
         }
         ResponseAsk::Events { include, starting_after } => events(context, owner, id, include, starting_after, room).await,
@@ -35,7 +39,8 @@ pub(super) async fn answer(
             }
             let (deleted_by, deleted_id) = (owner.clone(), id.clone());
             let deleted = context.vault.ask("delete_response", move |shelves| -> Result<_, GatewayError> {
-                let left = get(shelves, &owner, &id, &taken)?;
+                // It is no answer and takes no room: what is to make room must not need any.
+                let left = get(shelves, &owner, &id)?;
                 shelves.responses().delete_response(Owner(owner.as_str()), &id).map_err(|error| of_responses(&error))?;
                 let told = match left.status {
                     Status::Running(Running::Queued) => Some(last_told(&response::cancelled(&body_of(&left)?)?.0)?),
@@ -52,6 +57,7 @@ pub(super) async fn answer(
         }
         ResponseAsk::Cancel => cancel(context, owner, id, &room).await.map(|body| StoredAnswer::Body(room.answer(body))),
         ResponseAsk::InputItems { page, include } => {
+            let taken = room.clone();
             let listed = context.vault.ask("list_input_items", move |shelves| {
                 let listing = shelves.responses().list_input_items(Owner(owner.as_str()), &id, &page);
                 shown_page(&listing.map_err(|error| of_responses(&error))?, include, &taken)
@@ -61,10 +67,8 @@ pub(super) async fn answer(
     }
 }
 
-fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str, room: &Room) -> Result<StoredResponse, GatewayError> {
-    let stored = shelves.responses().get_response(Owner(owner.as_str()), id).map_err(|error| of_responses(&error))?;
-    room.take(stored.body.bytes())?;
-    Ok(stored)
+fn get(shelves: &Shelves<'_>, owner: &KeyId, id: &str) -> Result<StoredResponse, GatewayError> {
+    shelves.responses().get_response(Owner(owner.as_str()), id).map_err(|error| of_responses(&error))
 }
 
 fn as_shown(stored: &StoredResponse, include: Include) -> Result<JsonText, GatewayError> {
@@ -84,7 +88,8 @@ async fn events(
         return Ok(StoredAnswer::Stream(live.events(starting_after)));
     }
     let told = context.vault.ask("replay_response", move |shelves| {
-        let stored = get(shelves, &owner, &id, &room)?;
+        let stored = get(shelves, &owner, &id)?;
+        room.take(stored.body.bytes())?;
         if let Status::Running(_) = stored.status {
             // It is being read by the client that asked for it; or it was in the background of another process.
             let message = format!("Response with id '{id}' is {}, and its events go to the client that asked for it.", stored.status);
@@ -92,6 +97,10 @@ async fn events(
         }
         let mut out = Vec::new();
         replay(&body_of(&stored)?, include, starting_after, &mut out)?;
+        // Its events repeat it several times over, and they are what is held from now on.
+        out.shrink_to_fit();
+        let written = u64::try_from(out.len()).unwrap_or(u64::MAX);
+        room.take(written.saturating_sub(stored.body.bytes()))?;
         Ok(StoredAnswer::Stream(EventBytes::of(room.answer(out))))
     });
     told.await?
@@ -100,14 +109,16 @@ async fn events(
 /// Longest wait for a job that was asked to end: it does so at its next await.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Cancels a response in the background. One that has ended is shown as it is: cancelling twice is no error.
+/// Cancels a response in the background. One that has ended is shown as it is: cancelling twice is no error. Room for the answer is
+/// taken before anything is changed, by the size of what is stored; what it says meanwhile is not counted.
 async fn cancel(context: &StoredContext, owner: KeyId, id: String, room: &Room) -> Result<JsonText, GatewayError> {
-    let (asked_by, asked_for, taken) = (owner.clone(), id.clone(), room.clone());
-    let stored = context.vault.ask("get_response", move |shelves| get(shelves, &asked_by, &asked_for, &taken)).await??;
+    let (asked_by, asked_for) = (owner.clone(), id.clone());
+    let stored = context.vault.ask("get_response", move |shelves| get(shelves, &asked_by, &asked_for)).await??;
     if !stored.background {
         let message = "Cannot cancel a synchronous response: only responses that were created with 'background' can be cancelled.";
         return Err(GatewayError::InvalidRequest { message: message.to_owned(), param: None, code: None });
     }
+    room.take(stored.body.bytes())?;
     if let Some(live) = context.live.find(&owner, &id) {
         live.cancel();
         // One that waits for its turn is ended below.
@@ -117,14 +128,16 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String, room: &Room) 
     }
     let (asked_by, asked_for, taken) = (owner.clone(), id.clone(), room.clone());
     let ended = context.vault.ask("cancel_response", move |shelves| -> Result<(JsonText, Option<Vec<u8>>), GatewayError> {
-        let stored = get(shelves, &owner, &id, &taken)?;
+        // It stays with the bytes: the job may be dropped while they are in other hands.
+        let _room = taken;
+        let stored = get(shelves, &owner, &id)?;
         if let Status::Ended(_) = stored.status {
             return Ok((as_shown(&stored, Include::default())?, None));
         }
         match cancel_stored(shelves, Owner(owner.as_str()), &id)? {
             Some(body) => Ok((response::shown(&body, Include::default())?, Some(last_told(&body)?))),
             // It has ended meanwhile, by itself.
-            None => Ok((as_shown(&get(shelves, &owner, &id, &taken)?, Include::default())?, None)),
+            None => Ok((as_shown(&get(shelves, &owner, &id)?, Include::default())?, None)),
         }
     });
     let (body, told) = ended.await??;

@@ -104,8 +104,9 @@ impl Attempts<'_> {
         match known {
             Some(mut failure) => {
                 if self.last.is_none() {
-                    // Learned from another request: its id and upstream's words about it are not this caller's.
+                    // Learned from another request: its id and the words of upstream and the model about it are not this caller's.
                     failure.request_id = None;
+                    failure.model_error = None;
                     failure.message = format!(
                         "this model is held back in every region this request may use after failures of earlier calls ({})",
                         failure.cause.as_str()

@@ -3,4 +3,5 @@
 mod hedges;
 mod moves;
 mod probes;
+mod refusals;
 mod world;
