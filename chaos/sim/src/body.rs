@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     brain::TurnUsage,
@@ -99,6 +99,8 @@ impl Account {
 pub(crate) struct SimBody {
     steps: VecDeque<Step>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// When the last pause was to end.
+    due: Option<Instant>,
     /// Waits until everything has left once more than so often.
     flush_after: Option<u64>,
     length: Option<u64>,
@@ -107,9 +109,20 @@ pub(crate) struct SimBody {
     account: Option<Account>,
 }
 
+/// Most that is caught up on: who reads slowly gets no words at once for it.
+const CATCHES_UP: Duration = Duration::from_millis(100);
+
+/// When a pause ends that begins `now`, after one that was to end at `last`. A machine that was late with one word is not late with
+/// all that follow: an answer that lasts longer than its model takes holds its reservation longer, and quotas seem smaller than they
+/// are.
+fn next_due(last: Option<Instant>, now: Instant, pause: Duration) -> Instant {
+    let earliest = now.checked_sub(CATCHES_UP).unwrap_or(now);
+    last.map_or(now, |last| last.clamp(earliest, now)) + pause
+}
+
 impl SimBody {
     pub(crate) fn new(steps: VecDeque<Step>, length: Option<u64>, wire: Arc<WireControl>, account: Option<Account>) -> Self {
-        let mut body = Self { steps, pause: None, flush_after: None, length, wire, account };
+        let mut body = Self { steps, pause: None, due: None, flush_after: None, length, wire, account };
         body.finish_if_done();
         body
     }
@@ -163,7 +176,11 @@ impl Body for SimBody {
                 }
                 // A pending body makes hyper write out what it holds; the flush asks for the next frame.
                 Some(Step::Flush) => body.flush_after = Some(body.wire.flushes()),
-                Some(Step::Wait(pause)) => body.pause = Some(Box::pin(sleep(pause))),
+                Some(Step::Wait(pause)) => {
+                    let due = next_due(body.due, Instant::now(), pause);
+                    body.due = Some(due);
+                    body.pause = Some(Box::pin(sleep_until(due)));
+                }
                 Some(Step::Cut(manner)) => {
                     // Stays in front: the body never ends by itself, the connection is dropped after the flush.
                     body.steps.push_front(Step::Cut(manner));
@@ -187,5 +204,20 @@ impl Body for SimBody {
             // hyper asks once, before the first frame.
             SizeHint::with_exact(length)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_late_is_caught_up_and_a_stalled_reader_is_not_flooded() {
+        let at = |origin: Instant, millis: u64| origin + Duration::from_millis(millis);
+        let (origin, pause) = (Instant::now(), Duration::from_millis(30));
+        assert_eq!(next_due(None, at(origin, 500), pause), at(origin, 530));
+        // Seven milliseconds late: the next word comes when it would have come.
+        assert_eq!(next_due(Some(at(origin, 530)), at(origin, 537), pause), at(origin, 560));
+        assert_eq!(next_due(Some(at(origin, 560)), at(origin, 5_000), pause), at(origin, 4_930));
     }
 }
