@@ -63,7 +63,7 @@ const IMPORTS: [(&str, &[&str]); 10] = [
 const PURE: [(&str, &[&str]); 3] = [
     ("actors/domain", &["bytes", "dashmap", "serde", "serde_json", "thiserror", "toml"]),
     ("actors/protocol", &["serde", "serde_json", "serde_path_to_error"]),
-    ("actors/translate", &["base64", "blake3", "serde", "serde_json", "thiserror"]),
+    ("actors/translate", &["base64", "base64-simd", "blake3", "memchr", "serde", "serde_json", "thiserror"]),
 ];
 
 fn manifest(room: &str) -> toml::Table {
