@@ -91,6 +91,24 @@ pub struct UpstreamFailure {
     pub model_error: Option<Box<ModelError>>,
 }
 
+impl UpstreamFailure {
+    /// A failure that we noticed ourselves: no answer, or one that is not what the API promises. It has no status, and where it
+    /// happened is for whoever knows to add.
+    #[must_use]
+    pub fn own(cause: Cause, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            status: 0,
+            code: code.to_owned(),
+            message: message.into(),
+            request_id: None,
+            retry_after: None,
+            region: None,
+            model_error: None,
+        }
+    }
+}
+
 /// What `ModelErrorException` and `ModelStreamErrorException` tell beside their message: the refusal of the model's own
 /// server, behind AWS's. Source: Bedrock service model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

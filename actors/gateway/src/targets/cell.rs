@@ -262,16 +262,8 @@ impl TargetCell {
     #[must_use]
     pub fn silent_failure(&self, began: Moment, now: Moment) -> UpstreamFailure {
         let silence = self.pace.silence(began, now);
-        UpstreamFailure {
-            cause: Cause::Timeout,
-            status: 0,
-            code: "Silence".to_owned(),
-            message: format!("nothing was heard of this region for {} ms", silence.as_millis()),
-            request_id: None,
-            retry_after: None,
-            region: Some(self.region.clone()),
-            model_error: None,
-        }
+        let message = format!("nothing was heard of this region for {} ms", silence.as_millis());
+        UpstreamFailure { region: Some(self.region.clone()), ..UpstreamFailure::own(Cause::Timeout, "Silence", message) }
     }
 
     /// Frees the probe whoever has it, and wakes jobs that wait for it.
@@ -331,16 +323,8 @@ impl TargetCell {
 
 /// What closed a target whose day was spent before this process began.
 fn spent_earlier(region: &Region) -> UpstreamFailure {
-    UpstreamFailure {
-        cause: Cause::QuotaExhausted,
-        status: 0,
-        code: "DailyQuotaSpent".to_owned(),
-        message: "the daily quota of this region was spent before this process began".to_owned(),
-        request_id: None,
-        model_error: None,
-        retry_after: None,
-        region: Some(region.clone()),
-    }
+    let message = "the daily quota of this region was spent before this process began";
+    UpstreamFailure { region: Some(region.clone()), ..UpstreamFailure::own(Cause::QuotaExhausted, "DailyQuotaSpent", message) }
 }
 
 /// What of the shadows probing needs.

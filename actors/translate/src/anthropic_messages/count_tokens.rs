@@ -133,17 +133,7 @@ mod tests {
     fn pain_18_where_there_is_no_exact_count_there_is_none() {
         use outcrop_domain::error::UpstreamFailure;
         let failed = |cause, message: &str| {
-            let (code, message) = ("ValidationException".to_owned(), message.to_owned());
-            GatewayError::Upstream(UpstreamFailure {
-                cause,
-                status: 400,
-                code,
-                message,
-                request_id: None,
-                retry_after: None,
-                region: None,
-                model_error: None,
-            })
+            GatewayError::Upstream(UpstreamFailure { status: 400, ..UpstreamFailure::own(cause, "ValidationException", message) })
         };
         for (cause, words) in [
             (Cause::BadRequest, "The provided model doesn't support counting tokens."),

@@ -20,16 +20,7 @@ pub(crate) fn malformed(what: &str, error: &serde_json::Error) -> UpstreamFailur
 
 /// A failure without an HTTP status.
 pub(crate) fn failure(cause: Cause, code: &str, message: String) -> UpstreamFailure {
-    UpstreamFailure {
-        cause,
-        status: 0,
-        code: code.to_owned(),
-        message,
-        request_id: None,
-        retry_after: None,
-        region: None,
-        model_error: None,
-    }
+    UpstreamFailure::own(cause, code, message)
 }
 
 /// Why an answer ended.

@@ -68,16 +68,7 @@ pub fn told_failure(
 /// A failure that we noticed ourselves: no answer, or one that is not what the API promises.
 #[must_use]
 pub fn own_failure(cause: Cause, code: &str, message: impl Into<String>) -> UpstreamFailure {
-    UpstreamFailure {
-        cause,
-        status: 0,
-        code: code.to_owned(),
-        message: message.into(),
-        request_id: None,
-        retry_after: None,
-        region: None,
-        model_error: None,
-    }
+    UpstreamFailure::own(cause, code, message)
 }
 
 /// `ThrottlingException:http://...` and `com.amazon#ThrottlingException` both mean `ThrottlingException`.

@@ -58,17 +58,7 @@ mod tests {
     use super::*;
 
     fn failed(cause: Cause) -> GatewayError {
-        let (code, message) = (String::new(), String::new());
-        GatewayError::Upstream(UpstreamFailure {
-            cause,
-            status: 0,
-            code,
-            message,
-            request_id: None,
-            retry_after: None,
-            region: None,
-            model_error: None,
-        })
+        GatewayError::Upstream(UpstreamFailure::own(cause, "", ""))
     }
 
     #[test]

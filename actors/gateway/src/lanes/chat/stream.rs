@@ -207,9 +207,13 @@ pub(super) async fn first_event(
         let frame = match tokio::time::timeout(within, frames.next()).await {
             Ok(Some(frame)) => frame.map_err(broken_before_event)?,
             Ok(None) => {
-                return Err(without_event(Cause::Connection, "TruncatedStream", "the stream ended before its first event".to_owned()));
+                return Err(UpstreamFailure::own(
+                    Cause::Connection,
+                    "TruncatedStream",
+                    "the stream ended before its first event".to_owned(),
+                ));
             }
-            Err(_) => return Err(without_event(Cause::Timeout, "FirstEventTimeout", format!("no event within {within:?}"))),
+            Err(_) => return Err(UpstreamFailure::own(Cause::Timeout, "FirstEventTimeout", format!("no event within {within:?}"))),
         };
         reader.read(&frame, &mut ready)?;
     }
@@ -221,20 +225,6 @@ fn broken_before_event(failure: UpstreamFailure) -> UpstreamFailure {
     match failure.cause {
         Cause::BrokenStream => UpstreamFailure { cause: Cause::Connection, ..failure },
         _ => failure,
-    }
-}
-
-/// A stream that gave no event is a failed call: another target may answer.
-fn without_event(cause: Cause, code: &str, message: String) -> UpstreamFailure {
-    UpstreamFailure {
-        cause,
-        status: 0,
-        code: code.to_owned(),
-        message,
-        request_id: None,
-        retry_after: None,
-        region: None,
-        model_error: None,
     }
 }
 
