@@ -11,8 +11,11 @@ const DIP_REST: Duration = Duration::from_secs(1);
 const SURE: f64 = 0.01;
 /// A request at its deadline that is short by at most this share of a depth tests sooner: the shadow's error is as large.
 const CLOSE: f64 = 0.05;
-/// ...but not sooner than this after the last test.
-const CLOSE_GAP: Duration = Duration::from_secs(8);
+/// ...but not sooner than this after a refusal, which measured the level...
+const CLOSE_REST: Duration = Duration::from_secs(8);
+/// ...nor than this after a test: a refusal has come back by then. When none has, the level is higher than believed, and
+/// those who are refused meanwhile had room.
+const CLOSE_PAUSE: Duration = Duration::from_millis(250);
 /// A target that is short by more than this share of its depth...
 const FAR: f64 = 0.5;
 /// ...is not tested for so long after its level was measured: the answer is known.
@@ -54,14 +57,16 @@ pub enum Urgency {
 /// One call to a target that is full as far as its shadow knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// The shadow has room, but for its margin: the call will most likely be answered, and teaches nothing.
+    /// The shadow has room, but for its margin: the call will most likely be answered, and teaches nothing. It is the request's
+    /// own and costs no budget: simulated at 105 % load, half of those who were refused could have dipped, had they been able
+    /// to pay.
     Dip(usize),
-    /// The shadow has no room: an answer would be news. Claim it by setting [`ProbeView::probed`] with compare-exchange.
+    /// The shadow has no room: an answer would be news. Pay it from the [`RetryBudget`](super::budget::RetryBudget) and claim it
+    /// by setting [`ProbeView::probed`] with compare-exchange.
     Test(usize),
 }
 
-/// The probe that is due, or `None`. Pure; the caller pays from the [`RetryBudget`](super::budget::RetryBudget), once per
-/// request.
+/// The probe that is due, or `None`. Pure; at most one is sent per request.
 ///
 /// Tests go to the target untested for longest. Dips are for requests at their deadline, which would be refused otherwise,
 /// and go where most room is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its
@@ -126,7 +131,12 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
     let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
     let gaps = short.filter(|((view, amount), _)| view.known && *amount > view.level).map(|(_, resource)| resource.gap);
     let gap = gaps.max().unwrap_or_default();
-    rested(probe, if urgency == Urgency::Deadline && missing <= CLOSE { gap.min(CLOSE_GAP) } else { gap }, now)
+    if urgency == Urgency::Deadline && missing <= CLOSE {
+        let since = |moment: Option<Moment>| moment.map(|moment| now.since(moment));
+        return since(last_refused(probe)).is_none_or(|ago| ago >= gap.min(CLOSE_REST))
+            && since(probe.probed).is_none_or(|ago| ago >= gap.min(CLOSE_PAUSE));
+    }
+    rested(probe, gap, now)
 }
 
 /// Is the last test, and the last refusal, at least `gap` ago?
@@ -207,7 +217,21 @@ mod tests {
         let targets = [target(1e5, 9_000.0)];
         assert_eq!(probe(&request(1e4), &targets, &[probed(10, 60)], None, Urgency::Arrival, NOW), None);
         assert_eq!(probe(&request(1e4), &targets, &[probed(10, 60)], None, Urgency::Deadline, NOW), Some(Probe::Test(0)));
-        assert_eq!(probe(&request(1e4), &targets, &[probed(7, 60)], None, Urgency::Deadline, NOW), None);
+    }
+
+    #[test]
+    fn a_test_at_a_deadline_that_was_not_refused_permits_the_next_and_a_refusal_does_not() {
+        let targets = [target(1e5, 9_000.0)];
+        let ask = |tested: Duration, refused: Option<u64>| {
+            let mut seen = probed(0, 60);
+            seen.probed = Some(Moment(NOW.0 - tested));
+            seen.resources[1].refused = refused.map(ago);
+            probe(&request(1e4), &targets, &[seen], None, Urgency::Deadline, NOW)
+        };
+        assert_eq!(ask(Duration::from_millis(249), None), None, "its refusal may be on its way");
+        assert_eq!(ask(Duration::from_millis(250), None), Some(Probe::Test(0)));
+        assert_eq!(ask(Duration::from_secs(8), Some(7)), None);
+        assert_eq!(ask(Duration::from_secs(8), Some(8)), Some(Probe::Test(0)));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::clock::Moment;
 
-/// Most requests that wait for one model: with more, the last would wait longer than anybody lets them.
-pub const QUEUE_LIMIT: usize = 512;
+/// Most requests that wait for one model: ten seconds of two hundred a second more than the quotas have room for. With more,
+/// the last would wait longer than anybody lets them, and a sweep, which plans each, would take longer than a pause between two.
+pub const QUEUE_LIMIT: usize = 2_048;
 /// After this a request holds room: shorter waits end by themselves.
 pub const HEAD_AFTER: Duration = Duration::from_millis(200);
 /// A warm home is held only if it has room within this, seconds: else whatever is free first is.
@@ -101,7 +102,8 @@ impl Waiter {
     }
 }
 
-/// The queue is full: refuse the newcomer at once. Older ones are never put out for newer ones.
+/// The queue is full: the newcomer may not wait. It is planned as at its deadline, and refused if nothing fits. Older ones are
+/// never put out for newer ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{QUEUE_LIMIT} requests wait for this model already")]
 pub struct QueueFull;

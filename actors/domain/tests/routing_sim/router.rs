@@ -215,6 +215,11 @@ impl Router {
             }
             None => match self.waiting.push(route) {
                 Ok(ticket) => ticket,
+                Err(_) if world.moment() < self.jobs[&request].route.deadline => {
+                    // It may not wait: as at its deadline.
+                    self.job(request).route.deadline = world.moment();
+                    return self.go(world, request);
+                }
                 Err(_) => return self.refuse(world, request),
             },
         };
@@ -258,11 +263,11 @@ impl Router {
         }
         let (views, probes, route) = (self.views(world), self.probes(), self.jobs[&request].route);
         let Some(found) = probe(&route, &views, &probes, self.sticky.home(route.affinity, now), urgency, now) else { return false };
-        let Some(left) = self.budget.take(now) else { return false };
-        self.budget = left;
         let index = match found {
             Probe::Dip(index) => index,
             Probe::Test(index) => {
+                let Some(left) = self.budget.take(now) else { return false };
+                self.budget = left;
                 self.targets[index].probed = Some(world.now);
                 index
             }

@@ -163,7 +163,11 @@ fn collapse() {
             let counts = run(Case { prior, wait, load: 0.9, course, seed, ..Case::MAIN });
             let within = |from: f64, to: f64| counts.client_refusals.iter().filter(|at| (from..to).contains(*at)).count();
             let (burst, after, later) = (within(400.0, 520.0), within(520.0, 640.0), within(640.0, 840.0));
-            println!("collapse, {name}, wait {wait}: 429 in the burst {burst}, in the two minutes after {after}, later {later}");
+            let (with_room, wasted) = (counts.with_room, counts.wasted);
+            println!(
+                "collapse, {name}, wait {wait}: 429 in the burst {burst}, in the two minutes after {after}, later {later}; \
+                 with room {with_room}, wasted {wasted}"
+            );
         }
     }
 }

@@ -29,6 +29,9 @@ fn request(tokens: f64, arrived: u64) -> RouteRequest {
     }
 }
 
+/// Room for so many, as arrival times are counted.
+const LIMIT: u64 = QUEUE_LIMIT as u64;
+
 fn queue(requests: impl IntoIterator<Item = RouteRequest>) -> (Waiting, Vec<Ticket>) {
     let mut waiting = Waiting::default();
     let tickets = requests.into_iter().map(|request| waiting.push(request).unwrap()).collect();
@@ -122,13 +125,13 @@ fn after_a_wait_targets_may_be_tried_again() {
 }
 
 #[test]
-fn a_full_queue_refuses_the_newcomer() {
-    let (mut waiting, tickets) = queue((0..512).map(|place| request(1_000.0, place)));
+fn a_full_queue_takes_no_newcomer() {
+    let (mut waiting, tickets) = queue((0..LIMIT).map(|place| request(1_000.0, place)));
     assert_eq!(waiting.push(request(1_000.0, 600)), Err(QueueFull));
-    assert_eq!(QueueFull.to_string(), "512 requests wait for this model already");
+    assert_eq!(QueueFull.to_string(), "2048 requests wait for this model already");
     assert!(waiting.remove(tickets[17]) && !waiting.remove(tickets[17]));
     assert!(waiting.push(request(1_000.0, 600)).is_ok());
-    assert_eq!(waiting.len(), 512);
+    assert_eq!(waiting.len(), QUEUE_LIMIT);
 }
 
 #[test]
@@ -240,17 +243,17 @@ fn a_debit_that_never_succeeds_ends_the_sweep_all_the_same() {
 
 #[test]
 fn a_request_that_comes_back_has_its_old_place() {
-    let (mut waiting, tickets) = queue((0..512).map(|place| request(3_000.0, place)));
+    let (mut waiting, tickets) = queue((0..LIMIT).map(|place| request(3_000.0, place)));
     assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(10)), [send(tickets[0], 0)]);
     waiting.push(request(3_000.0, 600)).unwrap();
     let mut back = request(70_000.0, 0);
     back.tried.insert(0);
     waiting.put_back(tickets[0], back);
-    assert_eq!(waiting.len(), 513, "it was let in before");
+    assert_eq!(waiting.len(), QUEUE_LIMIT + 1, "it was let in before");
     assert_eq!(waiting.push(request(3_000.0, 700)), Err(QueueFull));
     assert!(waiting.classes().must_queue(&Demand::of_tokens(70_000.0)));
     waiting.put_back(tickets[0], request(3_000.0, 0));
-    assert_eq!(waiting.len(), 513, "one that is there is replaced");
+    assert_eq!(waiting.len(), QUEUE_LIMIT + 1, "one that is there is replaced");
     assert!(!waiting.classes().must_queue(&Demand::of_tokens(70_000.0)));
     assert_eq!(sweep(&mut waiting, &mut [target(3_000.0)], at(20)), [send(tickets[0], 0)], "the oldest, as before");
     waiting.put_back(tickets[0], request(3_000.0, 0));

@@ -6,6 +6,7 @@ use outcrop_domain::{
     routing::{
         quota::Priors,
         view::{CacheLife, Demand, Spill, TargetSet},
+        waiting::QUEUE_LIMIT,
     },
 };
 use outcrop_supervision::{Answer, CallError};
@@ -202,10 +203,10 @@ async fn who_has_left_takes_no_room() {
 async fn a_full_line_refuses_at_once() {
     let world = World::new().await;
     let _full = world.fill();
-    let mut in_line: Vec<_> = (0..512).map(|_| world.wait(6_000.0, LONG, None)).collect();
+    let mut in_line: Vec<_> = (0..QUEUE_LIMIT).map(|_| world.wait(6_000.0, LONG, None)).collect();
     let refused = world.wait(6_000.0, LONG, None).await;
     assert!(matches!(refused, Err(CallError::Refused(Refusal::QueueFull))), "{refused:?}");
-    assert_eq!(world.waiting().await, 512);
+    assert_eq!(world.waiting().await, QUEUE_LIMIT);
     in_line.clear();
 }
 

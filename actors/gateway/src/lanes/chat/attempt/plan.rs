@@ -180,8 +180,8 @@ impl Attempts<'_> {
         let (Probe::Dip(position) | Probe::Test(position)) = chosen;
         let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
         // Paid first: a claim that cannot be paid would keep others from asking.
-        let paid = self.context.board.shared().retry(now);
-        if !paid || !(matches!(chosen, Probe::Dip(_)) || route.cell.claim_quota_probe(seen, now)) {
+        let is_test = matches!(chosen, Probe::Test(_));
+        if is_test && !(self.context.board.shared().retry(now) && route.cell.claim_quota_probe(seen, now)) {
             return None;
         }
         self.probed = true;

@@ -30,12 +30,14 @@ pub(super) struct Waits {
     place: Option<Place>,
     /// The line has told it that its time is over.
     over: bool,
+    /// The line was full: it may not wait.
+    line_full: bool,
 }
 
 impl Waits {
     pub(super) fn new(now: Moment, deadline: Moment, max_wait: Duration) -> Self {
         let until = now.after(max_wait).min(deadline);
-        Self { began: now, deadline: until, left: max_wait, not_before: Moment::default(), place: None, over: false }
+        Self { began: now, deadline: until, left: max_wait, not_before: Moment::default(), place: None, over: false, line_full: false }
     }
 
     pub(super) fn began(&self) -> Moment {
@@ -95,7 +97,7 @@ impl Attempts<'_> {
     pub(super) async fn queue(&mut self) -> Result<Option<(usize, Debit)>, GatewayError> {
         let now = self.now();
         if self.waits.is_over(now) {
-            return Err(self.no_room(now));
+            return Err(if self.waits.line_full { self.line_full(now) } else { self.no_room(now) });
         }
         let (reply, answer) = Reply::channel();
         let wish = Wish {
@@ -128,20 +130,28 @@ impl Attempts<'_> {
                 Ok(position.map(|position| (position, debit)))
             }
             Ok(Woken::Overdue) => {
-                // One more plan, which may spill or probe; then it is over.
-                self.waits.over = true;
                 // What throttled it before the wait has refilled since: that counts as untried.
                 self.routes.iter_mut().filter(|route| route.throttled).for_each(|route| route.tried = false);
-                self.waits.deadline = self.waits.deadline.min(ended);
+                self.last_plan(ended);
                 Ok(None)
             }
-            Err(CallError::Refused(Refusal::QueueFull)) => Err(self.line_full(ended)),
+            Err(CallError::Refused(Refusal::QueueFull)) => {
+                self.waits.line_full = true;
+                self.last_plan(ended);
+                Ok(None)
+            }
             // The waiting room died or is dying. Whoever can, waits with the next one.
             Err(_) => {
                 self.waits.pause_until(ended.after(LINE_BACK));
                 Ok(None)
             }
         }
+    }
+
+    /// It may not wait any longer: one more plan, which may spill or probe; then it is over.
+    fn last_plan(&mut self, now: Moment) {
+        self.waits.over = true;
+        self.waits.deadline = self.waits.deadline.min(now);
     }
 
     /// The request with places in the pool for positions in the routes.

@@ -2,19 +2,10 @@
 
 use outcrop_domain::{
     model::ProfileClass,
-    routing::{Gate, quota::Priors, reserve::Estimate, strategy::Strategy},
+    routing::{Gate, reserve::Estimate, strategy::Strategy},
 };
 
 use super::{super::*, world::*};
-use crate::settings::{RegionQuotas, RoutingPolicy};
-
-/// Quotas in tokens per minute, by region; the shadow holds a minute's worth.
-fn quotas(tokens_per_minute: &[f64]) -> RoutingPolicy {
-    let of =
-        |tokens: f64| RegionQuotas { each: Priors { tokens_per_minute: Some(tokens), ..Priors::default() }, ..RegionQuotas::default() };
-    let quotas = REGIONS.iter().zip(tokens_per_minute).map(|(region, tokens)| ((*region).into(), of(*tokens))).collect();
-    RoutingPolicy { quotas, ..routing(Strategy::Adaptive) }
-}
 
 /// How full the buckets of all regions are, added up.
 fn levels(world: &World, regions: usize) -> f64 {

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use outcrop_domain::{
     ids::{ModelId, Region},
     model::{BUILTIN, Catalogue, CataloguePolicy, ModelBook, ModelSpec, OfferedModel, ProfileClass, RegionOffer},
-    routing::{Gate, reserve::Reservation, silence::PromptSize, strategy::Strategy, view::CacheLife},
+    routing::{Gate, quota::Priors, reserve::Reservation, silence::PromptSize, strategy::Strategy, view::CacheLife},
 };
 use outcrop_supervision::Slot;
 use outcrop_upstream::{
@@ -19,7 +19,7 @@ use ractor::Actor as _;
 use super::super::*;
 use crate::{
     foundation::UsageInbox,
-    settings::{ChatPolicy, ResponsesPolicy, RoutingPolicy, Timeouts},
+    settings::{ChatPolicy, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::{HealthBoard, RegionTargets, RoutingMemory, Target as TargetActor, TargetArgs, TargetMsg, WaitingRoom, WaitingRoomArgs},
     testing::ports,
 };
@@ -205,6 +205,14 @@ impl World {
 /// Settings with a strategy.
 pub(super) fn routing(strategy: Strategy) -> RoutingPolicy {
     RoutingPolicy { strategy, ..RoutingPolicy::default() }
+}
+
+/// Quotas in tokens per minute, by region; the shadow holds a minute's worth.
+pub(super) fn quotas(tokens_per_minute: &[f64]) -> RoutingPolicy {
+    let of =
+        |tokens: f64| RegionQuotas { each: Priors { tokens_per_minute: Some(tokens), ..Priors::default() }, ..RegionQuotas::default() };
+    let quotas = REGIONS.iter().zip(tokens_per_minute).map(|(region, tokens)| ((*region).into(), of(*tokens))).collect();
+    RoutingPolicy { quotas, ..routing(Strategy::Adaptive) }
 }
 
 /// Read once: the model data is large.

@@ -1,0 +1,95 @@
+//! The last plan of a request: its line takes nobody any more, or its wait is over.
+
+use outcrop_domain::{
+    error::GatewayError,
+    ids::ModelId,
+    routing::{
+        reserve::Estimate,
+        view::{CacheLife, Demand, RouteRequest, Spill, TargetSet},
+        waiting::QUEUE_LIMIT,
+    },
+};
+use outcrop_supervision::{Answer, Reply};
+
+use super::{super::*, world::*};
+use crate::{
+    settings::RoutingPolicy,
+    targets::{Debit, WaitingRoomMsg, Wish, Woken},
+};
+
+/// Tokens that the target holds at most.
+const DEPTH: f64 = 6_000.0;
+/// More than nothing, and less than what is left alone for the error of the belief.
+const WITHIN_THE_MARGIN: f64 = 30.0;
+
+/// A target that has what the tests' requests reserve, and `more`. The debit keeps it so.
+async fn world(more: f64, policy: RoutingPolicy) -> (World, Debit) {
+    let world = World::with(1, policy).await;
+    let demand = world.attempts().demand.tokens();
+    let used = Demand::of_tokens(DEPTH - demand - more);
+    let debit = Debit::force(&world.cell(0), &world.context.ports.clock, used, Estimate::default());
+    (world, debit)
+}
+
+/// As many wait as may, each for the whole bucket.
+fn fill_line(world: &World) -> Vec<Answer<Woken>> {
+    let wait = |_| {
+        let (reply, answer) = Reply::channel();
+        let request = RouteRequest {
+            demand: Demand::of_tokens(DEPTH),
+            prefix: 0.0,
+            affinity: 0,
+            cache: CacheLife::Short,
+            arrived: world.now(),
+            deadline: world.now().after(Duration::from_secs(3_600)),
+            spill: Spill::Allowed,
+            allowed: TargetSet::ALL,
+            tried: TargetSet::EMPTY,
+            draw: 0.5,
+            turn: 0,
+        };
+        let wish =
+            Wish { pool: world.context.board.pool(&ModelId::from(MODEL)), request, estimate: Estimate::default(), place: None, reply };
+        world.context.waiting.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
+        answer
+    };
+    (0..QUEUE_LIMIT).map(wait).collect()
+}
+
+fn spend_retries(world: &World) {
+    while world.context.board.shared().retry(world.now()) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_takes_from_the_margin() {
+    let (world, _used) = world(WITHIN_THE_MARGIN, quotas(&[DEPTH])).await;
+    let _line = fill_line(&world);
+    let began = world.now();
+    let mut attempts = world.attempts();
+    assert!(attempts.run(|_, _| after(0, Ok(()))).await.is_ok());
+    assert_eq!((attempts.made, world.now().since(began)), (1, Duration::ZERO), "at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_and_fits_nowhere_is_told_of_the_line() {
+    let (world, _used) = world(-0.6 * DEPTH, quotas(&[DEPTH])).await;
+    let _line = fill_line(&world);
+    let mut attempts = world.attempts();
+    let refused = attempts.run(|_, _| after(0, Ok(()))).await.err();
+    let Some(GatewayError::RateLimited { message, .. }) = refused else { panic!("{refused:?}") };
+    assert!(message.ends_with("and 2048 requests wait for them already"), "{message}");
+    assert_eq!(attempts.made, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_from_the_margin_needs_no_budget_and_a_test_does() {
+    for (more, answered) in [(WITHIN_THE_MARGIN, true), (-WITHIN_THE_MARGIN, false)] {
+        let policy = RoutingPolicy { max_wait: Duration::ZERO, ..quotas(&[DEPTH]) };
+        let (world, _used) = world(more, policy.clone()).await;
+        spend_retries(&world);
+        assert_eq!(world.attempts().run(|_, _| after(0, Ok(()))).await.is_ok(), answered, "{more}");
+        // With a budget the test is made, too.
+        let (world, _used) = self::world(more, policy).await;
+        assert!(world.attempts().run(|_, _| after(0, Ok(()))).await.is_ok(), "{more}");
+    }
+}
