@@ -26,6 +26,7 @@ use super::{
 use crate::converse::answer;
 
 mod guard;
+mod piece;
 mod skim;
 
 pub use guard::{INVOKE_FIELD, guarded, guarded_stream, invoke_field, names_guardrail, steers_guardrail};
@@ -170,11 +171,8 @@ impl ConverseFrames {
     pub fn frame(&mut self, event_type: &str, payload: &[u8]) {
         match event_type {
             "contentBlockDelta" => {
-                let Ok(event) = serde_json::from_slice::<BlockDeltaEvent>(payload) else { return };
-                let reasoning = event.delta.reasoning_content.unwrap_or_default();
-                let texts = [event.delta.text, event.delta.tool_use.map(|call| call.input), reasoning.text, reasoning.redacted_content];
-                let written = texts.iter().flatten().map(String::len).sum::<usize>();
-                self.produced = self.produced.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+                let said = piece::said(payload).or_else(|| of_delta(payload));
+                self.produced = self.produced.saturating_add(said.unwrap_or(0));
             }
             "messageStop" => {
                 let Ok(event) = serde_json::from_slice::<MessageStopEvent>(payload) else { return };
@@ -220,6 +218,14 @@ impl ConverseFrames {
         let message = "the stream ended before the model had finished its answer".to_owned();
         Err(answer::failure(Cause::BrokenStream, "TruncatedStream", message))
     }
+}
+
+/// Bytes that a `contentBlockDelta` says, however it is written; `None` when it cannot be read.
+fn of_delta(payload: &[u8]) -> Option<u64> {
+    let event: BlockDeltaEvent = serde_json::from_slice(payload).ok()?;
+    let reasoning = event.delta.reasoning_content.unwrap_or_default();
+    let texts = [event.delta.text, event.delta.tool_use.map(|call| call.input), reasoning.text, reasoning.redacted_content];
+    u64::try_from(texts.iter().flatten().map(String::len).sum::<usize>()).ok()
 }
 
 /// What an answer or an event of any family says.

@@ -108,6 +108,31 @@ fn converse_frames_are_followed_to_their_end() {
     assert_eq!((answer.usage.unwrap().output, answer.stop), (2, Some(StopReason::ToolUse)));
 }
 
+/// Deltas that are a piece in AWS's own writing, and such as are not.
+#[test]
+fn pieces_are_told_by_how_they_are_written_and_all_others_are_read() {
+    for (payload, said) in [
+        (r#"{"contentBlockIndex":0,"delta":{"text":"Hello"},"p":"abc"}"#, Some(5)),
+        (r#"{"contentBlockIndex":12,"delta":{"text":""}}"#, Some(0)),
+        (r#"{"contentBlockIndex":1,"delta":{"text":"a\"b\\\u00e9\ud83d\ude00"},"p":""}"#, Some(10)),
+        (r#"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"{\"q\":"}},"p":"a"}"#, Some(5)),
+        (r#"{"contentBlockIndex":0,"delta":{"reasoningContent":{"text":"hm"}},"p":"abc"}"#, None),
+        (r#"{"contentBlockIndex":0,"delta":{"text":"a"},"p":"abc","more":1}"#, None),
+        (r#"{"contentBlockIndex":0,"delta":{"text":"a","more":1}}"#, None),
+        (r#"{"contentBlockIndex": 0,"delta":{"text":"a"}}"#, None),
+        (r#"{"delta":{"text":"a"},"contentBlockIndex":0}"#, None),
+        (r#"{"contentBlockIndex":01,"delta":{"text":"a"}}"#, None),
+        (r#"{"contentBlockIndex":0,"delta":{"text":"a"}"#, None),
+        (r#"{"contentBlockIndex":0,"delta":{"text":"a"}}}"#, None),
+    ] {
+        assert_eq!(piece::said(payload.as_bytes()), said, "{payload}");
+        if said.is_some() {
+            assert_eq!(of_delta(payload.as_bytes()), said, "{payload}");
+        }
+    }
+    assert_eq!(of_delta(br#"{"delta":{"text":"a"},"contentBlockIndex":0}"#), Some(1));
+}
+
 #[test]
 fn an_invoke_answer_of_any_family_tells_its_tokens() {
     let told = |input, output| Usage { input, output, ..Usage::default() };
