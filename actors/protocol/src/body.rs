@@ -55,7 +55,7 @@ pub fn of_members<T: DeserializeOwned>(members: Map<String, Value>) -> Result<T,
     serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| BodyError {
         fault: BodyFault::Type,
         path: dotted(error.path()),
-        reason: without_content(error.inner().to_string()),
+        reason: in_words_of_json(without_content(error.inner().to_string())),
         line: 0,
         column: 0,
     })
@@ -69,7 +69,7 @@ fn locate<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> BodyEr
     BodyError {
         fault,
         path: if fault == BodyFault::Type { path_of_fault::<T>(body) } else { None },
-        reason: without_content(without_position(error)),
+        reason: in_words_of_json(without_content(without_position(error))),
         line: error.line(),
         column: error.column(),
     }
@@ -109,6 +109,13 @@ fn without_content(reason: String) -> String {
         Some(((fault, _), (_, expected))) => format!("{fault}: a string, expected {expected}"),
         None => reason,
     }
+}
+
+/// The parser names our own type where it expects an object; callers know objects.
+fn in_words_of_json(reason: String) -> String {
+    let Some((found, ours)) = reason.split_once("expected struct ") else { return reason };
+    let rest = ours.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+    format!("{found}expected an object{rest}")
 }
 
 #[cfg(test)]
@@ -170,5 +177,8 @@ mod tests {
     fn a_body_that_is_no_object_is_a_type_fault_at_the_top() {
         let fault = fault_of("[1]");
         assert_eq!((fault.fault, fault.path), (BodyFault::Type, None));
+        assert_eq!(fault.reason, "invalid type: sequence, expected an object");
+        let inside = fault_of(r#"{"messages":[5]}"#);
+        assert_eq!(inside.reason, "invalid type: integer `5`, expected an object");
     }
 }
