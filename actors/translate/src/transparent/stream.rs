@@ -29,7 +29,7 @@ pub enum RelayMode {
         /// The name that `message_start` shall call the model by; `None`: as the model calls itself.
         model: Option<String>,
     },
-    /// The payload of the frame, untouched. Any family's.
+    /// Nothing: the frames of any family pass by themselves, and are only read.
     Native,
 }
 
@@ -38,7 +38,7 @@ pub struct ChunkRelay {
     mode: RelayMode,
     tally: UsageTally,
     other: Option<Usage>,
-    /// The event of the current frame; kept, so that frames need no memory of their own.
+    /// The event of the current frame; kept where every frame is decoded into it, so that frames need no memory of their own.
     json: Vec<u8>,
     produced: u64,
     stop: Option<StopReason>,
@@ -75,16 +75,14 @@ impl ChunkRelay {
     /// native mode there are none: the client reads its frames itself.
     pub fn chunk(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), UpstreamFailure> {
         let native = self.mode == RelayMode::Native;
-        if native {
-            out.extend_from_slice(payload);
-        }
         if self.piece(payload, out) {
             return Ok(());
         }
         let read = self.decode(payload).and_then(|()| {
             let json = std::mem::take(&mut self.json);
             let done = self.event(&json, if native { None } else { Some(out) });
-            if json.capacity() <= KEPT_BYTES {
+            // A stream of pieces, which are decoded into what the client is shown, has no use for it.
+            if native && json.capacity() <= KEPT_BYTES {
                 self.json = json;
             }
             done

@@ -37,12 +37,7 @@ pub(super) enum NativeReader {
     /// Of ConverseStream.
     Converse(ConverseFrames),
     /// Of InvokeModelWithResponseStream.
-    Invoke {
-        /// Reads the chunks.
-        relay: ChunkRelay,
-        /// What the relay would show: the payload, which nobody needs beside the frame.
-        seen: Vec<u8>,
-    },
+    Invoke(ChunkRelay),
 }
 
 /// What was read and not yet handed on.
@@ -115,7 +110,7 @@ impl AnswerReader {
             (Self::Messages(relay), _) => relay.end(),
             (Self::Native(reader), _) => match reader.as_ref() {
                 NativeReader::Converse(frames) => frames.end(),
-                NativeReader::Invoke { relay, .. } => relay.end(),
+                NativeReader::Invoke(relay) => relay.end(),
             },
             _ => Err(mixed()),
         }
@@ -128,7 +123,7 @@ impl AnswerReader {
             Self::Messages(relay) => relay.is_complete(),
             Self::Native(reader) => match reader.as_ref() {
                 NativeReader::Converse(frames) => frames.is_complete(),
-                NativeReader::Invoke { relay, .. } => relay.is_complete(),
+                NativeReader::Invoke(relay) => relay.is_complete(),
             },
         }
     }
@@ -140,7 +135,7 @@ impl AnswerReader {
             Self::Messages(relay) => relay.produced_bytes(),
             Self::Native(reader) => match reader.as_ref() {
                 NativeReader::Converse(frames) => frames.produced_bytes(),
-                NativeReader::Invoke { relay, .. } => relay.produced_bytes(),
+                NativeReader::Invoke(relay) => relay.produced_bytes(),
             },
         }
     }
@@ -156,7 +151,7 @@ impl AnswerReader {
                     let answer = frames.answer();
                     answer.usage.map(|usage| (usage, answer.service_tier))
                 }
-                NativeReader::Invoke { relay, .. } => of_relay(relay),
+                NativeReader::Invoke(relay) => of_relay(relay),
             },
         }
     }
@@ -169,13 +164,8 @@ impl NativeReader {
                 frames.frame(frame.event_type.as_str(), &frame.payload);
                 Ok(())
             }
-            Self::Invoke { relay, seen } => {
-                if frame.event_type != EventType::Chunk {
-                    return Ok(());
-                }
-                seen.clear();
-                relay.chunk(&frame.payload, seen)
-            }
+            Self::Invoke(relay) if frame.event_type == EventType::Chunk => relay.chunk(&frame.payload, &mut Vec::new()),
+            Self::Invoke(_) => Ok(()),
         }
     }
 }

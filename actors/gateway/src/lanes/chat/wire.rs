@@ -91,7 +91,7 @@ impl Wire {
                 AnswerReader::Native(Box::new(NativeReader::Converse(ConverseFrames::default())))
             }
             Reading::Native { .. } | Reading::Count(_) => {
-                AnswerReader::Native(Box::new(NativeReader::Invoke { relay: ChunkRelay::new(RelayMode::Native), seen: Vec::new() }))
+                AnswerReader::Native(Box::new(NativeReader::Invoke(ChunkRelay::new(RelayMode::Native))))
             }
         }
     }
