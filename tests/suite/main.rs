@@ -29,6 +29,7 @@ mod responses;
 mod restarts;
 mod resumed;
 mod routing;
+mod stretches;
 mod switches;
 mod tools;
 mod transparent;

@@ -16,7 +16,7 @@ use outcrop_gateway::{
 };
 use outcrop_sim::{Call, DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Operation, Simulator, SimulatorBuilder};
 use outcrop_supervision::LaneReport;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle};
 
 use super::{
     EAST, EUROPE, WEST,
@@ -56,6 +56,7 @@ pub struct Builder {
     limits: Option<OfLimits>,
     world: Option<OfWorld>,
     head_timeout: Option<Duration>,
+    beside: Option<Handle>,
     ready: bool,
 }
 
@@ -70,6 +71,7 @@ impl TestGateway {
             limits: None,
             world: None,
             head_timeout: None,
+            beside: None,
             ready: true,
         }
     }
@@ -214,6 +216,12 @@ impl Builder {
         self
     }
 
+    /// The simulator runs on this runtime, not on the gateway's.
+    pub fn simulator_on(mut self, runtime: Handle) -> Self {
+        self.beside = Some(runtime);
+        self
+    }
+
     /// Returns at once, whatever is known of models.
     pub fn not_waiting(mut self) -> Self {
         self.ready = false;
@@ -227,7 +235,11 @@ impl Builder {
             Some(change) => change(simulator),
             None => simulator,
         };
-        let simulator = simulator.start().await.expect("a simulator");
+        let simulator = match self.beside {
+            Some(runtime) => runtime.spawn(simulator.start()).await.expect("no panic"),
+            None => simulator.start().await,
+        };
+        let simulator = simulator.expect("a simulator");
         if let Some(prepare) = self.prepare {
             prepare(&simulator);
         }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 /// Turns of a long history.
-pub(super) const LONG: usize = 200;
+pub const LONG: usize = 200;
 
 /// Turns of a request as a coding agent sends it all day: a tenth of a megabyte, most of it tools and files.
 pub(super) const SHORT: usize = 6;
@@ -60,7 +60,8 @@ fn tools(tool: impl Fn(&str, &str, Value) -> Value) -> Vec<Value> {
 }
 
 /// As a chat client sends it, without the model.
-pub(super) fn chat(count: usize) -> Value {
+#[must_use]
+pub fn chat(count: usize) -> Value {
     let mut messages = vec![json!({"role": "system", "content": SYSTEM})];
     for turn in turns(count) {
         let call = json!({"name": "read_file_0", "arguments": json!({"path": turn.path}).to_string()});
@@ -75,7 +76,8 @@ pub(super) fn chat(count: usize) -> Value {
 }
 
 /// As Anthropic's client sends it, without the model.
-pub(super) fn messages(count: usize) -> Value {
+#[must_use]
+pub fn messages(count: usize) -> Value {
     let mut messages = Vec::new();
     let mut result = None;
     for turn in turns(count) {
@@ -91,7 +93,8 @@ pub(super) fn messages(count: usize) -> Value {
 }
 
 /// As AWS's client sends it to a Claude by InvokeModel.
-pub(super) fn invoke(count: usize) -> Value {
+#[must_use]
+pub fn invoke(count: usize) -> Value {
     let mut body = messages(count);
     if let Some(members) = body.as_object_mut() {
         members.insert("anthropic_version".to_owned(), "bedrock-2023-05-31".into());
@@ -100,7 +103,8 @@ pub(super) fn invoke(count: usize) -> Value {
 }
 
 /// As AWS's client sends it to Converse.
-pub(super) fn converse(count: usize) -> Value {
+#[must_use]
+pub fn converse(count: usize) -> Value {
     let mut messages = Vec::new();
     let mut result = None;
     for turn in turns(count) {
@@ -117,7 +121,8 @@ pub(super) fn converse(count: usize) -> Value {
 }
 
 /// As a client of the Responses API sends it, without the model.
-pub(super) fn responses(count: usize) -> Value {
+#[must_use]
+pub fn responses(count: usize) -> Value {
     let mut input = Vec::new();
     for turn in turns(count) {
         input.push(json!({"role": "user", "content": turn.wish}));

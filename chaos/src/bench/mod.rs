@@ -8,7 +8,7 @@
 //! The gateway's other dialects are compared with its chat path the same way (`dialects`), also over an agent's history (`history`).
 
 mod dialects;
-mod history;
+pub mod history;
 mod load;
 mod measure;
 mod process;
