@@ -1,4 +1,5 @@
-//! How long a request of two megabytes keeps the gateway's thread from all others, at a stretch.
+//! How long a request of two megabytes keeps the gateway's thread from all others, at a stretch:
+//! `cargo test --release --test suite a_history_of_two -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ fn named(model: &str, mut body: Value) -> Value {
 }
 
 /// The gateway has a thread for itself, and a task on it that is asked for as often as it can be: between two of its turns all
-/// others had theirs, which is how long a small request would have waited.
+/// others had theirs, which is how long a small request would have waited, and no less than any of them took.
 #[test]
 #[ignore = "a measurement, of a release build"]
 #[allow(clippy::print_stdout, reason = "a measurement is there to be read")]

@@ -21,7 +21,7 @@ use outcrop_domain::{
         sticky::Sticky,
         strategy::Strategy,
         view::{CacheLife, Decision, Demand, Home, RouteRequest, Spill, TargetSet, TargetView},
-        waiting::{Sweep, Waiting},
+        waiting::{QUEUE_LIMIT, Sweep, Waiting},
     },
 };
 
@@ -114,10 +114,10 @@ fn others() {
     full.iter_mut().for_each(|view| view.debit(&Demand::of_tokens(view.tokens().depth)));
     let mut waiting = Waiting::default();
     while waiting.push(request(70_000.0, 60_000.0)).is_ok() {}
-    measure("sweep of 512 waiting turns, everything full", 200, || {
+    measure(&format!("sweep of {QUEUE_LIMIT} waiting turns, everything full"), 200, || {
         let mut targets = full;
         let mut sweep = Sweep::new(Strategy::Adaptive, &mut targets, NOW);
         assert_eq!(waiting.next_to_wake(&mut sweep, |key| table.home(key, NOW), Spill::Allowed, |_, _| true), None);
     });
-    measure("timer of 512 waiting turns", 2_000, || waiting.next_timer(&full, NOW));
+    measure(&format!("timer of {QUEUE_LIMIT} waiting turns"), 2_000, || waiting.next_timer(&full, NOW));
 }

@@ -11,7 +11,7 @@ pub struct BodyError {
     /// Dotted path of the member at fault, e.g. `messages.0.content`; `None` when the text is no JSON or the
     /// fault is at the top.
     pub path: Option<String>,
-    /// The parser's words, without the position and without the caller's own text.
+    /// The parser's words, without the position, the caller's own text and the names of our types.
     pub reason: String,
     /// Line, from 1; 0 when it was read from values.
     pub line: usize,
@@ -114,7 +114,8 @@ fn without_content(reason: String) -> String {
 /// The parser names our own type where it expects an object; callers know objects.
 fn in_words_of_json(reason: String) -> String {
     let Some((found, ours)) = reason.split_once("expected struct ") else { return reason };
-    let rest = ours.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_');
+    let ours = ours.strip_prefix("variant ").unwrap_or(ours);
+    let rest = ours.trim_start_matches(|letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':'));
     format!("{found}expected an object{rest}")
 }
 

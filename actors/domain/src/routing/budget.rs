@@ -10,7 +10,7 @@ use crate::clock::Moment;
 /// One token, in the unit that is counted in: thousandths.
 const TOKEN: u32 = 1_000;
 
-/// Retries, probes and hedges of one process: +0.1 per new request, +1 per second, at most 20.
+/// Retries and tests of full targets of one process: +0.1 per new request, +1 per second, at most 20.
 ///
 /// A tenth of the load may be retried, a quiet process may retry a little, and no pause earns more than one burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

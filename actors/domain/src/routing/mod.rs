@@ -14,7 +14,7 @@
 //! | [`silence::FirstBytes`], [`silence::RegionTrips`] | the target's owner; the region's | usual first bytes, silence, failing regions |
 //! | [`sticky::Sticky`] | shared, behind a lock or sharded | where conversations live |
 //! | [`waiting::Waiting`] | one owner per model | requests for which no target has room |
-//! | [`budget`] | shared, one `AtomicU64` each | retries and probes, hedges, burnt prefixes |
+//! | [`budget`] | shared, one `AtomicU64` each | retries and tests, hedges, burnt prefixes |
 //! | [`reserve::Bias`] | one owner per model | how far our token estimates are off |
 //!
 //! # One request
@@ -26,10 +26,11 @@
 //! 3. [`view::Decision::Send`]: [`cell::QuotaCell::debit`], by compare-exchange; when the room has gone meanwhile, plan again,
 //!    at most once per target and once more. A conversation that leaves a warm home is booked on the [`budget::SpillBudget`],
 //!    but only when the home was still a candidate ([`strategy::spilled`]): one that has to move has no choice.
-//! 4. [`view::Decision::Full`]: [`probe::probe`] may find a target to ask all the same (paid from the retry budget, debited by
-//!    [`cell::QuotaCell::debit_probe`]). Otherwise, and on [`view::Decision::Wait`] and [`view::Decision::None`], it waits in
+//! 4. [`view::Decision::Full`]: [`probe::probe`] may find a target to ask all the same (a test is paid from the retry budget;
+//!    debited by [`cell::QuotaCell::debit_probe`]). Otherwise, and on [`view::Decision::Wait`] and [`view::Decision::None`], it waits in
 //!    the queue until its deadline. A request that may not wait gets its last look at once: a plan at `now >= deadline`, a
-//!    probe with [`probe::Urgency::Deadline`], a refusal with [`waiting::retry_after`].
+//!    probe with [`probe::Urgency::Deadline`], a refusal with [`waiting::retry_after`]. So does one that finds the queue full and
+//!    none of its size in it, with [`probe::Urgency::Crowded`].
 //! 5. Its outcome goes to the target's owner, which changes its quotas inside [`cell::QuotaCell::update`]:
 //!    * first byte: [`silence::FirstBytes::learn`]; the conversation settles at this target ([`sticky::Sticky::settle`]); only
 //!      if [`quota::Sent::probed`], or if the gate was not closed, [`quota::TargetQuota::granted`]

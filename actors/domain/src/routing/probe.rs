@@ -52,14 +52,16 @@ pub enum Urgency {
     Arrival,
     /// Its deadline has come: otherwise it is refused.
     Deadline,
+    /// It came to a queue that is full: otherwise it is refused, but what is held for older ones is not for it.
+    Crowded,
 }
 
 /// One call to a target that is full as far as its shadow knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// The shadow has room, but for its margin: the call will most likely be answered, and teaches nothing. It is the request's
-    /// own and costs no budget: simulated at 105 % load, half of those who were refused could have dipped, had they been able
-    /// to pay.
+    /// The shadow has room, but for its margin or for what is held: the call will most likely be answered, and mostly teaches
+    /// nothing. As a request's own call it costs no budget: simulated at 105 % load, half of those who were refused could have
+    /// dipped, had they been able to pay.
     Dip(usize),
     /// The shadow has no room: an answer would be news. Pay it from the [`RetryBudget`](super::budget::RetryBudget) and claim it
     /// by setting [`ProbeView::probed`] with compare-exchange.
@@ -68,8 +70,8 @@ pub enum Probe {
 
 /// The probe that is due, or `None`. Pure; at most one is sent per request.
 ///
-/// Tests go to the target untested for longest. Dips are for requests at their deadline, which would be refused otherwise,
-/// and go where most room is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its
+/// Tests go to the target untested for longest. Dips are for requests that would be refused otherwise, and go where most room
+/// is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its
 /// prefix and move it.
 #[must_use]
 pub fn probe(
@@ -86,13 +88,14 @@ pub fn probe(
     let mut dip: Option<(usize, f64)> = None;
     let mut test: Option<(usize, Option<Moment>)> = None;
     for (index, (target, probe)) in members(targets, probes, usable) {
-        let missing = missing(&request.demand, target);
+        let wanted = wanted(&request.demand, target, urgency);
+        let missing = missing(&wanted, target);
         if missing <= 0.0 {
             let rested = missing <= -SURE || last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
-            if urgency == Urgency::Deadline && rested && dip.is_none_or(|(_, least)| missing < least) {
+            if urgency != Urgency::Arrival && rested && dip.is_none_or(|(_, least)| missing < least) {
                 dip = Some((index, missing));
             }
-        } else if due(&request.demand, target, probe, missing, urgency, now) && test.is_none_or(|(_, last)| probe.probed < last) {
+        } else if due(&wanted, target, probe, missing, urgency, now) && test.is_none_or(|(_, last)| probe.probed < last) {
             test = Some((index, probe.probed));
         }
     }
@@ -108,7 +111,14 @@ fn members<'a>(
     targets.iter().zip(probes).enumerate().filter(move |(index, _)| set.contains(*index))
 }
 
-/// What the fullest known resource lacks for the demand, as a share of its depth; negative when only margins are missing.
+/// What must be there for a request: what it reserves, and for who comes last what is held as well.
+fn wanted(demand: &Demand, target: &TargetView, urgency: Urgency) -> Demand {
+    let [requests, tokens] = demand.0;
+    Demand([requests, if urgency == Urgency::Crowded { tokens + target.held } else { tokens }])
+}
+
+/// What the fullest known resource lacks for the demand, as a share of its depth; negative when only margins are missing, or
+/// what is held.
 fn missing(demand: &Demand, target: &TargetView) -> f64 {
     let known = target.resources.iter().zip(demand.0).filter(|(view, _)| view.known);
     known.map(|(view, amount)| (amount - view.level) / view.depth).fold(f64::NEG_INFINITY, f64::max)
@@ -131,7 +141,7 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
     let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
     let gaps = short.filter(|((view, amount), _)| view.known && *amount > view.level).map(|(_, resource)| resource.gap);
     let gap = gaps.max().unwrap_or_default();
-    if urgency == Urgency::Deadline && missing <= CLOSE {
+    if urgency != Urgency::Arrival && missing <= CLOSE {
         let since = |moment: Option<Moment>| moment.map(|moment| now.since(moment));
         return since(last_refused(probe)).is_none_or(|ago| ago >= gap.min(CLOSE_REST))
             && since(probe.probed).is_none_or(|ago| ago >= gap.min(CLOSE_PAUSE));
@@ -242,6 +252,15 @@ mod tests {
         assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Deadline, NOW), Some(Probe::Dip(1)));
         probes[1].resources[1].refused = Some(ago(0));
         assert_eq!(probe(&request(1e4), &targets, &probes, None, Urgency::Deadline, NOW), Some(Probe::Dip(0)));
+    }
+
+    #[test]
+    fn who_comes_to_a_full_queue_leaves_alone_what_is_held_for_others() {
+        let targets = [TargetView { held: 8e4, ..target(1e5, 9.05e4) }, TargetView { held: 1e4, ..target(1e5, 2.05e4) }];
+        let ask = |tokens: f64, urgency| probe(&request(tokens), &targets, &[probed(0, 60); 2], None, urgency, NOW);
+        assert_eq!(ask(1e4, Urgency::Deadline), Some(Probe::Dip(0)), "it is the oldest");
+        assert_eq!(ask(1e4, Urgency::Crowded), Some(Probe::Dip(0)), "there is as much beside");
+        assert_eq!(ask(1.2e4, Urgency::Crowded), None);
     }
 
     #[test]

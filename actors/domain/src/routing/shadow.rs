@@ -49,7 +49,7 @@ const GAP_MIN: Duration = Duration::from_secs(2);
 const GAP_MAX: Duration = Duration::from_secs(60);
 /// A call that took from the margin alone is news when nothing was refused for so long: a limit that is met is met oftener.
 const QUIET: Duration = Duration::from_secs(30);
-/// Each probe that gets through doubles the weight of the next, up to this: a doubled quota is found in minutes.
+/// Each probe that gets through doubles the weight of the next, up to this: a doubled quota is found within minutes.
 const GAIN_MAX: f64 = 16.0;
 /// A probe that found less than this share of the depth beyond the level proves no larger quota: the level is wrong by as much
 /// most of the time...

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::clock::Moment;
 
-/// Most requests that wait for one model: ten seconds of two hundred a second more than the quotas have room for. With more,
-/// the last would wait longer than anybody lets them, and a sweep, which plans each, would take longer than a pause between two.
-pub const QUEUE_LIMIT: usize = 2_048;
+/// Most requests that wait for one model: ten seconds of a hundred a second more than the quotas have room for. Each keeps its
+/// place in its lane, of which one model's line must not take all.
+pub const QUEUE_LIMIT: usize = 1_024;
 /// After this a request holds room: shorter waits end by themselves.
 pub const HEAD_AFTER: Duration = Duration::from_millis(200);
 /// A warm home is held only if it has room within this, seconds: else whatever is free first is.
@@ -102,8 +102,8 @@ impl Waiter {
     }
 }
 
-/// The queue is full: the newcomer may not wait. It is planned as at its deadline, and refused if nothing fits. Older ones are
-/// never put out for newer ones.
+/// The queue is full: the newcomer may not wait. It is planned at once if nobody of its size comes first, beside what is held for
+/// others, and else refused. Older ones are never put out for newer ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{QUEUE_LIMIT} requests wait for this model already")]
 pub struct QueueFull;
@@ -131,7 +131,7 @@ pub enum Woken {
         /// It leaves its warm home by choice: to be booked on the [`SpillBudget`](super::budget::SpillBudget).
         spilled: bool,
     },
-    /// Its deadline has come and nothing fits: one paid probe, else it is refused.
+    /// Its deadline has come and nothing fits: one probe, else it is refused.
     Overdue {
         /// The request.
         ticket: Ticket,

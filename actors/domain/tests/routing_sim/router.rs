@@ -45,6 +45,8 @@ struct Job {
     route: RouteRequest,
     attempts: u32,
     probed: bool,
+    /// It found the queue full.
+    crowded: bool,
     sent: Option<Sent>,
     /// Its place in the queue, from its first wait on.
     ticket: Option<Ticket>,
@@ -160,7 +162,7 @@ impl Router {
             draw: world.chance.unit(),
             turn: self.turn,
         };
-        self.jobs.insert(request, Job { route, attempts: 0, probed: false, sent: None, ticket: None });
+        self.jobs.insert(request, Job { route, attempts: 0, probed: false, crowded: false, sent: None, ticket: None });
         if self.waiting.classes().must_queue(&route.demand) {
             self.wait(world, request, 0.0);
         } else {
@@ -171,6 +173,11 @@ impl Router {
     /// Plans a request that is not waiting.
     fn go(&mut self, world: &mut World, request: usize) {
         let now = world.moment();
+        let Job { route, crowded, .. } = self.jobs[&request];
+        if crowded && self.waiting.classes().must_queue(&route.demand) {
+            self.refuse(world, request);
+            return;
+        }
         let views = self.views(world);
         self.job(request).route.spill = self.spills.allows(now);
         let route = self.jobs[&request].route;
@@ -206,7 +213,7 @@ impl Router {
     /// Joins the queue, which is swept within `seconds`.
     fn wait(&mut self, world: &mut World, request: usize, seconds: f64) {
         // What refused it has an empty shadow now, and that is backoff enough.
-        self.job(request).route.tried = TargetSet::EMPTY;
+        let tried = std::mem::take(&mut self.job(request).route.tried);
         let Job { route, ticket, .. } = self.jobs[&request];
         let ticket = match ticket {
             Some(ticket) => {
@@ -215,9 +222,10 @@ impl Router {
             }
             None => match self.waiting.push(route) {
                 Ok(ticket) => ticket,
-                Err(_) if world.moment() < self.jobs[&request].route.deadline => {
-                    // It may not wait: as at its deadline.
-                    self.job(request).route.deadline = world.moment();
+                Err(_) if !self.jobs[&request].crowded => {
+                    let deadline = world.moment();
+                    let job = self.job(request);
+                    (job.crowded, job.route.tried, job.route.deadline) = (true, tried, deadline);
                     return self.go(world, request);
                 }
                 Err(_) => return self.refuse(world, request),
@@ -264,7 +272,13 @@ impl Router {
         let (views, probes, route) = (self.views(world), self.probes(), self.jobs[&request].route);
         let Some(found) = probe(&route, &views, &probes, self.sticky.home(route.affinity, now), urgency, now) else { return false };
         let index = match found {
-            Probe::Dip(index) => index,
+            // The first call, and the first after a refusal, are the request's own.
+            Probe::Dip(index) if self.jobs[&request].attempts <= 1 => index,
+            Probe::Dip(index) => {
+                let Some(left) = self.budget.take(now) else { return false };
+                self.budget = left;
+                index
+            }
             Probe::Test(index) => {
                 let Some(left) = self.budget.take(now) else { return false };
                 self.budget = left;
@@ -281,7 +295,8 @@ impl Router {
 
     /// At the deadline, when nothing fits anywhere.
     fn last_try(&mut self, world: &mut World, request: usize) {
-        if !self.try_probe(world, request, Urgency::Deadline) {
+        let urgency = if self.jobs[&request].crowded { Urgency::Crowded } else { Urgency::Deadline };
+        if !self.try_probe(world, request, urgency) {
             self.refuse(world, request);
         }
     }

@@ -111,7 +111,7 @@ pub struct WaitingRoomArgs {
 /// * Told by: jobs that wait; targets, when there is new room; its own timers.
 /// * Tells: jobs what became of their wait; targets, that somebody waits at their limit.
 /// * On restart: begins with empty lines; whoever waited is told so and comes back with the deadline it had.
-/// * Bounded by: 512 requests a model; one look in 50 ms a model.
+/// * Bounded by: [`QUEUE_LIMIT`](outcrop_domain::routing::waiting::QUEUE_LIMIT) requests a model; one look in 50 ms a model.
 #[derive(Debug, Default)]
 pub struct WaitingRoom;
 
@@ -226,7 +226,7 @@ impl Line {
                 self.publish();
             }
             Err(full) => {
-                tracing::debug!(model.id = %self.pool.model(), %full, "a request is refused at once");
+                tracing::debug!(model.id = %self.pool.model(), %full, "a request may not wait: its line is full");
                 reply.refuse(Refusal::QueueFull);
             }
         }

@@ -119,7 +119,7 @@ impl<'de> Visitor<'de> for PromptVisitor {
 
 /// One element of an array prompt.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a string, a token or a list of tokens")]
 #[allow(dead_code, reason = "of tokens only the form is checked")]
 enum PromptElement {
     Text(String),

@@ -128,7 +128,7 @@ fn after_a_wait_targets_may_be_tried_again() {
 fn a_full_queue_takes_no_newcomer() {
     let (mut waiting, tickets) = queue((0..LIMIT).map(|place| request(1_000.0, place)));
     assert_eq!(waiting.push(request(1_000.0, 600)), Err(QueueFull));
-    assert_eq!(QueueFull.to_string(), "2048 requests wait for this model already");
+    assert_eq!(QueueFull.to_string(), format!("{QUEUE_LIMIT} requests wait for this model already"));
     assert!(waiting.remove(tickets[17]) && !waiting.remove(tickets[17]));
     assert!(waiting.push(request(1_000.0, 600)).is_ok());
     assert_eq!(waiting.len(), QUEUE_LIMIT);

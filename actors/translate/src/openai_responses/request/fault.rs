@@ -79,7 +79,6 @@ fn expected_of(words: &str) -> String {
     match words {
         "a sequence" => "an array".to_owned(),
         "a map" => "an object".to_owned(),
-        words if words.starts_with("struct ") => "an object".to_owned(),
         "f64" | "f32" => "a number".to_owned(),
         words => words.to_owned(),
     }

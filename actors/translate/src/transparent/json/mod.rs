@@ -9,7 +9,7 @@ mod scan;
 
 pub(super) use edit::{Edits, remove_from};
 pub(super) use parts::{elements_of, members_of, object, said, whole, whole_number};
-pub(super) use scan::{Fault, Kind, Members, Scanner, Span, Text, Value};
+pub(super) use scan::{Fault, Kind, Members, Scanner, Span, Text, Value, after_number};
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The event that nearly all of a ConverseStream answer are: a piece of text, or of a tool call's input. It is told by how AWS
 //! writes it, and nothing is copied out of it.
 
-use crate::transparent::json::{Scanner, Span};
+use crate::transparent::json::{Scanner, Span, after_number};
 
 const START: &[u8] = br#"{"contentBlockIndex":"#;
 
@@ -11,15 +11,9 @@ const PIECES: [(&[u8], &[u8]); 2] = [(br#","delta":{"text":"#, b"}"), (br#","del
 /// Padding, which hides the length of the piece from whoever listens on the wire.
 const PADDING: &[u8] = br#","p":"#;
 
-/// Digits of a block's index, at most: more is no number of a block.
-const INDEX_DIGITS: usize = 9;
-
 /// Bytes that a piece says; `None` for an event that is none, or that is written in another way.
 pub(super) fn said(payload: &[u8]) -> Option<u64> {
-    let index = payload.strip_prefix(START)?;
-    let digits = index.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let written = index.get(..digits).filter(|index| matches!(index, [b'0'] | [b'1'..=b'9', ..]) && digits <= INDEX_DIGITS)?.len();
-    let delta = index.get(written..)?;
+    let delta = after_number(payload.strip_prefix(START)?)?;
     let (text, closes) = PIECES.iter().find_map(|(piece, closes)| Some((delta.strip_prefix(*piece)?, *closes)))?;
     let (said, rest) = string(payload, text)?;
     let rest = rest.strip_prefix(closes)?;

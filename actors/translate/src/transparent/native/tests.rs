@@ -180,6 +180,17 @@ fn an_invoke_answer_of_any_family_tells_its_tokens() {
 
 proptest::proptest! {
     #[test]
+    fn a_piece_says_as_much_either_way(text in "[a-z \n\"\\\\\u{1}\u{e9}\u{1f600}]{0,20}", index in 0u32..300, call in proptest::prelude::any::<bool>(), padding in proptest::option::of("[a-zA-Z]{0,40}")) {
+        let quoted = serde_json::to_string(&text).unwrap();
+        let delta = if call { format!(r#"{{"toolUse":{{"input":{quoted}}}}}"#) } else { format!(r#"{{"text":{quoted}}}"#) };
+        let padding = padding.map(|padding| format!(r#","p":"{padding}""#)).unwrap_or_default();
+        let payload = format!(r#"{{"contentBlockIndex":{index},"delta":{delta}{padding}}}"#);
+        let said = piece::said(payload.as_bytes());
+        proptest::prop_assert_eq!(said, of_delta(payload.as_bytes()));
+        proptest::prop_assert_eq!(said, Some(u64::try_from(text.len()).unwrap()));
+    }
+
+    #[test]
     fn any_bytes_are_looked_at_without_harm(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60), text in "[\\[\\]{}\",:a-zP0-9\\\\]{0,60}") {
         for body in [&bytes[..], text.as_bytes()] {
             let _request = converse_request(body);

@@ -1,7 +1,7 @@
 //! The frame that nearly all of a stream are: a piece of text, as Claude writes it. It is told by its beginning and end, and
 //! nothing else of it is looked at.
 
-use crate::transparent::json::{Scanner, Span};
+use crate::transparent::json::{Scanner, Span, after_number};
 
 /// How the event begins that clients are shown.
 pub(super) const EVENT: &[u8] = b"event: content_block_delta\ndata: ";
@@ -32,10 +32,7 @@ pub(super) fn decode_onto(out: &mut Vec<u8>, payload: &[u8]) -> Option<u64> {
 }
 
 fn produced(event: &[u8]) -> Option<u64> {
-    let index = event.strip_prefix(DELTA)?;
-    let digits = index.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let written = index.get(..digits).filter(|index| matches!(index, [b'0'] | [b'1'..=b'9', ..]))?.len();
-    let delta = index.get(written..)?;
+    let delta = after_number(event.strip_prefix(DELTA)?)?;
     let text = PIECES.iter().find_map(|piece| delta.strip_prefix(*piece))?;
     let place = u32::try_from(event.len() - text.len()).ok()?;
     let mut scanner = Scanner::within(event, Span::at(place));

@@ -40,9 +40,10 @@ impl Attempts<'_> {
             return Step::GiveUp;
         }
         if !self.is_free() && self.context.board.shared().retries_left(now) == 0 {
-            return Step::WaitUntil(now.after(BUDGET_PAUSE));
+            return if self.waits.line_is_full() { Step::Queue } else { Step::WaitUntil(now.after(BUDGET_PAUSE)) };
         }
-        if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && !self.waits.is_over(now) {
+        let may_wait = !self.waits.is_over(now);
+        if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && (may_wait || self.waits.line_is_full()) {
             return Step::Queue;
         }
         let request = self.request(now);
@@ -174,14 +175,21 @@ impl Attempts<'_> {
         if self.probed {
             return None;
         }
-        let urgency = if now >= request.deadline { Urgency::Deadline } else { Urgency::Arrival };
+        let urgency = match self.waits.line_is_full() {
+            true => Urgency::Crowded,
+            false if now >= request.deadline => Urgency::Deadline,
+            false => Urgency::Arrival,
+        };
         let probes: Vec<ProbeView> = self.routes.iter().map(|route| route.cell.probe_view()).collect();
         let chosen = probe(request, &self.views, &probes, home, urgency, now)?;
         let (Probe::Dip(position) | Probe::Test(position)) = chosen;
         let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
-        // Paid first: a claim that cannot be paid would keep others from asking.
-        let is_test = matches!(chosen, Probe::Test(_));
-        if is_test && !(self.context.board.shared().retry(now) && route.cell.claim_quota_probe(seen, now)) {
+        let sent = match chosen {
+            Probe::Dip(_) => self.pays(now),
+            // Paid first: a claim that cannot be paid would keep others from asking.
+            Probe::Test(_) => self.context.board.shared().retry(now) && route.cell.claim_quota_probe(seen, now),
+        };
+        if !sent {
             return None;
         }
         self.probed = true;

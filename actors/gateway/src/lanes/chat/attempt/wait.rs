@@ -30,7 +30,7 @@ pub(super) struct Waits {
     place: Option<Place>,
     /// The line has told it that its time is over.
     over: bool,
-    /// The line was full: it may not wait.
+    /// The line was full: it may not wait, and others come first.
     line_full: bool,
 }
 
@@ -51,6 +51,10 @@ impl Waits {
     /// May it wait no longer?
     pub(super) fn is_over(&self, now: Moment) -> bool {
         self.over || now >= self.deadline
+    }
+
+    pub(super) fn line_is_full(&self) -> bool {
+        self.line_full
     }
 
     /// What is left of the wait: for whoever sees health alone only waiting counts, for whoever stands in line the time since
@@ -97,7 +101,9 @@ impl Attempts<'_> {
     pub(super) async fn queue(&mut self) -> Result<Option<(usize, Debit)>, GatewayError> {
         let now = self.now();
         if self.waits.is_over(now) {
-            return Err(if self.waits.line_full { self.line_full(now) } else { self.no_room(now) });
+            // Who was asked for has heard more than that.
+            let only_came_late = self.waits.line_full && self.last.is_none();
+            return Err(if only_came_late { self.line_full(now) } else { self.no_room(now) });
         }
         let (reply, answer) = Reply::channel();
         let wish = Wish {

@@ -1,9 +1,9 @@
 //! Copies of calls whose first byte is late.
 
-use outcrop_domain::routing::{Gate, quota::Priors, strategy::Strategy};
+use outcrop_domain::routing::{Gate, strategy::Strategy};
 
 use super::{super::*, world::*};
-use crate::settings::{RegionQuotas, RoutingPolicy};
+use crate::settings::RoutingPolicy;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,12 +77,8 @@ async fn nothing_is_hedged_without_a_budget_or_where_one_target_is_all_there_is(
 
 #[tokio::test(start_paused = true)]
 async fn a_copy_goes_where_there_is_room_also_for_those_who_look_at_health_alone() {
-    let of = |tokens: f64| {
-        let each = Priors { tokens_per_minute: Some(tokens), ..Priors::default() };
-        RegionQuotas { each, ..RegionQuotas::default() }
-    };
-    let quotas = REGIONS.iter().zip([60_000.0, 150.0, 60_000.0]).map(|(region, tokens)| ((*region).into(), of(tokens))).collect();
-    let routing = RoutingPolicy { hedge_thousandths: 1_000, quotas_elsewhere: true, quotas, ..routing(Strategy::Ordered) };
+    let quotas = quotas(&[60_000.0, 150.0, 60_000.0]);
+    let routing = RoutingPolicy { strategy: Strategy::Ordered, hedge_thousandths: 1_000, quotas_elsewhere: true, ..quotas };
     let world = World::with(3, routing).await;
     world.knows_pace(0, SECOND).await;
     let mut attempts = world.attempts();

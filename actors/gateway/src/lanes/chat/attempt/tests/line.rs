@@ -31,29 +31,31 @@ async fn world(more: f64, policy: RoutingPolicy) -> (World, Debit) {
     (world, debit)
 }
 
+/// Somebody waits for so many tokens, for an hour.
+fn wait(world: &World, tokens: f64) -> Answer<Woken> {
+    let (reply, answer) = Reply::channel();
+    let request = RouteRequest {
+        demand: Demand::of_tokens(tokens),
+        prefix: 0.0,
+        affinity: 0,
+        cache: CacheLife::Short,
+        arrived: world.now(),
+        deadline: world.now().after(Duration::from_secs(3_600)),
+        spill: Spill::Allowed,
+        allowed: TargetSet::ALL,
+        tried: TargetSet::EMPTY,
+        draw: 0.5,
+        turn: 0,
+    };
+    let pool = world.context.board.pool(&ModelId::from(MODEL));
+    let wish = Wish { pool, request, estimate: Estimate::default(), place: None, reply };
+    world.context.waiting.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
+    answer
+}
+
 /// As many wait as may, each for the whole bucket.
 fn fill_line(world: &World) -> Vec<Answer<Woken>> {
-    let wait = |_| {
-        let (reply, answer) = Reply::channel();
-        let request = RouteRequest {
-            demand: Demand::of_tokens(DEPTH),
-            prefix: 0.0,
-            affinity: 0,
-            cache: CacheLife::Short,
-            arrived: world.now(),
-            deadline: world.now().after(Duration::from_secs(3_600)),
-            spill: Spill::Allowed,
-            allowed: TargetSet::ALL,
-            tried: TargetSet::EMPTY,
-            draw: 0.5,
-            turn: 0,
-        };
-        let wish =
-            Wish { pool: world.context.board.pool(&ModelId::from(MODEL)), request, estimate: Estimate::default(), place: None, reply };
-        world.context.waiting.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
-        answer
-    };
-    (0..QUEUE_LIMIT).map(wait).collect()
+    (0..QUEUE_LIMIT).map(|_| wait(world, DEPTH)).collect()
 }
 
 fn spend_retries(world: &World) {
@@ -77,7 +79,27 @@ async fn who_may_not_wait_and_fits_nowhere_is_told_of_the_line() {
     let mut attempts = world.attempts();
     let refused = attempts.run(|_, _| after(0, Ok(()))).await.err();
     let Some(GatewayError::RateLimited { message, .. }) = refused else { panic!("{refused:?}") };
-    assert!(message.ends_with("and 2048 requests wait for them already"), "{message}");
+    assert!(message.ends_with(&format!("and {QUEUE_LIMIT} requests wait for them already")), "{message}");
+    assert_eq!(attempts.made, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_and_was_throttled_is_told_what_upstream_said() {
+    let (world, _used) = world(WITHIN_THE_MARGIN, quotas(&[DEPTH])).await;
+    let _line = fill_line(&world);
+    let mut attempts = world.attempts();
+    let refused = attempts.run(|_, _| after(0, Err(Cause::Throttled))).await.err();
+    let Some(GatewayError::Upstream(failure)) = refused else { panic!("{refused:?}") };
+    assert_eq!((failure.cause, attempts.made), (Cause::Throttled, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_wait_comes_after_those_of_its_size_who_do() {
+    let (world, _used) = world(WITHIN_THE_MARGIN, quotas(&[DEPTH])).await;
+    let mut attempts = world.attempts();
+    let _older = wait(&world, attempts.demand.tokens());
+    let _line: Vec<_> = (1..QUEUE_LIMIT).map(|_| wait(&world, DEPTH)).collect();
+    assert!(attempts.run(|_, _| after(0, Ok(()))).await.is_err());
     assert_eq!(attempts.made, 0);
 }
 
@@ -91,5 +113,21 @@ async fn what_is_taken_from_the_margin_needs_no_budget_and_a_test_does() {
         // With a budget the test is made, too.
         let (world, _used) = self::world(more, policy).await;
         assert!(world.attempts().run(|_, _| after(0, Ok(()))).await.is_ok(), "{more}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_from_the_margin_is_paid_by_an_answer_that_goes_on() {
+    let policy = RoutingPolicy { max_wait: Duration::ZERO, ..quotas(&[DEPTH]) };
+    let (world, _used) = world(WITHIN_THE_MARGIN, policy).await;
+    let shared = world.context.board.shared();
+    for (made_before, paid) in [(0, 0), (1, 1)] {
+        let before = shared.retries_left(world.now());
+        let mut attempts = world.attempts();
+        attempts.made_before = made_before;
+        let Step::Call { position, debit } = attempts.next(world.now()) else { panic!("it may dip") };
+        assert_eq!(before - shared.retries_left(world.now()), paid, "{made_before}");
+        attempts.unused(position, debit);
+        world.learned().await;
     }
 }
