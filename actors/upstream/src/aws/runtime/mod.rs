@@ -26,6 +26,7 @@ use crate::{
     transport::Transport,
 };
 use request::{Proof, RequestFactory};
+use signature::BodyHash;
 
 /// Calls models in one region.
 #[derive(Debug)]
@@ -96,8 +97,9 @@ impl AwsRuntime {
         let (request, signed_with) = match &self.access {
             Access::Bearer(token) => (self.factory.build(call, Proof::Bearer(token.header()))?, None),
             Access::Keys(keeper) => {
+                let body = BodyHash::of(&call.body).await;
                 let snapshot = keeper.current().await?;
-                let proof = Proof::Signature { credentials: &snapshot, time: self.clock.now() };
+                let proof = Proof::Signature { credentials: &snapshot, time: self.clock.now(), body };
                 (self.factory.build(call, proof)?, Some(snapshot))
             }
         };

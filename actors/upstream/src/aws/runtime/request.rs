@@ -22,7 +22,7 @@ use outcrop_domain::{
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::signature::{Signable, Signer};
+use super::signature::{BodyHash, Signable, Signer};
 use crate::{
     aws::{credentials::Snapshot, endpoint::Endpoint},
     classify::own_failure,
@@ -60,8 +60,8 @@ const TRACE_HEADER: &str = "x-amzn-trace-id";
 pub(super) enum Proof<'a> {
     /// `Authorization`, ready.
     Bearer(HeaderValue),
-    /// A signature of these credentials at this time.
-    Signature { credentials: &'a Arc<Snapshot>, time: SystemTime },
+    /// A signature of these credentials at this time, of a body with this hash.
+    Signature { credentials: &'a Arc<Snapshot>, time: SystemTime, body: BodyHash },
 }
 
 /// Builds the requests of one region.
@@ -96,7 +96,7 @@ impl RequestFactory {
             Proof::Bearer(token) => {
                 headers.insert(AUTHORIZATION, token);
             }
-            Proof::Signature { credentials, time } => self.sign(&url, &mut headers, &call.body, credentials, time)?,
+            Proof::Signature { credentials, time, body } => self.sign(&url, &mut headers, &body, credentials, time)?,
         }
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = Method::POST;
@@ -144,7 +144,7 @@ impl RequestFactory {
         &self,
         url: &str,
         headers: &mut HeaderMap,
-        body: &[u8],
+        body: &BodyHash,
         credentials: &Arc<Snapshot>,
         time: SystemTime,
     ) -> Result<(), UpstreamFailure> {
@@ -172,7 +172,7 @@ impl RequestFactory {
         &self,
         url: &str,
         headers: &mut HeaderMap,
-        body: &[u8],
+        body: &BodyHash,
         identity: &Identity,
         time: SystemTime,
     ) -> Result<(), UpstreamFailure> {
@@ -188,8 +188,8 @@ impl RequestFactory {
             // A value that is not text cannot be signed; AWS refuses such a request in its own words.
             Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?))
         });
-        let request =
-            SignableRequest::new(Method::POST.as_str(), url, signed, SignableBody::Bytes(body)).map_err(|error| unbuildable(&error))?;
+        let body = SignableBody::Precomputed(body.as_str().to_owned());
+        let request = SignableRequest::new(Method::POST.as_str(), url, signed, body).map_err(|error| unbuildable(&error))?;
         let (instructions, _) = sign(request, &SigningParams::V4(params)).map_err(|error| unbuildable(&error))?.into_parts();
         let (signature_headers, _) = instructions.into_parts();
         for header in &signature_headers {
@@ -225,6 +225,7 @@ mod tests {
     use std::time::Duration;
 
     use aws_credential_types::Credentials;
+    use futures_util::FutureExt as _;
     use outcrop_domain::ids::InvokeId;
     use proptest::prelude::*;
 
@@ -246,6 +247,10 @@ mod tests {
         }
     }
 
+    fn hash_of(body: &[u8]) -> BodyHash {
+        BodyHash::of(body).now_or_never().expect("a small body is hashed at once")
+    }
+
     proptest! {
         #[test]
         fn both_signers_agree(
@@ -258,15 +263,16 @@ mod tests {
             let credentials = Snapshot::of(Credentials::new("AKIDEXAMPLE", secret, token, None, "test"));
             let (time, call) = (SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), call(&id, &body));
             let url = factory.url(&call).unwrap();
+            let hash = hash_of(&body);
             let (mut ours, mut theirs) = (factory.headers(&call), factory.headers(&call));
-            factory.sign(&url, &mut ours, &call.body, &credentials, time).unwrap();
-            factory.sign_generally(&url, &mut theirs, &call.body, &credentials.identity, time).unwrap();
+            factory.sign(&url, &mut ours, &hash, &credentials, time).unwrap();
+            factory.sign_generally(&url, &mut theirs, &hash, &credentials.identity, time).unwrap();
             prop_assert_eq!(&ours, &theirs);
             prop_assert!(ours.iter().filter(|(name, _)| *name == AUTHORIZATION || name.as_str() == "x-amz-security-token").all(|(_, value)| value.is_sensitive()));
             // With the key of the first at hand, and for a later day.
             let later = time + Duration::from_secs(86_400);
-            factory.sign(&url, &mut ours, &call.body, &credentials, later).unwrap();
-            factory.sign_generally(&url, &mut theirs, &call.body, &credentials.identity, later).unwrap();
+            factory.sign(&url, &mut ours, &hash, &credentials, later).unwrap();
+            factory.sign_generally(&url, &mut theirs, &hash, &credentials.identity, later).unwrap();
             prop_assert_eq!(ours, theirs);
         }
     }
@@ -294,7 +300,7 @@ mod tests {
         for secret in ["one", "two", "one"] {
             let credentials = Snapshot::of(Credentials::new("AKIDEXAMPLE", secret, None, None, "test"));
             let mut headers = factory.headers(&call("m", b"{}"));
-            factory.sign("https://bedrock.test/model/m/converse", &mut headers, b"{}", &credentials, SystemTime::UNIX_EPOCH).unwrap();
+            factory.sign("https://bedrock.test/model/m/converse", &mut headers, &hash_of(b"{}"), &credentials, SystemTime::UNIX_EPOCH).unwrap();
             signatures.push(headers.get(AUTHORIZATION).cloned().unwrap());
         }
         assert_eq!(signatures[0], signatures[2]);

@@ -40,7 +40,32 @@ pub(super) struct Signable<'a> {
     pub(super) path: &'a str,
     pub(super) content_type: &'a str,
     pub(super) host: &'a str,
-    pub(super) body: &'a [u8],
+    pub(super) body: &'a BodyHash,
+}
+
+/// The hash of a body in hexadecimal, which every signature is made of.
+pub(super) struct BodyHash(Hex);
+
+/// So much is hashed at a stretch: 70 us with the processor's instructions for it, under half a millisecond without.
+const HASHED_AT_ONCE: usize = 128 * 1024;
+
+impl BodyHash {
+    /// Hashes a body. One of megabytes, as agents send, gives others their turn in between.
+    pub(super) async fn of(body: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        let mut slices = body.chunks(HASHED_AT_ONCE).peekable();
+        while let Some(slice) = slices.next() {
+            hash.update(slice);
+            if slices.peek().is_some() {
+                tokio::task::yield_now().await;
+            }
+        }
+        Self(Hex::of(hash.finalize().into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
 }
 
 impl Signer {
@@ -74,7 +99,7 @@ impl Signer {
             update_all(&["\nx-amz-security-token:", token]);
         }
         update_all(&["\n\n", names, "\n"]);
-        canonical.update(Hex::of(Sha256::digest(request.body).into()).as_bytes());
+        canonical.update(request.body.as_str());
 
         let mut mac = key.mac.clone();
         for piece in ["AWS4-HMAC-SHA256\n", stamp.as_str(), "\n", &key.scope, "\n"] {
@@ -206,4 +231,27 @@ fn hex_digit(nibble: u8) -> u8 {
 /// Digits and letters only, so that the text is always there.
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_hashed_in_slices_as_at_once() {
+        for bytes in [0, 1, HASHED_AT_ONCE - 1, HASHED_AT_ONCE, HASHED_AT_ONCE + 1, 3 * HASHED_AT_ONCE] {
+            let body: Vec<u8> = (0..bytes).map(|place| u8::try_from(place % 251).unwrap()).collect();
+            assert_eq!(BodyHash::of(&body).await.as_str(), Hex::of(Sha256::digest(&body).into()).as_str(), "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_large_body_is_hashed() {
+        let body = vec![7; 4 * HASHED_AT_ONCE];
+        let mut hashing = std::pin::pin!(BodyHash::of(&body));
+        for _ in 0..3 {
+            assert!(futures_util::poll!(hashing.as_mut()).is_pending());
+        }
+        assert!(futures_util::poll!(hashing.as_mut()).is_ready());
+    }
 }
