@@ -20,12 +20,11 @@ const MAX_BATCH: usize = 256;
 /// As [`MAX_BATCH`], for what passes as bytes.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 
-/// Reads one answer.
-#[allow(clippy::large_enum_variant, reason = "the usual one goes without a box of its own")]
+/// Reads one answer. Each in a box of its own size: thousands of streams may be open.
 pub(super) enum AnswerReader {
     /// Events of ConverseStream, into the hub.
-    Hub(StreamReader),
-    /// Chunks of a model that speaks the client's own dialect. In a box: thousands of streams may be open.
+    Hub(Box<StreamReader>),
+    /// Chunks of a model that speaks the client's own dialect.
     Messages(Box<ChunkRelay>),
     /// Frames for a client that reads them itself.
     Native(Box<NativeReader>),

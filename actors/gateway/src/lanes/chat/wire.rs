@@ -85,7 +85,7 @@ impl Wire {
     /// Reads the stream of an answer.
     pub(super) fn reader(&self) -> AnswerReader {
         match &self.reading {
-            Reading::Hub(reply) => AnswerReader::Hub(StreamReader::new(reply.clone())),
+            Reading::Hub(reply) => AnswerReader::Hub(Box::new(StreamReader::new(reply.clone()))),
             Reading::Messages(_) => AnswerReader::Messages(Box::new(ChunkRelay::new(RelayMode::Messages { model: None }))),
             Reading::Native { .. } | Reading::Count(_) if self.operation == RuntimeOperation::ConverseStream => {
                 AnswerReader::Native(Box::new(NativeReader::Converse(ConverseFrames::default())))
