@@ -9,12 +9,13 @@ use crate::clock::Moment;
 const DIP_REST: Duration = Duration::from_secs(1);
 /// ...unless the level, which that refusal corrected, exceeds the demand by this share of the depth.
 const SURE: f64 = 0.01;
-/// A request at its deadline that is short by at most this share of a depth tests sooner: the shadow's error is as large.
+/// A request at its deadline tests what may be there ([`ResourceProbe::slack`]), and sooner than others what it is short of by at
+/// most this share of a depth: the shadow's error is as large.
 const CLOSE: f64 = 0.05;
 /// ...but not sooner than this after a refusal, which measured the level...
 const CLOSE_REST: Duration = Duration::from_secs(8);
-/// ...nor than this after a test: a refusal has come back by then. When none has, the level is higher than believed, and
-/// those who are refused meanwhile had room.
+/// No test at a deadline follows the last one sooner: a refusal has come back by then. When none has, the level is higher than
+/// believed, and those who are refused meanwhile had room.
 const CLOSE_PAUSE: Duration = Duration::from_millis(250);
 /// A target that is short by more than this share of its depth...
 const FAR: f64 = 0.5;
@@ -43,6 +44,8 @@ pub struct ResourceProbe {
     pub refused: Option<Moment>,
     /// Last time the level was measured.
     pub synced: Moment,
+    /// How much more than believed may be there, units: [`Shadow::slack`](super::shadow::Shadow::slack).
+    pub slack: f64,
 }
 
 /// When a request asks for a probe.
@@ -66,6 +69,16 @@ pub enum Probe {
     /// The shadow has no room: an answer would be news. Pay it from the [`RetryBudget`](super::budget::RetryBudget) and claim it
     /// by setting [`ProbeView::probed`] with compare-exchange.
     Test(usize),
+    /// A test is due as soon as it shows what became of the last one: ask again then.
+    Later(Moment),
+}
+
+/// When a target may be tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Now,
+    At(Moment),
+    Not,
 }
 
 /// The probe that is due, or `None`. Pure; at most one is sent per request.
@@ -87,6 +100,7 @@ pub fn probe(
     let usable = home.map_or(candidates, |(index, _)| TargetSet::only(index));
     let mut dip: Option<(usize, f64)> = None;
     let mut test: Option<(usize, Option<Moment>)> = None;
+    let mut later: Option<Moment> = None;
     for (index, (target, probe)) in members(targets, probes, usable) {
         let wanted = wanted(&request.demand, target, urgency);
         let missing = missing(&wanted, target);
@@ -95,12 +109,17 @@ pub fn probe(
             if urgency != Urgency::Arrival && rested && dip.is_none_or(|(_, least)| missing < least) {
                 dip = Some((index, missing));
             }
-        } else if due(&wanted, target, probe, missing, urgency, now) && test.is_none_or(|(_, last)| probe.probed < last) {
-            test = Some((index, probe.probed));
+            continue;
+        }
+        match due(&wanted, target, probe, missing, urgency, now) {
+            Due::Now if test.is_none_or(|(_, last)| probe.probed < last) => test = Some((index, probe.probed)),
+            Due::At(at) => later = Some(later.map_or(at, |sooner| sooner.min(at))),
+            Due::Now | Due::Not => {}
         }
     }
     let dip = dip.map(|(index, _)| Probe::Dip(index));
-    dip.or_else(|| test.map(|(index, _)| Probe::Test(index))).or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
+    let test = dip.or_else(|| test.map(|(index, _)| Probe::Test(index))).or_else(|| later.map(Probe::Later));
+    test.or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
 }
 
 fn members<'a>(
@@ -128,25 +147,31 @@ fn last_refused(probe: &ProbeView) -> Option<Moment> {
     probe.resources.iter().filter_map(|resource| resource.refused).max()
 }
 
-fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, urgency: Urgency, now: Moment) -> bool {
+fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, urgency: Urgency, now: Moment) -> Due {
     let tokens = target.tokens();
     if tokens.known && tokens.depth < DEPTH_DOUBT * demand.tokens() {
-        return false;
+        return Due::Not;
     }
     let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
     if missing > FAR && now.since(measured) < FAR_REST {
-        return false;
+        return Due::Not;
     }
     // The resources that are short say how often to ask.
     let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
-    let gaps = short.filter(|((view, amount), _)| view.known && *amount > view.level).map(|(_, resource)| resource.gap);
-    let gap = gaps.max().unwrap_or_default();
-    if urgency != Urgency::Arrival && missing <= CLOSE {
-        let since = |moment: Option<Moment>| moment.map(|moment| now.since(moment));
-        return since(last_refused(probe)).is_none_or(|ago| ago >= gap.min(CLOSE_REST))
-            && since(probe.probed).is_none_or(|ago| ago >= gap.min(CLOSE_PAUSE));
+    let short = short.filter(|((view, amount), _)| view.known && *amount > view.level);
+    let gap = short.clone().map(|(_, resource)| resource.gap).max().unwrap_or_default();
+    if urgency == Urgency::Arrival {
+        return if rested(probe, gap, now) { Due::Now } else { Due::Not };
     }
-    rested(probe, gap, now)
+    let may_be_there = short.clone().all(|((view, amount), resource)| amount - view.level < resource.slack);
+    let refused = last_refused(probe).map(|last| now.since(last));
+    if !may_be_there && (missing > CLOSE || refused.is_some_and(|ago| ago < gap.min(CLOSE_REST))) {
+        return if rested(probe, gap, now) { Due::Now } else { Due::Not };
+    }
+    match probe.probed.map(|last| last.after(gap.min(CLOSE_PAUSE))) {
+        Some(at) if at > now => Due::At(at),
+        _ => Due::Now,
+    }
 }
 
 /// Is the last test, and the last refusal, at least `gap` ago?
@@ -201,7 +226,7 @@ mod tests {
     }
 
     fn probed(seconds: u64, gap: u64) -> ProbeView {
-        let resource = ResourceProbe { gap: Duration::from_secs(gap), refused: None, synced: ago(600) };
+        let resource = ResourceProbe { gap: Duration::from_secs(gap), refused: None, synced: ago(600), slack: 0.0 };
         ProbeView { probed: Some(ago(seconds)), resources: [resource; RESOURCES] }
     }
 
@@ -238,7 +263,8 @@ mod tests {
             seen.resources[1].refused = refused.map(ago);
             probe(&request(1e4), &targets, &[seen], None, Urgency::Deadline, NOW)
         };
-        assert_eq!(ask(Duration::from_millis(249), None), None, "its refusal may be on its way");
+        let soon = Moment(NOW.0 + Duration::from_millis(1));
+        assert_eq!(ask(Duration::from_millis(249), None), Some(Probe::Later(soon)), "its refusal may be on its way");
         assert_eq!(ask(Duration::from_millis(250), None), Some(Probe::Test(0)));
         assert_eq!(ask(Duration::from_secs(8), Some(7)), None);
         assert_eq!(ask(Duration::from_secs(8), Some(8)), Some(Probe::Test(0)));
@@ -255,12 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn at_its_deadline_a_request_tests_what_may_be_there_whatever_was_refused() {
+        let targets = [target(1e5, -2e4)];
+        let ask = |tokens: f64, urgency| {
+            let mut seen = probed(1, 60);
+            seen.resources[1] = ResourceProbe { refused: Some(ago(1)), slack: 5e4, ..seen.resources[1] };
+            probe(&request(tokens), &targets, &[seen], None, urgency, NOW)
+        };
+        assert_eq!(ask(2.9e4, Urgency::Arrival), None);
+        assert_eq!(ask(2.9e4, Urgency::Deadline), Some(Probe::Test(0)), "it may be there");
+        assert_eq!(ask(3e4, Urgency::Deadline), None, "as much was refused");
+    }
+
+    #[test]
     fn who_comes_to_a_full_queue_leaves_alone_what_is_held_for_others() {
         let targets = [TargetView { held: 8e4, ..target(1e5, 9.05e4) }, TargetView { held: 1e4, ..target(1e5, 2.05e4) }];
         let ask = |tokens: f64, urgency| probe(&request(tokens), &targets, &[probed(0, 60); 2], None, urgency, NOW);
         assert_eq!(ask(1e4, Urgency::Deadline), Some(Probe::Dip(0)), "it is the oldest");
         assert_eq!(ask(1e4, Urgency::Crowded), Some(Probe::Dip(0)), "there is as much beside");
-        assert_eq!(ask(1.2e4, Urgency::Crowded), None);
+        assert_eq!(ask(1.2e4, Urgency::Crowded), Some(Probe::Later(Moment(NOW.0 + CLOSE_PAUSE))), "a test, at the most");
     }
 
     #[test]

@@ -62,6 +62,9 @@ const GAIN_LEVEL: f64 = 0.1;
 /// A quota that is counted by minutes refills after so many seconds.
 const REFILL_SECONDS: f64 = 60.0;
 
+/// Share of the rate by which it may be wrong: so much faster than the level the upper bound of it rises.
+const DOUBT: f64 = 0.05;
+
 /// A snapshot older than this says nothing of the level any more: half full is as good a guess as any.
 const STALE_LEVEL: Duration = Duration::from_secs(900);
 
@@ -83,6 +86,8 @@ pub struct Shadow {
     /// What the last probe added to the level beyond what it proved.
     credit: f64,
     gap: Duration,
+    /// How much more than believed may be there: an upper bound of the level, less the level.
+    slack: f64,
     ring: Ring,
 }
 
@@ -140,6 +145,7 @@ impl Shadow {
             small_news: 0,
             credit: 0.0,
             gap: GAP_MIN,
+            slack: 0.0,
             ring: Ring::new(now),
         }
     }
@@ -237,6 +243,8 @@ impl Shadow {
             self.models.doubt(now);
         }
         self.margin = MARGIN_MIN + (self.margin - MARGIN_MIN) * (-passed / MARGIN_HALF_LIFE).exp2();
+        let most = (self.models.depth() - self.models.level()).max(0.0);
+        self.slack = (self.slack + DOUBT * self.models.rate() * passed).min(most);
         credits
     }
 
@@ -302,21 +310,30 @@ impl Shadow {
         }
         if amount - before < SMALL_NEWS * self.models.depth() && self.small_news < SMALL_NEWS_BEFORE {
             self.small_news += 1;
-            self.models.at_least(amount, before, 0.0, 1.0, now);
+            self.raise(|models| models.at_least(amount, before, 0.0, 1.0, now));
             self.synced = now;
             return;
         }
         // What the probe before this one added on credit has been used up, and nothing was refused: it was there.
         let proven = std::mem::take(&mut self.credit);
-        self.models.at_least(amount, before, proven, self.gain, now);
+        let gain = self.gain;
+        self.raise(|models| models.at_least(amount, before, proven, gain, now));
         // Small requests say little each, but several in a row say that the limit is far.
         let most = GAIN_LEVEL * self.models.depth();
         let row = most * (self.gain - 1.0) / (GAIN_MAX - 1.0);
         self.credit = ((self.gain - 1.0) * amount).min(most).max(row);
-        self.models.shift(self.credit);
+        let credit = self.credit;
+        self.raise(|models| models.shift(credit));
         self.gain = (self.gain * 2.0).min(GAIN_MAX);
         self.gap = GAP_MIN;
         self.synced = now;
+    }
+
+    /// Raises the level, of which the upper bound knew.
+    fn raise(&mut self, by: impl FnOnce(&mut Models)) {
+        let level = self.models.level();
+        by(&mut self.models);
+        self.slack = (self.slack - (self.models.level() - level).max(0.0)).max(0.0);
     }
 
     /// A call of `amount` was refused by this resource that was sent at `sent`, when the level was `before`. Gives its debit
@@ -343,6 +360,7 @@ impl Shadow {
         if news {
             self.refused = Some(now);
         }
+        self.slack = (amount - self.models.level()).max(0.0);
         self.synced = now;
     }
 
@@ -350,6 +368,13 @@ impl Shadow {
     #[must_use]
     pub fn gap(&self) -> Duration {
         self.gap
+    }
+
+    /// How much more than believed may be there, units. A refusal says that what was refused was not there, and no more: for less
+    /// there may be room.
+    #[must_use]
+    pub fn slack(&self) -> f64 {
+        self.slack
     }
 
     /// When it last refused a call.

@@ -28,6 +28,8 @@ use super::{
 
 /// Most calls per request.
 const ATTEMPTS_MAX: u32 = 6;
+/// So long after its deadline a request waits for what becomes of a test.
+const LATE: Duration = Duration::from_secs(1);
 /// A settlement wakes the queue, but not more often than this, seconds.
 const SWEEP_PAUSE: f64 = 0.05;
 
@@ -132,7 +134,7 @@ impl Router {
             probed: target.probed.map(moment),
             resources: Resource::ALL.map(|resource| {
                 let shadow = target.quota.shadow(resource);
-                ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced() }
+                ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: shadow.slack() }
             }),
         };
         self.targets.iter().map(of).collect()
@@ -272,6 +274,13 @@ impl Router {
         let (views, probes, route) = (self.views(world), self.probes(), self.jobs[&request].route);
         let Some(found) = probe(&route, &views, &probes, self.sticky.home(route.affinity, now), urgency, now) else { return false };
         let index = match found {
+            Probe::Later(at) => {
+                let late = now.since(route.deadline) < LATE && world.case.wait > 0.0 && !self.jobs[&request].crowded;
+                if late {
+                    world.at(at.0.as_secs_f64(), Event::Again { request });
+                }
+                return late;
+            }
             // The first call, and the first after a refusal, are the request's own.
             Probe::Dip(index) if self.jobs[&request].attempts <= 1 => index,
             Probe::Dip(index) => {
@@ -299,6 +308,11 @@ impl Router {
         if !self.try_probe(world, request, urgency) {
             self.refuse(world, request);
         }
+    }
+
+    /// Plans a request anew that waited for what becomes of a test.
+    pub(crate) fn again(&mut self, world: &mut World, request: usize) {
+        self.go(world, request);
     }
 
     fn refuse(&mut self, world: &mut World, request: usize) {

@@ -144,13 +144,35 @@ pub(crate) struct Request {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Event {
     Arrival,
-    Refused { request: usize, region: usize, by: Refusal },
-    FirstByte { request: usize, region: usize, cached: u64 },
-    Settled { region: usize, reserved: f64, used: f64 },
-    Ended { request: usize, region: usize, cached: u64 },
+    Refused {
+        request: usize,
+        region: usize,
+        by: Refusal,
+    },
+    FirstByte {
+        request: usize,
+        region: usize,
+        cached: u64,
+    },
+    Settled {
+        region: usize,
+        reserved: f64,
+        used: f64,
+    },
+    Ended {
+        request: usize,
+        region: usize,
+        cached: u64,
+    },
     Sweep,
+    /// What became of a test shows, for which a request waits at its deadline.
+    Again {
+        request: usize,
+    },
     Tick,
-    Change { by: f64 },
+    Change {
+        by: f64,
+    },
 }
 
 #[derive(Debug)]
@@ -365,6 +387,7 @@ pub(crate) fn run_and_look(case: Case, look: impl Fn(&Router, &mut World)) -> Co
                 router.ended(&mut world, request, region, &usage);
             }
             Event::Sweep => router.sweep(&mut world),
+            Event::Again { request } => router.again(&mut world, request),
             Event::Tick => {
                 router.tick(&world);
                 look(&router, &mut world);

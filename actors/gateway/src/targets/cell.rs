@@ -331,7 +331,7 @@ fn spent_earlier(region: &Region) -> UpstreamFailure {
 pub(super) fn probing(quota: &TargetQuota) -> [ResourceProbe; RESOURCES] {
     Resource::ALL.map(|resource| {
         let shadow = quota.shadow(resource);
-        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced() }
+        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: shadow.slack() }
     })
 }
 

@@ -300,7 +300,9 @@ mod tests {
         for secret in ["one", "two", "one"] {
             let credentials = Snapshot::of(Credentials::new("AKIDEXAMPLE", secret, None, None, "test"));
             let mut headers = factory.headers(&call("m", b"{}"));
-            factory.sign("https://bedrock.test/model/m/converse", &mut headers, &hash_of(b"{}"), &credentials, SystemTime::UNIX_EPOCH).unwrap();
+            factory
+                .sign("https://bedrock.test/model/m/converse", &mut headers, &hash_of(b"{}"), &credentials, SystemTime::UNIX_EPOCH)
+                .unwrap();
             signatures.push(headers.get(AUTHORIZATION).cloned().unwrap());
         }
         assert_eq!(signatures[0], signatures[2]);

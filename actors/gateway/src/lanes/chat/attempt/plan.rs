@@ -182,15 +182,20 @@ impl Attempts<'_> {
         };
         let probes: Vec<ProbeView> = self.routes.iter().map(|route| route.cell.probe_view()).collect();
         let chosen = probe(request, &self.views, &probes, home, urgency, now)?;
-        let (Probe::Dip(position) | Probe::Test(position)) = chosen;
-        let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
-        let sent = match chosen {
-            Probe::Dip(_) => self.pays(now),
-            // Paid first: a claim that cannot be paid would keep others from asking.
-            Probe::Test(_) => self.context.board.shared().retry(now) && route.cell.claim_quota_probe(seen, now),
+        let (position, is_test) = match chosen {
+            Probe::Dip(position) => (position, false),
+            Probe::Test(position) => (position, true),
+            Probe::Later(at) => return self.waits.may_be_late(at, now).then_some(Step::WaitUntil(at)),
         };
-        if !sent {
+        let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
+        // Paid first: a claim that cannot be paid would keep others from asking.
+        let paid = if is_test { self.context.board.shared().retry(now) } else { self.pays(now) };
+        if !paid {
             return None;
+        }
+        if is_test && !route.cell.claim_quota_probe(seen, now) {
+            let at = now.after(NEXT_LOOK);
+            return self.waits.may_be_late(at, now).then_some(Step::WaitUntil(at));
         }
         self.probed = true;
         let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.estimate());
@@ -244,6 +249,9 @@ impl Attempts<'_> {
         passes_by_itself && self.waits.left(self.sight, now) >= ROUND_PAUSE
     }
 }
+
+/// Pause of a request at its deadline that was about to test when somebody else did: it looks again, and waits for that test.
+const NEXT_LOOK: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Pause of a request whose next try the process's budget cannot pay: it earns a token a second, and a tenth per request.
 pub(super) const BUDGET_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);

@@ -57,6 +57,12 @@ impl Waits {
         self.line_full
     }
 
+    /// May it wait until then for what becomes of somebody else's test, though its time is over? Not whom nobody lets wait.
+    pub(super) fn may_be_late(&self, until: Moment, now: Moment) -> bool {
+        let is_late = now >= self.deadline && now.since(self.deadline) < LATE;
+        is_late && !self.line_full && !self.left.is_zero() && until.since(now) <= self.left
+    }
+
     /// What is left of the wait: for whoever sees health alone only waiting counts, for whoever stands in line the time since
     /// it came.
     pub(super) fn left(&self, sight: Sight, now: Moment) -> Duration {
@@ -175,6 +181,9 @@ impl Attempts<'_> {
         RouteRequest { allowed, tried, prefix, ..request }
     }
 }
+
+/// So long after its deadline a request waits for what becomes of a test that somebody else sent.
+const LATE: Duration = Duration::from_secs(1);
 
 /// What a wait costs at least, so that a flood of board changes cannot make it endless.
 const MIN_WAIT: Duration = Duration::from_millis(1);

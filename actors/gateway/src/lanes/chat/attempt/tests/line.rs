@@ -131,3 +131,25 @@ async fn what_is_taken_from_the_margin_is_paid_by_an_answer_that_goes_on() {
         world.learned().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_overdue_while_a_test_is_out_hears_what_becomes_of_it() {
+    let policy = RoutingPolicy { max_wait: Duration::from_millis(200), ..quotas(&[DEPTH]) };
+    let (world, _used) = world(-WITHIN_THE_MARGIN, policy).await;
+    let (mut first, mut second) = (world.attempts(), world.attempts());
+    let began = world.now();
+    let (first, answered) = tokio::join!(first.run(|_, _| after(1_000, Ok(()))), async {
+        let answered = second.run(|_, _| after(0, Ok(()))).await.is_ok();
+        (answered, world.now().since(began))
+    });
+    assert!(first.is_ok() && answered.0);
+    assert!((Duration::from_millis(250)..Duration::from_millis(400)).contains(&answered.1), "{answered:?}");
+
+    // Refused: there is nothing for the second.
+    let policy = RoutingPolicy { max_wait: Duration::from_millis(200), ..quotas(&[DEPTH]) };
+    let (world, _used) = self::world(-WITHIN_THE_MARGIN, policy).await;
+    let (mut first, mut second) = (world.attempts(), world.attempts());
+    let (of_first, of_second) = tokio::join!(first.run(|_, _| after(210, Err(Cause::Throttled))), second.run(|_, _| after(0, Ok(()))));
+    assert!(of_first.is_err() && of_second.is_err());
+    assert_eq!((first.made, second.made), (1, 0));
+}
