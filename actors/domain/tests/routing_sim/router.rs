@@ -42,11 +42,20 @@ struct Target {
     breaker: Breaker,
 }
 
+/// The last probe that a request sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Probed {
+    No,
+    /// While it might wait.
+    Early,
+    AtItsEnd,
+}
+
 /// A request in the gateway.
 struct Job {
     route: RouteRequest,
     attempts: u32,
-    probed: bool,
+    probed: Probed,
     /// It found the queue full.
     crowded: bool,
     sent: Option<Sent>,
@@ -164,7 +173,7 @@ impl Router {
             draw: world.chance.unit(),
             turn: self.turn,
         };
-        self.jobs.insert(request, Job { route, attempts: 0, probed: false, crowded: false, sent: None, ticket: None });
+        self.jobs.insert(request, Job { route, attempts: 0, probed: Probed::No, crowded: false, sent: None, ticket: None });
         if self.waiting.classes().must_queue(&route.demand) {
             self.wait(world, request, 0.0);
         } else {
@@ -268,7 +277,10 @@ impl Router {
 
     fn try_probe(&mut self, world: &mut World, request: usize, urgency: Urgency) -> bool {
         let now = world.moment();
-        if world.case.prior == Prior::Oracle || self.jobs[&request].probed {
+        // One while it may wait, and one at its end.
+        let waits = urgency == Urgency::Arrival;
+        let probed = self.jobs[&request].probed;
+        if world.case.prior == Prior::Oracle || probed == Probed::AtItsEnd || (waits && probed == Probed::Early) {
             return false;
         }
         let (views, probes, route) = (self.views(world), self.probes(), self.jobs[&request].route);
@@ -295,7 +307,7 @@ impl Router {
                 index
             }
         };
-        self.job(request).probed = true;
+        self.job(request).probed = if waits { Probed::Early } else { Probed::AtItsEnd };
         world.counts.probes.0 += u64::from(world.now >= world.case.warm_up);
         let sent = self.targets[index].cell.debit_probe(&route.demand, now);
         self.call(world, request, index, sent);

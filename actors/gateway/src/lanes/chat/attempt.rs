@@ -61,7 +61,7 @@ pub(super) struct Attempts<'a> {
     refused: Option<usize>,
     /// Its calls say nothing of how models answer, and take nothing of their quotas.
     aside: bool,
-    /// The one probe of the quotas that a request may cost was sent.
+    /// The one probe of the quotas that a request may cost while it may wait, or the one at the end of that, was sent.
     probed: bool,
     /// Where the conversation lived when its last call was sent.
     sent_from: Option<u64>,

@@ -160,8 +160,9 @@ impl Attempts<'_> {
         }
     }
 
-    /// It may not wait any longer: one more plan, which may spill or probe; then it is over.
+    /// It may not wait any longer: one more plan, which may spill or probe, whether or not it has probed before; then it is over.
     fn last_plan(&mut self, now: Moment) {
+        self.probed = false;
         self.waits.over = true;
         self.waits.deadline = self.waits.deadline.min(now);
     }

@@ -153,3 +153,18 @@ async fn who_is_overdue_while_a_test_is_out_hears_what_becomes_of_it() {
     assert!(of_first.is_err() && of_second.is_err());
     assert_eq!((first.made, second.made), (1, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_tested_in_vain_may_try_again_at_the_end_of_its_wait() {
+    // At the end of its wait what it needs has flowed back, and not the margin that the refusal made wider.
+    let policy = RoutingPolicy { max_wait: Duration::from_millis(1_200), ..quotas(&[DEPTH]) };
+    let (world, _used) = world(-WITHIN_THE_MARGIN, policy).await;
+    let mut attempts = world.attempts();
+    let mut calls = 0;
+    let answered = attempts.run(|_, _| {
+        calls += 1;
+        after(1, if calls == 1 { Err(Cause::Throttled) } else { Ok(()) })
+    });
+    assert!(answered.await.is_ok());
+    assert_eq!(calls, 2);
+}
