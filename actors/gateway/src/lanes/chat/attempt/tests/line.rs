@@ -144,14 +144,6 @@ async fn who_is_overdue_while_a_test_is_out_hears_what_becomes_of_it() {
     });
     assert!(first.is_ok() && answered.0);
     assert!((Duration::from_millis(250)..Duration::from_millis(400)).contains(&answered.1), "{answered:?}");
-
-    // Refused: there is nothing for the second.
-    let policy = RoutingPolicy { max_wait: Duration::from_millis(200), ..quotas(&[DEPTH]) };
-    let (world, _used) = self::world(-WITHIN_THE_MARGIN, policy).await;
-    let (mut first, mut second) = (world.attempts(), world.attempts());
-    let (of_first, of_second) = tokio::join!(first.run(|_, _| after(210, Err(Cause::Throttled))), second.run(|_, _| after(0, Ok(()))));
-    assert!(of_first.is_err() && of_second.is_err());
-    assert_eq!((first.made, second.made), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
