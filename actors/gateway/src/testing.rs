@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use outcrop_domain::clock::{Blocking, Clock, Entropy, Moment, Ports};
+use outcrop_domain::{
+    clock::{Blocking, Clock, Entropy, Moment, Ports},
+    routing::view::{CacheLife, Demand, RouteRequest, Spill, TargetSet},
+};
 use tokio::time::Instant;
 
 /// tokio's clock, which tests pause and advance. It starts late enough for tests to speak of earlier times.
@@ -40,4 +43,21 @@ impl Blocking for Middle {
 pub(crate) fn ports() -> Ports {
     use std::sync::Arc;
     Ports { clock: Arc::new(TestClock(Instant::now())), entropy: Arc::new(Middle), blocking: Arc::new(Middle) }
+}
+
+/// A request without a conversation that reserves so many tokens, and may wait for so long from `now` on.
+pub(crate) fn route_request(tokens: f64, now: Moment, within: Duration) -> RouteRequest {
+    RouteRequest {
+        demand: Demand::of_tokens(tokens),
+        prefix: 0.0,
+        affinity: 0,
+        cache: CacheLife::Short,
+        arrived: now,
+        deadline: now.after(within),
+        spill: Spill::Allowed,
+        allowed: TargetSet::ALL,
+        tried: TargetSet::EMPTY,
+        draw: 0.5,
+        turn: 0,
+    }
 }

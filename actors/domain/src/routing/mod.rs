@@ -27,11 +27,11 @@
 //!    at most once per target and once more. A conversation that leaves a warm home is booked on the [`budget::SpillBudget`],
 //!    but only when the home was still a candidate ([`strategy::spilled`]): one that has to move has no choice.
 //! 4. [`view::Decision::Full`]: [`probe::probe`] may find a target to ask all the same (a test is paid from the retry budget;
-//!    debited by [`cell::QuotaCell::debit_probe`]). Otherwise, and on [`view::Decision::Wait`] and [`view::Decision::None`], it waits in
-//!    the queue until its deadline. A request that may not wait gets its last look at once: a plan at `now >= deadline`, a
+//!    debited by [`cell::QuotaCell::debit_probe`]). Otherwise, and on [`view::Decision::Wait`] and [`view::Decision::None`],
+//!    it waits in the queue until its deadline. A request that may not wait gets its last look at once: a plan at `now >= deadline`, a
 //!    probe with [`probe::Urgency::Deadline`] (for which it may be a little late, [`probe::Probe::Later`]), a refusal with
-//!    [`waiting::retry_after`]. So does one that finds the queue full and
-//!    none of its size in it, with [`probe::Urgency::Crowded`].
+//!    [`waiting::retry_after`]. So does one that finds the queue full and none of its size in it, with
+//!    [`probe::Urgency::Crowded`].
 //! 5. Its outcome goes to the target's owner, which changes its quotas inside [`cell::QuotaCell::update`]:
 //!    * first byte: [`silence::FirstBytes::learn`]; the conversation settles at this target ([`sticky::Sticky::settle`]); only
 //!      if [`quota::Sent::probed`], or if the gate was not closed, [`quota::TargetQuota::granted`]

@@ -84,8 +84,7 @@ enum Due {
 /// The probe that is due, or `None`. Pure; at most one is sent per request while it may wait, and one at the end of that.
 ///
 /// Tests go to the target untested for longest. Dips are for requests that would be refused otherwise, and go where most room
-/// is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its
-/// prefix and move it.
+/// is left. A conversation (`sticky`) asks its warm home alone: an answer elsewhere would burn its prefix and move it.
 #[must_use]
 pub fn probe(
     request: &RouteRequest,

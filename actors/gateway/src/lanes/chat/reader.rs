@@ -171,14 +171,5 @@ impl NativeReader {
 
 /// A reader and what it reads into come from one place, so this cannot be.
 fn mixed() -> UpstreamFailure {
-    UpstreamFailure {
-        cause: Cause::Malformed,
-        status: 0,
-        code: "MixedReader".to_owned(),
-        message: "an answer was read into the wrong place".to_owned(),
-        request_id: None,
-        retry_after: None,
-        region: None,
-        model_error: None,
-    }
+    UpstreamFailure::own(Cause::Malformed, "MixedReader", "an answer was read into the wrong place")
 }

@@ -207,11 +207,7 @@ pub(super) async fn first_event(
         let frame = match tokio::time::timeout(within, frames.next()).await {
             Ok(Some(frame)) => frame.map_err(broken_before_event)?,
             Ok(None) => {
-                return Err(UpstreamFailure::own(
-                    Cause::Connection,
-                    "TruncatedStream",
-                    "the stream ended before its first event".to_owned(),
-                ));
+                return Err(UpstreamFailure::own(Cause::Connection, "TruncatedStream", "the stream ended before its first event"));
             }
             Err(_) => return Err(UpstreamFailure::own(Cause::Timeout, "FirstEventTimeout", format!("no event within {within:?}"))),
         };

@@ -3,11 +3,7 @@
 use arc_swap::ArcSwap;
 use outcrop_domain::{
     clock::Moment,
-    routing::{
-        quota::Priors,
-        view::{CacheLife, Demand, Spill, TargetSet},
-        waiting::QUEUE_LIMIT,
-    },
+    routing::{quota::Priors, view::Demand, waiting::QUEUE_LIMIT},
 };
 use outcrop_supervision::{Answer, CallError};
 use outcrop_upstream::fetch::FetchLimits;
@@ -16,7 +12,7 @@ use super::*;
 use crate::{
     settings::{ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
     targets::RoutingMemory,
-    testing::ports,
+    testing::{ports, route_request},
 };
 
 const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -69,19 +65,7 @@ impl World {
     /// A request for so many tokens that may wait for so long joins the line.
     fn wait(&self, tokens: f64, within: Duration, place: Option<Place>) -> Answer<Woken> {
         let (reply, answer) = Reply::channel();
-        let request = RouteRequest {
-            demand: Demand::of_tokens(tokens),
-            prefix: 0.0,
-            affinity: 0,
-            cache: CacheLife::Short,
-            arrived: self.now(),
-            deadline: self.now().after(within),
-            spill: Spill::Allowed,
-            allowed: TargetSet::ALL,
-            tried: TargetSet::EMPTY,
-            draw: 0.5,
-            turn: 0,
-        };
+        let request = route_request(tokens, self.now(), within);
         let wish = Wish { pool: self.pool(), request, estimate: Estimate { input: 7, conversation: None }, place, reply };
         self.room.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
         answer

@@ -3,11 +3,7 @@
 use outcrop_domain::{
     error::GatewayError,
     ids::ModelId,
-    routing::{
-        reserve::Estimate,
-        view::{CacheLife, Demand, RouteRequest, Spill, TargetSet},
-        waiting::QUEUE_LIMIT,
-    },
+    routing::{reserve::Estimate, view::Demand, waiting::QUEUE_LIMIT},
 };
 use outcrop_supervision::{Answer, Reply};
 
@@ -15,6 +11,7 @@ use super::{super::*, world::*};
 use crate::{
     settings::RoutingPolicy,
     targets::{Debit, WaitingRoomMsg, Wish, Woken},
+    testing::route_request,
 };
 
 /// Tokens that the target holds at most.
@@ -34,19 +31,7 @@ async fn world(more: f64, policy: RoutingPolicy) -> (World, Debit) {
 /// Somebody waits for so many tokens, for an hour.
 fn wait(world: &World, tokens: f64) -> Answer<Woken> {
     let (reply, answer) = Reply::channel();
-    let request = RouteRequest {
-        demand: Demand::of_tokens(tokens),
-        prefix: 0.0,
-        affinity: 0,
-        cache: CacheLife::Short,
-        arrived: world.now(),
-        deadline: world.now().after(Duration::from_secs(3_600)),
-        spill: Spill::Allowed,
-        allowed: TargetSet::ALL,
-        tried: TargetSet::EMPTY,
-        draw: 0.5,
-        turn: 0,
-    };
+    let request = route_request(tokens, world.now(), Duration::from_secs(3_600));
     let pool = world.context.board.pool(&ModelId::from(MODEL));
     let wish = Wish { pool, request, estimate: Estimate::default(), place: None, reply };
     world.context.waiting.cast(WaitingRoomMsg::Wait(Box::new(wish))).unwrap();
