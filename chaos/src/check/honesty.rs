@@ -24,10 +24,12 @@ pub(super) fn check(history: &History) -> Verdict {
             }
             Err(words) => verdict.expect(false, at, Some(request.id), || words),
         }
-        // A 503 is of the gateway's own queue, and a run that waives I6 promises nobody room.
+        // A 503 is of the gateway's own queue, and a run that waives I6 promises nobody room. Where some may be refused though
+        // there is room, I6 counts them, these among them.
         if let Role::Obedient { of } = request.role
             && request.throttled()
             && !rules.waived.contains_key("I6")
+            && rules.refused_with_room <= 0.0
             && at > rules.finding
         {
             let room = seen.wanted(request).and_then(|wanted| seen.room(request, at, wanted));
@@ -143,6 +145,9 @@ mod tests {
         let mut unpromised = obeyed.clone();
         waived(&mut unpromised);
         assert_eq!(check(&unpromised).found, 0, "where no room is promised, none is to those who come back");
+        let mut counted = obeyed.clone();
+        counted.about.rules.refused_with_room = 0.1;
+        assert_eq!(check(&counted).found, 0, "I6 counts them");
         for request in &mut obeyed.requests {
             request.status = Some(503);
             request.retry_after = None;

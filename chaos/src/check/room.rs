@@ -28,7 +28,16 @@ pub(super) fn check(history: &History) -> Verdict {
             verdict.fail(ended, Some(request.id), None, words);
         }
     }
+    if within(verdict.found, history) {
+        (verdict.found, verdict.violations) = (0, Vec::new());
+    }
     verdict
+}
+
+/// Are so many refusals as few as the rules allow?
+#[allow(clippy::cast_precision_loss, reason = "counts lie far below 2^52")]
+fn within(found: u64, history: &History) -> bool {
+    found as f64 <= history.about.rules.refused_with_room * history.requests.len() as f64
 }
 
 /// What the books know about room.
@@ -159,6 +168,17 @@ mod tests {
         let verdict = check(&history(0, 20_000));
         assert_eq!(verdict.found, 1);
         assert!(verdict.violations[0].words.contains(WEST), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_rule_allows_a_share_of_all_requests_to_be_refused_with_room() {
+        let mut history = history(0, 20_000);
+        history.requests.push(answered(2, 20, 2));
+        history.about.rules.refused_with_room = 0.5;
+        let verdict = check(&history);
+        assert_eq!((verdict.checked, verdict.found, verdict.violations.len()), (1, 0, 0), "one of two");
+        history.about.rules.refused_with_room = 0.4;
+        assert_eq!(check(&history).found, 1);
     }
 
     #[test]

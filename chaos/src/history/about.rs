@@ -89,6 +89,11 @@ pub struct Rules {
     /// judged by the bounds of their phase, not one by one: what nobody knows can only be found by asking.
     #[serde(default)]
     pub finding: Micros,
+    /// I6, I8: share of all requests that may be refused though there was room. Nobody sees the buckets from outside: where one
+    /// request is a large part of a bucket, who waited to its end for room may miss it by what the router does not know. 0 allows
+    /// none.
+    #[serde(default)]
+    pub refused_with_room: f64,
     /// I8: share of refusals that may tell to come back sooner than room can be there. 0 asks for every one.
     #[serde(default)]
     pub early_promises: f64,
@@ -154,6 +159,7 @@ impl Default for Rules {
             room_window: Micros::seconds(1),
             spill_reserve: 0.0,
             finding: Micros::seconds(0),
+            refused_with_room: 0.0,
             early_promises: 0.0,
             recovery: Micros::seconds(10),
             budget: Budget::default(),

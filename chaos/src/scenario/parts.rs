@@ -228,6 +228,7 @@ pub(super) fn rules(section: &mut Section) -> Rules {
     length("finding", &mut rules.finding);
     rules.resume = given.truth("resume").unwrap_or(rules.resume);
     rules.spill_reserve = given.share("spill_reserve").unwrap_or(rules.spill_reserve);
+    rules.refused_with_room = given.share("refused_with_room").unwrap_or(rules.refused_with_room);
     rules.early_promises = given.share("early_promises").unwrap_or(rules.early_promises);
     rules.cache_share = given.share("cache_share").unwrap_or(rules.cache_share);
     rules.moves = given.share("moves").unwrap_or(rules.moves);
