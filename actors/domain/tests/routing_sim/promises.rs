@@ -53,15 +53,17 @@ fn with_small_quotas_and_agents_little_more_is_refused_than_by_one_who_sees_the_
     // Single runs differ by more than what is asked for.
     const SEEDS: u64 = 24;
     let small = Case { scale: 1.0, wait: 10.0, ..Case::MAIN };
-    let ours = lines(Case { prior: Prior::Nothing, ..small }, SEEDS);
     let oracle = lines(Case { prior: Prior::Oracle, ..small }, SEEDS);
-    let (refused, least) = (mean(&ours, |line| line.refused), mean(&oracle, |line| line.refused));
-    assert!(refused <= least + 8.0, "{refused} against {least}");
-    // Nobody sees the buckets: what was measured seconds ago may have changed since.
-    let with_room = mean(&ours, |line| line.with_room);
-    assert!(with_room <= 0.5, "{with_room}");
-    let wasted = mean(&ours, |line| line.wasted);
-    assert!(wasted <= 20.0, "{wasted}");
+    for prior in [Prior::Nothing, Prior::Times(1.0)] {
+        let ours = lines(Case { prior, ..small }, SEEDS);
+        let (refused, least) = (mean(&ours, |line| line.refused), mean(&oracle, |line| line.refused));
+        assert!(refused <= least + 8.0, "{prior:?}: {refused} against {least}");
+        // Nobody sees the buckets: what was measured seconds ago may have changed since.
+        let with_room = mean(&ours, |line| line.with_room);
+        assert!(with_room <= 0.5, "{prior:?}: {with_room}");
+        let wasted = mean(&ours, |line| line.wasted);
+        assert!(wasted <= 20.0, "{prior:?}: {wasted}");
+    }
 }
 
 #[test]
@@ -88,7 +90,7 @@ fn in_an_overload_few_are_refused_though_there_is_room() {
     let course = Course::Burst { from: 220.0, to: 340.0, times: 1.3 / 0.9 };
     let case = Case { load: 0.9, wait: 2.0, course, seconds: 400.0, ..QUICK };
     let runs: Vec<_> = (1..=SEEDS).map(|seed| run(Case { seed, ..case })).collect();
-    assert!(runs.iter().map(|counts| counts.refused).sum::<u64>() > 100 * SEEDS / 2, "there is an overload");
+    assert!(runs.iter().map(|counts| counts.refused).sum::<u64>() > 50 * SEEDS, "there is an overload");
     let with_room = runs.iter().map(|counts| counts.with_room).sum::<u64>();
     assert!(with_room <= 15 * SEEDS, "{with_room}");
 }

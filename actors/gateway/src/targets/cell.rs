@@ -59,7 +59,9 @@ pub struct TargetCell {
     /// Whether the quotas let calls through: a spent day, a rest after refusals that nothing explains.
     pub(super) quota_gate: ArcSwap<Gate>,
     /// When to ask although there seems to be no room.
-    pub(super) probing: ArcSwap<[ResourceProbe; RESOURCES]>,
+    probing: ArcSwap<[ResourceProbe; RESOURCES]>,
+    /// Of these, [`ResourceProbe::slack`], which every moment changes: bits of an `f64`, by resource.
+    slack: [AtomicU64; RESOURCES],
     /// When a probe of the quotas was last sent, in microseconds; 0 = never.
     probed: AtomicU64,
     /// Tokens that are kept for the oldest waiter, bits of an `f64`; written by the waiting room.
@@ -105,6 +107,7 @@ impl TargetCell {
             quota: QuotaCell::new(&quota, now),
             quota_gate: ArcSwap::from_pointee(quota.gate(now)),
             probing: ArcSwap::from_pointee(probing(&quota)),
+            slack: Resource::ALL.map(|resource| AtomicU64::new(quota.shadow(resource).slack().to_bits())),
             book: Mutex::new(quota),
             probed: AtomicU64::new(0),
             held: AtomicU64::new(0f64.to_bits()),
@@ -173,7 +176,22 @@ impl TargetCell {
             0 => None,
             micros => Some(Moment(Duration::from_micros(micros))),
         };
-        ProbeView { probed, resources: **self.probing.load() }
+        let mut resources = **self.probing.load();
+        for (resource, slack) in resources.iter_mut().zip(&self.slack) {
+            resource.slack = f64::from_bits(slack.load(Ordering::Relaxed));
+        }
+        ProbeView { probed, resources }
+    }
+
+    /// Publishes what a planner must know to send a probe.
+    pub(super) fn publish_probing(&self, quota: &TargetQuota) {
+        for (resource, published) in Resource::ALL.into_iter().zip(&self.slack) {
+            published.store(quota.shadow(resource).slack().to_bits(), Ordering::Relaxed);
+        }
+        let asked = probing(quota);
+        if **self.probing.load() != asked {
+            self.probing.store(Arc::new(asked));
+        }
     }
 
     /// Claims the probe of the quotas that was planned on `seen`. False when somebody else sent one meanwhile.
@@ -181,6 +199,13 @@ impl TargetCell {
     pub fn claim_quota_probe(&self, seen: &ProbeView, now: Moment) -> bool {
         let seen = seen.probed.map_or(0, micros);
         self.probed.compare_exchange(seen, micros(now).max(1), Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Gives a claim back that [`claim_quota_probe`](Self::claim_quota_probe) took at `now`: the probe was not sent.
+    pub fn unclaim_quota_probe(&self, seen: &ProbeView, now: Moment) {
+        let seen = seen.probed.map_or(0, micros);
+        // Whoever has claimed it since has sent one.
+        let _ = self.probed.compare_exchange(micros(now).max(1), seen, Ordering::AcqRel, Ordering::Relaxed);
     }
 
     /// Tokens that are kept for the oldest waiter.
@@ -327,11 +352,11 @@ fn spent_earlier(region: &Region) -> UpstreamFailure {
     UpstreamFailure { region: Some(region.clone()), ..UpstreamFailure::own(Cause::QuotaExhausted, "DailyQuotaSpent", message) }
 }
 
-/// What of the shadows probing needs.
-pub(super) fn probing(quota: &TargetQuota) -> [ResourceProbe; RESOURCES] {
+/// What of the shadows probing needs, but for the slack, which is published beside it.
+fn probing(quota: &TargetQuota) -> [ResourceProbe; RESOURCES] {
     Resource::ALL.map(|resource| {
         let shadow = quota.shadow(resource);
-        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: shadow.slack() }
+        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: 0.0 }
     })
 }
 

@@ -26,7 +26,6 @@ use serde::Serialize;
 
 use super::{
     Debit, HealthBoard, Sight, TargetCell, TargetHealth, WaitingRoomMsg,
-    cell::probing,
     probe::ProbeClaim,
     tell::{tell_of_gate, tell_of_quota, tell_operators},
 };
@@ -342,10 +341,7 @@ fn change<T>(cell: &TargetCell, now: Moment, how: impl FnOnce(&mut TargetQuota) 
         tell_of_gate(cell, now);
         cell.announce();
     }
-    let asked = probing(&book);
-    if **cell.probing.load() != asked {
-        cell.probing.store(Arc::new(asked));
-    }
+    cell.publish_probing(&book);
     result
 }
 

@@ -70,6 +70,38 @@ fn a_refusal_puts_the_level_below_what_was_refused() {
 }
 
 #[test]
+fn what_a_refusal_left_open_may_be_there() {
+    let mut shadow = known();
+    assert_eq!(shadow.slack(), 0.0, "a full bucket holds no more");
+    shadow.send(at(50.0), 5_000.0);
+    refuse(&mut shadow, 50.0, 3_000.0);
+    let open = |shadow: &Shadow| shadow.view().level + shadow.slack();
+    assert!((open(&shadow) - 3_000.0).abs() < 1e-6, "3,000 were not there: {}", open(&shadow));
+    refuse(&mut shadow, 50.2, 2_000.0);
+    assert!((open(&shadow) - 2_000.0).abs() < 1e-6, "nor were 2,000: {}", open(&shadow));
+    // It grows with the doubt about the rate, a twentieth of it, as far as the bucket is deep.
+    let (level, slack) = (shadow.view().level, shadow.slack());
+    shadow.advance(at(55.3));
+    let doubt = (shadow.view().level - level) / 20.0;
+    assert!((shadow.slack() - slack - doubt).abs() < 1e-6 && doubt > 0.0, "{} of {doubt}", shadow.slack() - slack);
+    shadow.advance(at(1_000.0));
+    assert_eq!(shadow.slack(), 0.0, "a full bucket holds no more");
+}
+
+#[test]
+fn what_an_answer_proves_is_no_longer_open() {
+    let mut shadow = known();
+    shadow.send(at(50.0), 5_000.0);
+    refuse(&mut shadow, 50.0, 3_000.0);
+    let before = shadow.send(at(60.0), 2_500.0);
+    let (level, slack) = (shadow.view().level, shadow.slack());
+    shadow.granted(at(60.0), 2_500.0, before);
+    let risen = shadow.view().level - level;
+    assert!(risen > 0.0, "{before} were believed");
+    assert!((slack - shadow.slack() - risen.min(slack)).abs() < 1e-6, "{slack} less {risen}: {}", shadow.slack());
+}
+
+#[test]
 fn a_margin_is_forgotten_with_its_half_life() {
     let mut shadow = known();
     refuse(&mut shadow, 10.0, 1_000.0);

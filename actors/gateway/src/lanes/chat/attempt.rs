@@ -61,12 +61,19 @@ pub(super) struct Attempts<'a> {
     refused: Option<usize>,
     /// Its calls say nothing of how models answer, and take nothing of their quotas.
     aside: bool,
-    /// The one probe of the quotas that a request may cost while it may wait, or the one at the end of that, was sent.
-    probed: bool,
+    probed: Probed,
     /// Where the conversation lived when its last call was sent.
     sent_from: Option<u64>,
     /// What the last plan saw, by route; kept for its room.
     views: Vec<TargetView>,
+}
+
+/// The last probe of the quotas that a request has cost: one while it may wait, and one at the end of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Probed {
+    Not,
+    WhileItMayWait,
+    AtTheEnd,
 }
 
 struct Route {
@@ -134,7 +141,7 @@ impl<'a> Attempts<'a> {
             credentials_retried: false,
             refused: None,
             aside,
-            probed: false,
+            probed: Probed::Not,
             sent_from: None,
         }
     }

@@ -12,7 +12,7 @@ use outcrop_domain::{
     },
 };
 
-use super::{Attempts, ROUND_PAUSE, Route};
+use super::{Attempts, Probed, ROUND_PAUSE, Route};
 use crate::targets::{Debit, QuotaTold, Sight, TargetMsg, not_sent};
 
 /// What to do next.
@@ -39,8 +39,11 @@ impl Attempts<'_> {
         if self.made >= self.settings.routing.max_attempts as usize {
             return Step::GiveUp;
         }
-        if !self.is_free() && self.context.board.shared().retries_left(now) == 0 {
-            return if self.waits.line_is_full() { Step::Queue } else { Step::WaitUntil(now.after(BUDGET_PAUSE)) };
+        if self.cannot_pay(now) {
+            let at = now.after(BUDGET_PAUSE);
+            // Whom the line has told that its time is over has waited as long as it may.
+            let may_wait = !self.waits.line_is_over() || self.waits.may_be_late(at, now);
+            return if may_wait { Step::WaitUntil(at) } else { Step::Queue };
         }
         let may_wait = !self.waits.is_over(now);
         if self.sight == Sight::Quotas && self.pool.must_queue(&self.demand) && (may_wait || self.waits.line_is_full()) {
@@ -84,6 +87,11 @@ impl Attempts<'_> {
     /// process, or wait until it can pay. So are those of an answer that broke: a brown-out must not be amplified.
     pub(super) fn is_free(&self) -> bool {
         self.made_before == 0 && self.made <= 1
+    }
+
+    /// Nothing is left to pay the next call from.
+    pub(super) fn cannot_pay(&self, now: Moment) -> bool {
+        !self.is_free() && self.context.board.shared().retries_left(now) == 0
     }
 
     /// Pays for the next call, if it must be paid for. False when the budget cannot.
@@ -172,14 +180,17 @@ impl Attempts<'_> {
 
     /// The probe of the quotas that is due now, if this request may still send one.
     fn probe(&mut self, request: &RouteRequest, home: Option<Home>, now: Moment) -> Option<Step> {
-        if self.probed {
+        let urgency = if self.waits.line_is_full() {
+            Urgency::Crowded
+        } else if now >= request.deadline {
+            Urgency::Deadline
+        } else {
+            Urgency::Arrival
+        };
+        let probed = if urgency == Urgency::Arrival { Probed::WhileItMayWait } else { Probed::AtTheEnd };
+        if self.probed >= probed {
             return None;
         }
-        let urgency = match self.waits.line_is_full() {
-            true => Urgency::Crowded,
-            false if now >= request.deadline => Urgency::Deadline,
-            false => Urgency::Arrival,
-        };
         let probes: Vec<ProbeView> = self.routes.iter().map(|route| route.cell.probe_view()).collect();
         let chosen = probe(request, &self.views, &probes, home, urgency, now)?;
         let (position, is_test) = match chosen {
@@ -188,16 +199,26 @@ impl Attempts<'_> {
             Probe::Later(at) => return self.waits.may_be_late(at, now).then_some(Step::WaitUntil(at)),
         };
         let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
-        // Paid first: a claim that cannot be paid would keep others from asking.
-        let paid = if is_test { self.context.board.shared().retry(now) } else { self.pays(now) };
-        if !paid {
-            return None;
+        let shared = self.context.board.shared();
+        if !is_test {
+            if !self.pays(now) {
+                return None;
+            }
+        } else {
+            // A claim that cannot be paid would keep others from asking, and who loses the claim has nothing to pay.
+            if shared.retries_left(now) == 0 {
+                return None;
+            }
+            if !route.cell.claim_quota_probe(seen, now) {
+                let at = now.after(NEXT_LOOK);
+                return self.waits.may_be_late(at, now).then_some(Step::WaitUntil(at));
+            }
+            if !shared.retry(now) {
+                route.cell.unclaim_quota_probe(seen, now);
+                return None;
+            }
         }
-        if is_test && !route.cell.claim_quota_probe(seen, now) {
-            let at = now.after(NEXT_LOOK);
-            return self.waits.may_be_late(at, now).then_some(Step::WaitUntil(at));
-        }
-        self.probed = true;
+        self.probed = probed;
         let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.estimate());
         Some(Step::Call { position, debit: Some(debit) })
     }

@@ -20,7 +20,8 @@ impl Attempts<'_> {
     pub(super) fn no_room(&mut self, now: Moment) -> GatewayError {
         self.look(now);
         let open: Vec<_> = self.views.iter().filter(|view| view.open()).collect();
-        if open.is_empty() {
+        // Where nothing is left to pay a call from, quotas are not what is missing.
+        if open.is_empty() || (self.last.is_some() && self.cannot_pay(now)) {
             return self.give_up(now);
         }
         tracing::debug!(

@@ -22,13 +22,15 @@ pub(super) struct Waits {
     began: Moment,
     /// Until when it may wait for room.
     deadline: Moment,
+    /// When the request as a whole must have ended.
+    last: Moment,
     /// Left of the budget for closed targets.
     left: Duration,
     /// No call before this: the pause between two rounds over the same targets.
     not_before: Moment,
     /// Its place in line, once it had one.
     place: Option<Place>,
-    /// The line has told it that its time is over.
+    /// The line has told it that its time is over, or that there is no place.
     over: bool,
     /// The line was full: it may not wait, and others come first.
     line_full: bool,
@@ -37,7 +39,16 @@ pub(super) struct Waits {
 impl Waits {
     pub(super) fn new(now: Moment, deadline: Moment, max_wait: Duration) -> Self {
         let until = now.after(max_wait).min(deadline);
-        Self { began: now, deadline: until, left: max_wait, not_before: Moment::default(), place: None, over: false, line_full: false }
+        Self {
+            began: now,
+            deadline: until,
+            last: deadline,
+            left: max_wait,
+            not_before: Moment::default(),
+            place: None,
+            over: false,
+            line_full: false,
+        }
     }
 
     pub(super) fn began(&self) -> Moment {
@@ -53,13 +64,18 @@ impl Waits {
         self.over || now >= self.deadline
     }
 
+    /// Has the line let it go without room?
+    pub(super) fn line_is_over(&self) -> bool {
+        self.over
+    }
+
     pub(super) fn line_is_full(&self) -> bool {
         self.line_full
     }
 
     /// May it wait until then for what becomes of somebody else's test, though its time is over? Not whom nobody lets wait.
     pub(super) fn may_be_late(&self, until: Moment, now: Moment) -> bool {
-        let is_late = now >= self.deadline && now.since(self.deadline) < LATE;
+        let is_late = now >= self.deadline && until <= self.deadline.after(LATE) && until < self.last;
         is_late && !self.line_full && !self.left.is_zero() && until.since(now) <= self.left
     }
 
@@ -160,9 +176,8 @@ impl Attempts<'_> {
         }
     }
 
-    /// It may not wait any longer: one more plan, which may spill or probe, whether or not it has probed before; then it is over.
+    /// It may not wait any longer: one more plan, which may spill or probe; then it is over.
     fn last_plan(&mut self, now: Moment) {
-        self.probed = false;
         self.waits.over = true;
         self.waits.deadline = self.waits.deadline.min(now);
     }

@@ -132,6 +132,73 @@ async fn who_is_overdue_while_a_test_is_out_hears_what_becomes_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_overdue_is_late_by_a_second_at_most() {
+    let policy = RoutingPolicy { max_wait: Duration::from_secs(2), ..quotas(&[DEPTH]) };
+    // Three seconds bring a twentieth of the depth: it is nearly there, and never wholly.
+    let (world, _used) = world(-0.07 * DEPTH, policy).await;
+    let mut attempts = world.attempts();
+    let began = world.now();
+    // Others test all the time, so that its turn never comes.
+    let others = async {
+        loop {
+            let seen = world.cell(0).probe_view();
+            let _ = world.cell(0).claim_quota_probe(&seen, world.now());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let refused = tokio::select! {
+        biased;
+        () = others => None,
+        answered = attempts.run(|_, _| after(0, Ok(()))) => answered.err(),
+    };
+    let Some(GatewayError::RateLimited { .. }) = refused else { panic!("{refused:?}") };
+    let (waited, made) = (world.now().since(began), attempts.made);
+    assert_eq!(made, 0);
+    assert!((Duration::from_millis(2_700)..=Duration::from_secs(3)).contains(&waited), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_stood_in_line_does_not_wait_for_the_budget_as_long_again() {
+    let policy = RoutingPolicy { max_wait: Duration::from_secs(2), ..quotas(&[DEPTH]) };
+    let (world, _used) = world(-0.6 * DEPTH, policy).await;
+    let mut attempts = world.attempts();
+    // Two calls were made, and one was answered 503: a third is to be paid, and nothing is left.
+    attempts.made = 2;
+    attempts.learn(0, failure(Cause::Unavailable)).unwrap();
+    let began = world.now();
+    assert!(attempts.queue().await.unwrap().is_none(), "its time is over");
+    // Whatever the budget earns others take.
+    let others = async {
+        loop {
+            spend_retries(&world);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let refused = tokio::select! {
+        biased;
+        () = others => None,
+        answered = attempts.run(|_, _| after(0, Ok(()))) => answered.err(),
+    };
+    let Some(GatewayError::Upstream(told)) = refused else { panic!("{refused:?}") };
+    assert_eq!(told.cause, Cause::Unavailable, "quotas are not what is missing");
+    let waited = world.now().since(began);
+    assert!(waited <= Duration::from_secs(3), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_lost_costs_nothing() {
+    let policy = RoutingPolicy { max_wait: Duration::from_millis(200), ..quotas(&[DEPTH]) };
+    let (world, _used) = world(-WITHIN_THE_MARGIN, policy).await;
+    let cell = world.cell(0);
+    let seen = cell.probe_view();
+    assert!(cell.claim_quota_probe(&seen, world.now()));
+    assert!(!cell.claim_quota_probe(&seen, world.now()), "it was seen before that");
+    cell.unclaim_quota_probe(&seen, world.now());
+    assert_eq!(cell.probe_view().probed, seen.probed, "as if nobody had");
+    assert!(cell.claim_quota_probe(&seen, world.now()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_tested_in_vain_may_try_again_at_the_end_of_its_wait() {
     // At the end of its wait what it needs has flowed back, and not the margin that the refusal made wider.
     let policy = RoutingPolicy { max_wait: Duration::from_millis(1_200), ..quotas(&[DEPTH]) };

@@ -113,7 +113,7 @@ async fn a_request_larger_than_every_bucket_is_refused_unless_a_closed_one_could
     // The one probe that a request may cost is spent: what is seen is the plan.
     let step = |world: &World| {
         let mut attempts = world.attempts_reserving(30_000);
-        attempts.probed = true;
+        attempts.probed = Probed::AtTheEnd;
         attempts.next(world.now())
     };
     let world = World::with(2, quotas(&[6_000.0, 600_000.0])).await;
@@ -175,7 +175,7 @@ async fn a_call_that_the_line_lets_go_is_paid_like_any_other() {
     let full = Debit::take(&world.cell(0), &world.context.ports.clock, demand, Estimate::default()).unwrap();
     let mut attempts = world.attempts_reserving(1_000);
     // Two calls were made before: the third is not the request's own.
-    (attempts.made, attempts.probed) = (2, true);
+    (attempts.made, attempts.probed) = (2, Probed::AtTheEnd);
     let before = shared.retries_left(world.now());
     let room = async {
         tokio::time::sleep(Duration::from_millis(20)).await;
