@@ -20,7 +20,7 @@ const MAX_BATCH: usize = 256;
 /// As [`MAX_BATCH`], for what passes as bytes.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
 
-/// Reads one answer. Each in a box of its own size: thousands of streams may be open.
+/// Reads one answer. Each kind is in a box: thousands of streams may be open, and most are of the smallest.
 pub(super) enum AnswerReader {
     /// Events of ConverseStream, into the hub.
     Hub(Box<StreamReader>),
