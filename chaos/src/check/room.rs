@@ -29,15 +29,21 @@ pub(super) fn check(history: &History) -> Verdict {
         }
     }
     if within(verdict.found, history) {
-        (verdict.found, verdict.violations) = (0, Vec::new());
+        // They are told all the same.
+        verdict.found = 0;
     }
     verdict
 }
 
-/// Are so many refusals as few as the rules allow?
+/// Are so many refusals as few as the rules allow of those that are judged?
 #[allow(clippy::cast_precision_loss, reason = "counts lie far below 2^52")]
 fn within(found: u64, history: &History) -> bool {
-    found as f64 <= history.about.rules.refused_with_room * history.requests.len() as f64
+    let rules = &history.about.rules;
+    let judged = history
+        .requests
+        .iter()
+        .filter(|request| request.ended.is_some_and(|ended| ended > rules.finding) && !rules.key_limits.contains_key(&request.key));
+    found as f64 <= rules.refused_with_room * judged.count() as f64
 }
 
 /// What the books know about room.
@@ -176,7 +182,7 @@ mod tests {
         history.requests.push(answered(2, 20, 2));
         history.about.rules.refused_with_room = 0.5;
         let verdict = check(&history);
-        assert_eq!((verdict.checked, verdict.found, verdict.violations.len()), (1, 0, 0), "one of two");
+        assert_eq!((verdict.checked, verdict.found, verdict.violations.len()), (1, 0, 1), "one of two, which is told");
         history.about.rules.refused_with_room = 0.4;
         assert_eq!(check(&history).found, 1);
     }

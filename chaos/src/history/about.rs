@@ -89,7 +89,7 @@ pub struct Rules {
     /// judged by the bounds of their phase, not one by one: what nobody knows can only be found by asking.
     #[serde(default)]
     pub finding: Micros,
-    /// I6, I8: share of all requests that may be refused though there was room. Nobody sees the buckets from outside: where one
+    /// I6: share of the requests it judges that may be refused though there was room; I8 leaves those to it that came back as told. Nobody sees the buckets from outside: where one
     /// request is a large part of a bucket, who waited to its end for room may miss it by what the router does not know. 0 allows
     /// none.
     #[serde(default)]

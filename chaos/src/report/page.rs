@@ -158,7 +158,8 @@ fn faults(report: &RunReport) -> String {
 fn counterexamples(report: &RunReport, history: &History) -> String {
     let mut part = String::new();
     let joined = Joined::of(history);
-    for outcome in report.invariants.iter().filter(|outcome| outcome.standing == Standing::Violated) {
+    let told = |outcome: &&crate::check::Outcome| outcome.reason.is_none() && !outcome.verdict.violations.is_empty();
+    for outcome in report.invariants.iter().filter(told) {
         put(&mut part, format_args!("<h3 id=\"{}\">{} {}</h3>\n", outcome.id, outcome.id, escape(&outcome.name)));
         for violation in outcome.verdict.violations.iter().take(MOST_TIMELINES) {
             put(
