@@ -161,8 +161,14 @@ fn the_proxy_hashes_the_session_else_the_key_else_the_address() {
     let frontend = section("frontend clients");
     let set: Vec<&str> = frontend.iter().filter_map(|line| line.strip_prefix("http-request set-var(txn.conversation) ")).collect();
     let header = |name: &str| format!("req.hdr({name}) if {{ req.hdr({name}) -m len gt 0 }}");
-    // The last one that holds counts.
-    assert_eq!(set, ["src".to_owned(), header("authorization"), header("x-api-key"), header("x-session-id")]);
+    // The last one that holds counts: the gateway's own order, backwards.
+    let source = std::fs::read_to_string("src/http/headers.rs").unwrap();
+    let named = source.split("static SESSIONS").nth(1).unwrap().split("];").next().unwrap();
+    let sessions: Vec<String> = named.split('"').skip(1).step_by(2).map(header).collect();
+    assert!(sessions.len() >= 6, "{sessions:?}");
+    let expected: Vec<String> =
+        ["src".to_owned(), header("authorization"), header("x-api-key")].into_iter().chain(sessions.into_iter().rev()).collect();
+    assert_eq!(set, expected);
     let backend = section("backend gateways");
     assert!(backend.contains(&"balance hash var(txn.conversation)".to_owned()), "{backend:?}");
     assert!(backend.iter().any(|line| line.starts_with("hash-type consistent ")), "{backend:?}");
