@@ -73,6 +73,8 @@ pub struct ChatCapabilities {
     pub structured: Structured,
     /// Explicit prompt caching.
     pub cache: Option<CacheSupport>,
+    /// Prompts are cached without being marked, in the region that read them, from so many tokens on; 0 = they are not.
+    pub implicit_cache_min_tokens: u32,
     /// `/usage/output_tokens_details` may be asked for through `additionalModelResponseFieldPaths`.
     pub reports_thinking_tokens: bool,
     /// `/stop_sequence` may be asked for through `additionalModelResponseFieldPaths`.
@@ -124,6 +126,7 @@ impl Default for ChatCapabilities {
             reasoning_replay: ReasoningReplay::Drop,
             structured: Structured::ForcedTool,
             cache: None,
+            implicit_cache_min_tokens: 0,
             reports_thinking_tokens: false,
             reports_stop_sequence: false,
             betas: ModelBetas::default(),

@@ -161,6 +161,10 @@ fn cache_minimums_take_the_stricter_source() {
     for (id, minimum) in expected {
         assert_eq!(chat(&book, id).cache.map(|cache| cache.min_tokens), minimum, "{id}");
     }
+    for id in ["openai.gpt-6-sol", "moonshotai.kimi-k3", "zai.glm-5.3"] {
+        assert_eq!(chat(&book, id).implicit_cache_min_tokens, 1024, "{id} caches what nobody marked");
+    }
+    assert_eq!(chat(&book, "anthropic.claude-sonnet-4-6").implicit_cache_min_tokens, 0);
     let nova = chat(&book, "amazon.nova-pro-v1:0").cache.unwrap();
     assert!(nova.system && nova.messages && !nova.tools && nova.ttls == [CacheTtl::FiveMinutes]);
     let claude = chat(&book, "anthropic.claude-sonnet-4-6").cache.unwrap();

@@ -6,7 +6,7 @@ use outcrop_domain::{
     chat::{CacheTtl, ChatRequest, Content, Role, SystemBlock, Tool},
     estimate,
     ids::ModelId,
-    model::ModelSpec,
+    model::{ChatCapabilities, ModelSpec},
     routing::{
         affinity::{ConversationHints, affinity_key},
         reserve::{Estimate, Reservation},
@@ -58,21 +58,16 @@ const UNTOLD_MAX_TOKENS: u64 = 4_096;
 /// Reads them from a request that is ready to be written.
 pub(super) fn facts(request: &ChatRequest, body: &ConverseBody, spec: &ModelSpec, hints: &Hints, strategy: Strategy) -> RouteFacts {
     let prompt_tokens = estimate::prompt_tokens(request);
-    let support = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref());
-    let marked = support.and_then(|support| {
-        let (life, tokens) = (marks(request)?, prefix_tokens(request, prompt_tokens));
-        // A shorter prefix is not cached at all.
-        (tokens >= f64::from(support.min_tokens)).then_some((life, tokens))
-    });
+    let cached = spec.chat.as_ref().and_then(|chat| cached(request, chat, prompt_tokens));
     // As written: the client's number may have been lowered to the model's ceiling, or raised for its thinking.
     let told = body.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
     RouteFacts {
         strategy,
         reservation: Reservation { input_estimate: prompt_tokens, max_tokens: told.unwrap_or(UNTOLD_MAX_TOKENS) },
-        prefix: marked.map_or(0.0, |(_, tokens)| tokens),
+        prefix: cached.map_or(0.0, |(_, tokens)| tokens),
         // Hashing a long prompt costs something: only where it decides.
-        affinity: if marked.is_some() { conversation(request, &spec.id, hints) } else { 0 },
-        cache: marked.map_or_else(CacheLife::default, |(life, _)| life),
+        affinity: if cached.is_some() { conversation(request, &spec.id, hints) } else { 0 },
+        cache: cached.map_or_else(CacheLife::default, |(life, _)| life),
         size: PromptSize::of(prompt_tokens),
         writes: body.max_tokens.map_or(Duration::ZERO, writing_time),
     }
@@ -124,6 +119,16 @@ const LONGEST_WRITING: Duration = Duration::from_secs(300);
 
 fn writing_time(max_tokens: u32) -> Duration {
     Duration::from_secs(u64::from(max_tokens) / SLOWEST_WRITER).min(LONGEST_WRITING)
+}
+
+/// What a prompt cache keeps of a request: for how long, and how many tokens. `None` where nothing is cached, as of a prefix that is
+/// shorter than the model caches at all.
+fn cached(request: &ChatRequest, model: &ChatCapabilities, prompt_tokens: u64) -> Option<(CacheLife, f64)> {
+    let tokens = prefix_tokens(request, prompt_tokens);
+    let marked = model.cache.as_ref().and_then(|support| Some((marks(request)?, support.min_tokens)));
+    let unmarked = (model.implicit_cache_min_tokens > 0).then_some((CacheLife::Short, model.implicit_cache_min_tokens));
+    let (life, least) = marked.or(unmarked)?;
+    (tokens >= f64::from(least)).then_some((life, tokens))
 }
 
 /// The longest life of the cache marks of a request; `None` without any.
@@ -179,4 +184,39 @@ fn conversation(request: &ChatRequest, model: &ModelId, hints: &Hints) -> u64 {
         _ => None,
     });
     affinity_key(&[model.as_str()], &named, tools.flatten().chain(system).chain(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use outcrop_domain::{
+        chat::{CachePolicy, Message},
+        model::CacheSupport,
+    };
+
+    use super::*;
+
+    /// A conversation of three turns; `policy` says what is marked.
+    fn talk(policy: CachePolicy) -> ChatRequest {
+        let turn = |role| Message { role, content: vec![Content::Text("so many words".to_owned())] };
+        ChatRequest { messages: vec![turn(Role::User), turn(Role::Assistant), turn(Role::User)], cache: policy, ..ChatRequest::default() }
+    }
+
+    #[test]
+    fn a_model_caches_what_is_marked_or_by_itself_and_nothing_that_is_short() {
+        let support =
+            CacheSupport { min_tokens: 1_000, max_points: 4, ttls: vec![CacheTtl::FiveMinutes], system: true, messages: true, tools: true };
+        let marking = ChatCapabilities { cache: Some(support.clone()), ..ChatCapabilities::default() };
+        let implicit = ChatCapabilities { implicit_cache_min_tokens: 2_000, ..ChatCapabilities::default() };
+        let both = ChatCapabilities { cache: Some(support), ..implicit.clone() };
+        let marked = || talk(CachePolicy { messages: true, ttl: Some(CacheTtl::OneHour), ..CachePolicy::default() });
+        let plain = || talk(CachePolicy::default());
+        let life = |request: ChatRequest, model: &ChatCapabilities, tokens| cached(&request, model, tokens).map(|(life, _)| life);
+        assert_eq!(life(marked(), &marking, 1_500), Some(CacheLife::Long));
+        assert_eq!(life(marked(), &marking, 900), None, "a shorter prefix is not cached");
+        assert_eq!(life(plain(), &marking, 1_500), None, "nothing is marked");
+        assert_eq!(life(plain(), &implicit, 2_500), Some(CacheLife::Short), "it needs no mark");
+        assert_eq!(life(plain(), &implicit, 1_500), None);
+        assert_eq!(life(marked(), &both, 1_500), Some(CacheLife::Long), "the mark says more");
+        assert_eq!(life(marked(), &ChatCapabilities::default(), 9_000), None);
+    }
 }
