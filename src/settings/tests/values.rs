@@ -21,7 +21,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!((settings.server.body_memory, settings.server.body_timeout), (512 << 20, Duration::from_secs(60)));
     assert_eq!(settings.server.body_idle_timeout, Duration::from_secs(15));
     assert_eq!(settings.chat.open_stream_after, Duration::from_secs(20));
-    assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(15));
+    assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(10));
     assert_eq!(settings.timeouts.first_byte, Duration::from_secs(120));
     assert_eq!(settings.timeouts.total, Duration::from_secs(3600));
     assert_eq!(settings.routing.strategy, Strategy::Ordered);
