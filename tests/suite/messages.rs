@@ -83,6 +83,32 @@ async fn a_streamed_message_comes_in_the_order_that_clients_insist_on() {
 }
 
 #[tokio::test]
+async fn the_stop_text_is_told_by_every_model_where_there_was_only_one() {
+    let gateway = TestGateway::start().await;
+    for (model, stops, expected) in [
+        (CLAUDE, json!(["7,"]), json!("7,")),
+        (CLAUDE, json!(["none", "7,"]), json!("7,")),
+        ("nova-lite", json!(["7,"]), json!("7,")),
+        // Bedrock does not say which of them it was.
+        ("nova-lite", json!(["none", "7,"]), Value::Null),
+    ] {
+        let mut asks = says("count to 100");
+        (asks["model"], asks["stop_sequences"]) = (model.into(), stops);
+        let whole = gateway.post(MESSAGES, &asks).await.ok();
+        let told = |end: &Value| (end["stop_reason"].clone(), end["stop_sequence"].clone());
+        assert_eq!(told(&whole), (json!("stop_sequence"), expected.clone()), "{model}: {whole}");
+        asks["stream"] = true.into();
+        let events = events(&gateway.post(MESSAGES, &asks).await);
+        let delta = events.iter().find(|event| event["type"] == "message_delta").unwrap();
+        assert_eq!(told(&delta["delta"]), (json!("stop_sequence"), expected), "{model}: {delta}");
+        asks["messages"][0]["content"] = "count to 3".into();
+        asks["stream"] = false.into();
+        assert_eq!(told(&gateway.post(MESSAGES, &asks).await.ok()), (json!("end_turn"), Value::Null), "{model}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn tools_are_called_and_their_results_are_read_in_both_forms() {
     let gateway = TestGateway::start().await;
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
