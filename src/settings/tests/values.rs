@@ -134,4 +134,6 @@ fn paths_prefixes_hosts_and_patterns_are_checked() {
         assert_eq!(problems.len(), 1, "{assignment}: {problems:#?}");
         assert!(problems[0].contains(&format!(": {path}: ")), "{assignment}: {problems:#?}");
     }
+    let elsewhere = Source::file("").set("server.openai_prefix=/openai").set("server.anthropic_prefix=/v1/models").problems();
+    assert!(elsewhere.len() == 1 && elsewhere[0].contains(": server.anthropic_prefix: "), "{elsewhere:#?}");
 }
