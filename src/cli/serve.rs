@@ -29,7 +29,13 @@ use crate::{
 
 pub(super) async fn run(arguments: SettingsArgs) -> anyhow::Result<()> {
     let (settings, options) = arguments.load()?;
-    Serving::start(settings, options).await?.until_the_end().await
+    let forgets = settings.store.file.is_none();
+    let serving = Serving::start(settings, options).await?;
+    if forgets {
+        // `outcrop local` says nothing: there everything is gone with its simulated AWS anyway.
+        tracing::warn!("stored responses and conversations are in memory only and end with this process: store.file is not set");
+    }
+    serving.until_the_end().await
 }
 
 /// A gateway that listens.

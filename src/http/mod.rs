@@ -13,6 +13,7 @@ mod errors;
 mod event_body;
 mod headers;
 mod job;
+mod models;
 mod openai;
 mod ops;
 mod rate_headers;
@@ -47,7 +48,7 @@ pub enum NativeRoutes {
 
 /// The public router: the dialects under their prefixes, Bedrock's own paths and health beside them.
 pub fn router(edge: Edge, prefixes: Prefixes<'_>) -> Router {
-    let dialects = openai::routes(prefixes.openai).merge(anthropic::routes(prefixes.anthropic));
+    let dialects = openai::routes(prefixes.openai).merge(anthropic::routes(prefixes));
     let dialects = match prefixes.native {
         NativeRoutes::Served => dialects.merge(bedrock::routes()),
         NativeRoutes::Absent => dialects,

@@ -38,7 +38,7 @@ fn check_prefixes(settings: &Settings, reader: &Reader) {
     if openai == format!("{anthropic}/v1") {
         reader.problem_at("server.openai_prefix", format!("`server.anthropic_prefix` ({anthropic}) has its own routes under {openai}"));
     }
-    let mut taken = vec!["/health".to_owned(), "/v1/messages".to_owned(), openai.to_owned()];
+    let mut taken = ["/health", "/v1/messages", "/v1/models", openai].map(str::to_owned).to_vec();
     if settings.server.native_routes {
         taken.extend(["/model", "/foundation-models", "/inference-profiles"].map(str::to_owned));
     }

@@ -40,8 +40,8 @@ const HEADER_LIMIT: u64 = 64 << 10;
 /// `MAX_CONNECTIONS` besides.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Agents give up after 20 s of silence, load balancers after 60 s.
-const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Agents give up after 20 s of silence, load balancers after 60 s: one sign of life may be lost on the way to either.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Each costs a few KiB while idle; one process has file handles for them under the usual limit of 65,536.
 const MAX_CONNECTIONS: u32 = 10_000;

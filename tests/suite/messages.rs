@@ -83,6 +83,32 @@ async fn a_streamed_message_comes_in_the_order_that_clients_insist_on() {
 }
 
 #[tokio::test]
+async fn the_stop_text_is_told_by_every_model_where_there_was_only_one() {
+    let gateway = TestGateway::start().await;
+    for (model, stops, expected) in [
+        (CLAUDE, json!(["7,"]), json!("7,")),
+        (CLAUDE, json!(["none", "7,"]), json!("7,")),
+        ("nova-lite", json!(["7,"]), json!("7,")),
+        // Bedrock does not say which of them it was.
+        ("nova-lite", json!(["none", "7,"]), Value::Null),
+    ] {
+        let mut asks = says("count to 100");
+        (asks["model"], asks["stop_sequences"]) = (model.into(), stops);
+        let whole = gateway.post(MESSAGES, &asks).await.ok();
+        let told = |end: &Value| (end["stop_reason"].clone(), end["stop_sequence"].clone());
+        assert_eq!(told(&whole), (json!("stop_sequence"), expected.clone()), "{model}: {whole}");
+        asks["stream"] = true.into();
+        let events = events(&gateway.post(MESSAGES, &asks).await);
+        let delta = events.iter().find(|event| event["type"] == "message_delta").unwrap();
+        assert_eq!(told(&delta["delta"]), (json!("stop_sequence"), expected), "{model}: {delta}");
+        asks["messages"][0]["content"] = "count to 3".into();
+        asks["stream"] = false.into();
+        assert_eq!(told(&gateway.post(MESSAGES, &asks).await.ok()), (json!("end_turn"), Value::Null), "{model}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn tools_are_called_and_their_results_are_read_in_both_forms() {
     let gateway = TestGateway::start().await;
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
@@ -177,7 +203,6 @@ async fn bad_requests_are_told_in_anthropics_envelope() {
     refusal(&stranger.post(MESSAGES, &says("x")).await, 401, "authentication_error");
     let nobody = Client { key: None, ..Client::clone(&gateway) };
     refusal(&nobody.get("/anthropic/v1/models").await, 401, "authentication_error");
-    assert_eq!(nobody.method(Method::HEAD, "/anthropic/").await.status, 200);
     assert!(gateway.calls().iter().all(|call| call.billed.is_none()), "what Claude is asked it refuses itself");
     gateway.end().await;
 }
@@ -246,4 +271,48 @@ async fn a_body_that_is_too_large_is_told_so() {
     let gateway = TestGateway::builder().set("server.body_limit=2KiB").start().await;
     refusal(&gateway.post(MESSAGES, &says(&"x".repeat(4_096))).await, 413, "request_too_large");
     gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_dialect_is_at_its_prefix_and_at_the_root_whatever_the_prefix() {
+    for (prefix, elsewhere) in [("/anthropic", "/claude"), ("/claude", "/anthropic"), ("/deep/er", "/deep"), ("", "/anthropic")] {
+        for openai in ["/v1", "/openai/v1", ""] {
+            let gateway = TestGateway::builder()
+                .set(format!("server.anthropic_prefix={prefix}"))
+                .set(format!("server.openai_prefix={openai}"))
+                .start()
+                .await;
+            let nobody = Client { key: None, ..Client::clone(&gateway) };
+            for base in [prefix, ""] {
+                let context = format!("{base} of {prefix:?} beside {openai:?}");
+                let message = gateway.post(&format!("{base}/v1/messages?beta=true"), &says("say exactly: here")).await.ok();
+                assert_eq!(message["content"][0]["text"], "here", "{context}");
+                let counted = gateway.post(&format!("{base}/v1/messages/count_tokens"), &says("hello")).await.ok();
+                assert!(counted["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{context}: {counted}");
+                refusal(&gateway.post(&format!("{base}/v1/messages/nothing"), &says("x")).await, 404, "not_found_error");
+                refusal(&gateway.get(&format!("{base}/v1/messages")).await, 405, "invalid_request_error");
+                let alive = nobody.method(Method::HEAD, &format!("{base}/")).await;
+                assert_eq!((alive.status, alive.body.len()), (200, 0), "{context}");
+
+                let version = [("anthropic-version", "2023-06-01")];
+                let models = format!("{base}/v1/models");
+                let listed = gateway.get_with(&format!("{models}?limit=1"), &version).await.ok();
+                assert_eq!((&listed["data"][0]["type"], &listed["has_more"]), (&json!("model"), &json!(true)), "{context}: {listed}");
+                let one = gateway.get_with(&format!("{models}/{CLAUDE}"), &version).await.ok();
+                assert_eq!((&one["type"], &one["id"]), (&json!("model"), &json!(CLAUDE)), "{context}");
+                refusal(&gateway.get_with(&format!("{models}/nothing"), &version).await, 404, "not_found_error");
+                refusal(&nobody.get_with(&models, &version).await, 401, "authentication_error");
+                // Who names no version speaks the dialect whose path it is.
+                let shape = if base.is_empty() && openai == "/v1" { ("object", "list") } else { ("has_more", "false") };
+                let listed = gateway.get(&format!("{models}?limit=1000")).await.ok();
+                assert_eq!(listed[shape.0].to_string().trim_matches('"'), shape.1, "{context}: {listed}");
+            }
+            let alive = nobody.method(Method::HEAD, if prefix.is_empty() { "/" } else { prefix }).await;
+            assert_eq!((alive.status, alive.body.len()), (200, 0), "{prefix:?}");
+            assert_eq!(gateway.get(&format!("{openai}/models")).await.ok()["object"], "list", "{prefix:?} {openai:?}");
+            gateway.get("/").await.refusal(404, "invalid_request_error", None);
+            assert_eq!(gateway.post(&format!("{elsewhere}/v1/messages"), &says("x")).await.status, 404, "{prefix:?}");
+            gateway.end().await;
+        }
+    }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use http::Method;
+use outcrop_sim::{DEFAULT_ACCESS_KEY, DEFAULT_SECRET_KEY, Simulator};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 use tokio::{
@@ -36,6 +37,12 @@ fn outcrop(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outcrop"));
     command.env_clear().current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
+}
+
+async fn signal(child: &Child, name: &str) {
+    let process = child.id().expect("it runs").to_string();
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().await.unwrap();
+    assert!(sent.success());
 }
 
 impl Program {
@@ -71,9 +78,7 @@ impl Program {
     }
 
     async fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().await.unwrap();
-        assert!(sent.success());
+        signal(&self.child, name).await;
     }
 
     /// The log lines with this message.
@@ -289,6 +294,48 @@ async fn bad_settings_end_the_program_at_once_with_every_problem() {
         assert!(errors.contains(word), "{word}: {errors}");
     }
     assert!(!errors.contains("panicked"), "{errors}");
+}
+
+/// The warnings about the store that `outcrop serve` has logged once it listens, with these settings besides the necessary.
+async fn store_warnings(directory: &Path, config: &str) -> usize {
+    let simulator = Simulator::builder().regions(["us-east-1"]).start().await.unwrap();
+    let aws = format!(
+        "[aws]\nregions = [\"us-east-1\"]\nendpoints.us-east-1.default = \"{}\"\n\
+         credentials = {{ access_key_id = \"{DEFAULT_ACCESS_KEY}\", secret_access_key = \"{DEFAULT_SECRET_KEY}\" }}\n\
+         [server]\nbind = \"127.0.0.1\"\nport = 0\n[admin]\nenabled = false\n[keys]\nrequired = false\n",
+        simulator.endpoint("us-east-1")
+    );
+    std::fs::write(Program::settings(directory), format!("{aws}{config}")).unwrap();
+    let mut child = outcrop(directory).args(["serve", "--config", "outcrop.toml", "--set", "log.format=json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut warnings = 0;
+    // Whoever stops at once stops in order: every line is written by then.
+    let told = soon("the program ends", async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let line: Value = serde_json::from_str(&line).unwrap();
+            let message = line["message"].as_str().unwrap_or_default();
+            warnings += usize::from(line["level"] == "WARN" && message.contains("store.file"));
+            if message == "listening" {
+                signal(&child, "TERM").await;
+            }
+        }
+        child.wait().await.unwrap()
+    });
+    assert!(told.await.success());
+    simulator.shutdown().await;
+    warnings
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_responses_in_memory_says_once_that_they_end_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(store_warnings(directory.path(), "").await, 1);
+    assert_eq!(store_warnings(directory.path(), "[store]\nfile = \"outcrop.db\"\n").await, 0);
+    let local = Program::start(directory.path(), "", &[]).await;
+    local.signal("TERM").await;
+    let lines = Arc::clone(&local.lines);
+    local.end().await;
+    assert!(!lines.lock().unwrap().iter().any(|line| line.contains("store.file")), "nothing outlives it anyway");
 }
 
 #[tokio::test]

@@ -262,6 +262,9 @@ async fn what_belongs_to_another_key_and_what_is_no_id_does_not_exist() {
         let answer = other.post(RESPONSES, &with(asks("go on"), "previous_response_id", previous)).await;
         answer.refusal(404, "invalid_request_error", Some("previous_response_not_found"));
     }
+    let item = asks(json!([{"type": "item_reference", "id": made["output"][0]["id"]}, {"role": "user", "content": "go on"}]));
+    other.post(RESPONSES, &item).await.refusal(404, "invalid_request_error", None);
+    gateway.post(RESPONSES, &item).await.ok();
     assert_eq!(gateway.get(&at(&made)).await.ok(), made, "its own key has it still");
     let stranger = Client { address: gateway.address, key: None };
     stranger.get(&at(&made)).await.refusal(401, "invalid_request_error", Some("invalid_api_key"));

@@ -1,8 +1,9 @@
 //! What Bedrock's own switches do, by whatever route a client comes: caching, guardrails, tiers, latency, labels.
 
+use outcrop_sim::{Call, Operation};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, TestGateway};
+use crate::support::{Answer, CLAUDE, TestGateway};
 
 /// A model with a prompt cache that every dialect reaches over the hub.
 const MODEL: &str = "nova-lite";
@@ -152,6 +153,179 @@ async fn labels_of_request_and_alias_reach_the_invocation_log_on_every_route() {
         .await;
     for body in bodies(&gateway, "billed", &[], &json!({"metadata": {"team": "a"}, "requestMetadata": {"job": "nightly"}})).await {
         assert_eq!(body["requestMetadata"], json!({"team": "a", "job": "nightly", "cost_centre": "42"}), "{body}");
+    }
+    gateway.end().await;
+}
+
+/// Messages to Claude pass as they are: InvokeModel has headers for what Converse has fields for.
+const CLAUDES: usize = 3;
+
+/// The call of a message to Claude with further members and headers, whole and as a stream.
+async fn invoked(gateway: &TestGateway, model: &str, headers: &[(&str, &str)], more: &Value) -> [Call; 2] {
+    let (path, says) = ROUTES[CLAUDES];
+    let mut calls = Vec::new();
+    for (stream, operation) in [(false, Operation::InvokeModel), (true, Operation::InvokeModelWithResponseStream)] {
+        let mut body = says(model);
+        body["stream"] = stream.into();
+        let answer = asked(gateway, path, body, headers, more).await;
+        assert_eq!(answer.status, 200, "{headers:?} {more}: {}", answer.text());
+        let call = gateway.calls().pop().unwrap();
+        assert_eq!(call.operation, operation);
+        calls.push(call);
+    }
+    calls.try_into().unwrap()
+}
+
+/// What a call says in one of InvokeModel's headers.
+fn wish<'a>(call: &'a Call, name: &str) -> Option<&'a str> {
+    call.wish(&format!("x-amzn-bedrock-{name}"))
+}
+
+fn sent(call: &Call) -> Value {
+    serde_json::from_slice(&call.body).unwrap()
+}
+
+#[tokio::test]
+async fn guardrails_come_to_claude_in_headers_from_body_header_alias_and_operator() {
+    let gateway = TestGateway::builder()
+        .set(
+            r#"models.aliases.safe={model = "claude-sonnet-4-6", guardrail = {identifier = "gralias1", version = "3", trace = "enabled"}}"#,
+        )
+        .start()
+        .await;
+    let header = [("x-amzn-bedrock-guardrailidentifier", "grheader"), ("x-amzn-bedrock-guardrailversion", "2")];
+    let ours = json!({"guardrail": {"identifier": "grbody01", "version": "1"}});
+    for (model, headers, more, expected) in [
+        (CLAUDE, &[][..], json!({}), [None; 3]),
+        (CLAUDE, &[][..], ours.clone(), [Some("grbody01"), Some("1"), None]),
+        (CLAUDE, &header[..], json!({}), [Some("grheader"), Some("2"), None]),
+        ("safe", &[][..], json!({}), [Some("gralias1"), Some("3"), Some("ENABLED")]),
+        ("safe", &[][..], ours, [Some("grbody01"), Some("1"), None]),
+        ("safe", &header[..], json!({}), [Some("grheader"), Some("2"), None]),
+    ] {
+        for call in invoked(&gateway, model, headers, &more).await {
+            assert_eq!(
+                ["guardrailidentifier", "guardrailversion", "trace"].map(|name| wish(&call, name)),
+                expected,
+                "{model} {headers:?} {more}"
+            );
+            assert!(!call.body.windows(9).any(|bytes| bytes == b"guardrail"), "the model would refuse the field: {}", sent(&call));
+        }
+    }
+    gateway.end().await;
+
+    let gateway = TestGateway::builder().set(r#"chat.guardrail={ identifier = "grglobal", version = "1" }"#).start().await;
+    for call in invoked(&gateway, CLAUDE, &[], &json!({})).await {
+        assert_eq!(wish(&call, "guardrailidentifier"), Some("grglobal"));
+    }
+    let (path, says) = ROUTES[CLAUDES];
+    let calls = gateway.calls().len();
+    let own = json!({"guardrail": {"identifier": "grbody01", "version": "1"}});
+    assert_eq!(asked(&gateway, path, says(CLAUDE), &[], &own).await.status, 400);
+    assert_eq!(asked(&gateway, path, says(CLAUDE), &header, &json!({})).await.status, 403);
+    assert_eq!(gateway.calls().len(), calls);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn tiers_and_latency_come_to_claude_in_headers_from_body_header_and_alias() {
+    let gateway = TestGateway::builder().set(r#"models.aliases.cheap={model = "claude-sonnet-4-6", service_tier = "flex"}"#).start().await;
+    let told = json!({"service_tier": "priority", "performanceConfig": {"latency": "standard"}});
+    let header = [("x-amzn-bedrock-service-tier", "flex"), ("x-amzn-bedrock-performanceconfig-latency", "standard")];
+    for (model, headers, more, tier, latency) in [
+        (CLAUDE, &[][..], json!({}), None, None),
+        (CLAUDE, &[][..], told.clone(), Some("priority"), Some("standard")),
+        (CLAUDE, &header[..], json!({}), Some("flex"), Some("standard")),
+        (CLAUDE, &header[..1], told.clone(), Some("flex"), Some("standard")),
+        ("cheap", &[][..], json!({}), Some("flex"), None),
+        ("cheap", &[][..], told, Some("priority"), Some("standard")),
+    ] {
+        for call in invoked(&gateway, model, headers, &more).await {
+            assert_eq!(
+                (wish(&call, "service-tier"), wish(&call, "performanceconfig-latency")),
+                (tier, latency),
+                "{model} {headers:?} {more}"
+            );
+            let body = sent(&call);
+            assert!(body.get("service_tier").is_none() && body.get("performanceConfig").is_none(), "{body}");
+        }
+    }
+    // Not a model that answers sooner on demand: it says so itself.
+    let (path, says) = ROUTES[CLAUDES];
+    let sooner = [("x-amzn-bedrock-performanceconfig-latency", "optimized")];
+    let refused = asked(&gateway, path, says(CLAUDE), &sooner, &json!({})).await;
+    assert!(refused.status == 400 && refused.text().contains("Latency performance configuration"), "{}", refused.text());
+    assert_eq!(wish(&gateway.calls().pop().unwrap(), "performanceconfig-latency"), Some("optimized"));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn labels_of_request_and_alias_come_to_claude_in_a_header() {
+    let gateway = TestGateway::builder()
+        .set(r#"models.aliases.billed={model = "claude-sonnet-4-6", metadata = {cost_centre = "42", team = "house"}}"#)
+        .start()
+        .await;
+    let more = json!({"metadata": {"user_id": "u", "team": "a"}, "requestMetadata": {"job": "nightly"}});
+    for call in invoked(&gateway, "billed", &[], &more).await {
+        let labels: Value = serde_json::from_str(wish(&call, "request-metadata").unwrap()).unwrap();
+        assert_eq!(labels, json!({"team": "a", "job": "nightly", "cost_centre": "42"}));
+        let body = sent(&call);
+        assert_eq!((&body["metadata"], body.get("requestMetadata")), (&json!({"user_id": "u"}), None), "{body}");
+    }
+    for call in invoked(&gateway, CLAUDE, &[], &json!({})).await {
+        assert_eq!(wish(&call, "request-metadata"), None);
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn sections_that_settings_and_requests_have_cached_are_marked_in_the_body_for_claude() {
+    let asks = json!({
+        "system": "Be brief.",
+        "tools": [{"name": "a", "input_schema": {"type": "object"}}, {"name": "b", "input_schema": {"type": "object"}}],
+    });
+    let with = |more: Value| {
+        let mut asks = asks.clone();
+        asks.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        asks
+    };
+    // The mark on the system prompt, the last tool and the last turn.
+    let marks = |call: &Call| {
+        let body = sent(call);
+        assert!(body.get("prompt_caching").is_none() && body["tools"][0].get("cache_control").is_none(), "{body}");
+        let turn = &body["messages"][0]["content"];
+        [&body["system"][0]["cache_control"], &body["tools"][1]["cache_control"], &turn[0]["cache_control"]].map(Clone::clone)
+    };
+    let (plain, hour, none) = (json!({"type": "ephemeral"}), json!({"type": "ephemeral", "ttl": "1h"}), Value::Null);
+
+    let gateway = TestGateway::start().await;
+    for (more, expected) in [
+        (json!({}), [&none, &none, &none]),
+        (json!({"prompt_caching": {"system": true}}), [&plain, &none, &none]),
+        (json!({"prompt_caching": {"tools": true, "messages": true, "ttl": "1h"}}), [&none, &hour, &hour]),
+        // Anthropic's own word for it, which Bedrock does not know.
+        (json!({"cache_control": {"type": "ephemeral"}}), [&none, &none, &plain]),
+    ] {
+        for call in invoked(&gateway, CLAUDE, &[], &with(more.clone())).await {
+            assert_eq!(marks(&call).each_ref(), expected, "{more}");
+        }
+    }
+    gateway.end().await;
+
+    let gateway =
+        TestGateway::builder().set(r#"chat.prompt_caching={ system = true, tools = true, messages = true, ttl = "1h" }"#).start().await;
+    for (more, expected) in [
+        (json!({}), [&hour, &hour, &hour]),
+        (
+            json!({"prompt_caching": {"system": false, "ttl": "5m"}}),
+            [&none, &json!({"type": "ephemeral", "ttl": "5m"}), &json!({"type": "ephemeral", "ttl": "5m"})],
+        ),
+        // Who marks for himself knows what he wants.
+        (json!({"system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}]}), [&plain, &none, &none]),
+    ] {
+        for call in invoked(&gateway, CLAUDE, &[], &with(more.clone())).await {
+            assert_eq!(marks(&call).each_ref(), expected, "{more}");
+        }
     }
     gateway.end().await;
 }

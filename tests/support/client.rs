@@ -58,6 +58,11 @@ impl Client {
         self.ask(Method::GET, path, &[], Bytes::new()).await
     }
 
+    /// `GET path` with headers.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask(Method::GET, path, headers, Bytes::new()).await
+    }
+
     /// Any method without a body.
     pub async fn method(&self, method: Method, path: &str) -> Answer {
         self.ask(method, path, &[], Bytes::new()).await

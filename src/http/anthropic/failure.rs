@@ -23,7 +23,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// The id of a request, as its headers and its errors tell it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct RequestName(Option<Arc<RequestRecord>>);
+pub(in crate::http) struct RequestName(Option<Arc<RequestRecord>>);
 
 impl RequestName {
     fn of(parts: &Parts) -> Self {
@@ -64,7 +64,7 @@ impl<S: Sync> FromRequestParts<S> for RequestName {
 
 /// An error on an Anthropic route.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(in crate::http) struct Failure {
     pub(super) error: Box<GatewayError>,
     request: RequestName,
 }
@@ -84,7 +84,7 @@ pub(super) fn of(record: &Arc<RequestRecord>, error: GatewayError) -> Response {
 }
 
 /// The principal of an authenticated request, refused in this dialect.
-pub(super) struct MessagesCaller(pub(super) Caller);
+pub(in crate::http) struct MessagesCaller(pub(super) Caller);
 
 impl FromRequestParts<Edge> for MessagesCaller {
     type Rejection = Failure;

@@ -17,18 +17,18 @@ use axum::{
 
 pub(super) use self::{
     explain::for_operator as explain_to_operator,
-    models::{usable, usable_chat_models},
+    models::{list as list_models, retrieve as retrieve_model, usable, usable_chat_models},
 };
-use super::{Edge, errors::wrong_method};
+use super::{Edge, errors::wrong_method, models as shared_models};
 
 pub(super) fn routes(prefix: &str) -> Router<Edge> {
     let at = |path: &str| format!("{prefix}{path}");
     Router::new()
         .route(&at("/chat/completions"), post(chat::create).fallback(wrong_method))
         .route(&at("/completions"), post(completions::create).fallback(wrong_method))
-        .route(&at("/models"), get(models::list).fallback(wrong_method))
+        .route(&at("/models"), get(shared_models::list).fallback(wrong_method))
         // Model ids hold slashes and colons: everything after the slash is the id.
-        .route(&at("/models/{*id}"), get(models::retrieve).fallback(wrong_method))
+        .route(&at("/models/{*id}"), get(shared_models::retrieve).fallback(wrong_method))
         .route(&at("/available_models"), get(models::available).fallback(wrong_method))
         .route(&at("/explain/chat/completions"), post(explain::chat).fallback(wrong_method))
         .merge(responses_routes(prefix))

@@ -21,7 +21,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!((settings.server.body_memory, settings.server.body_timeout), (512 << 20, Duration::from_secs(60)));
     assert_eq!(settings.server.body_idle_timeout, Duration::from_secs(15));
     assert_eq!(settings.chat.open_stream_after, Duration::from_secs(20));
-    assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(15));
+    assert_eq!(settings.server.keep_alive_interval, Duration::from_secs(10));
     assert_eq!(settings.timeouts.first_byte, Duration::from_secs(120));
     assert_eq!(settings.timeouts.total, Duration::from_secs(3600));
     assert_eq!(settings.routing.strategy, Strategy::Ordered);
@@ -134,4 +134,6 @@ fn paths_prefixes_hosts_and_patterns_are_checked() {
         assert_eq!(problems.len(), 1, "{assignment}: {problems:#?}");
         assert!(problems[0].contains(&format!(": {path}: ")), "{assignment}: {problems:#?}");
     }
+    let elsewhere = Source::file("").set("server.openai_prefix=/openai").set("server.anthropic_prefix=/v1/models").problems();
+    assert!(elsewhere.len() == 1 && elsewhere[0].contains(": server.anthropic_prefix: "), "{elsewhere:#?}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use outcrop_domain::chat::ReasoningVisibility;
+use outcrop_domain::chat::{ReasoningVisibility, StopReason};
 
 /// Made by the writer, needed by the readers of the same call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct ReplyContext {
     pub reasoning_tags: Vec<String>,
     /// Whether reasoning text is shown.
     pub reasoning: ReasoningVisibility,
+    /// The text that ends the answer, when there is only one: whatever the model tells, it must have been this.
+    pub only_stop_text: Option<String>,
 }
 
 impl ReplyContext {
@@ -27,6 +29,12 @@ impl ReplyContext {
             Some(name) => name.clone(),
             None => wire,
         }
+    }
+
+    /// The text that ended an answer: as the model told it, else the only one that can have.
+    #[must_use]
+    pub fn stop_sequence(&self, reason: StopReason, told: Option<String>) -> Option<String> {
+        told.or_else(|| self.only_stop_text.clone().filter(|_| reason == StopReason::StopSequence))
     }
 
     /// True when `name` is the tool whose call is the answer.

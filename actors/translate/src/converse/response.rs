@@ -36,13 +36,14 @@ pub fn read(body: &[u8], context: &ReplyContext) -> Result<ChatResponse, Upstrea
     }
     reader.explain_withheld();
     let fields = response.additional_model_response_fields;
+    let stop = answer::stop_with_calls(answer::stop_reason(&response.stop_reason), reader.calls);
     Ok(ChatResponse {
-        stop: answer::stop_with_calls(answer::stop_reason(&response.stop_reason), reader.calls),
+        stop,
         content: reader.content,
         usage: answer::usage(&response.usage.unwrap_or_default(), fields.as_ref()),
         service_tier: answer::service_tier(response.service_tier),
         trace: response.trace,
-        stop_sequence: fields.and_then(|fields| fields.stop_sequence),
+        stop_sequence: context.stop_sequence(stop, fields.and_then(|fields| fields.stop_sequence)),
     })
 }
 

@@ -30,7 +30,12 @@ impl Desk {
     }
 
     fn open(&self) -> Recorder {
-        let (parts, ()) = Request::post("/model/m/converse?x=1").body(()).unwrap().into_parts();
+        let (parts, ()) = Request::post("/model/m/converse?x=1")
+            .header("x-amzn-bedrock-trace", "ENABLED")
+            .header("x-other", "1")
+            .body(())
+            .unwrap()
+            .into_parts();
         let route = Route::of(&parts.method, parts.uri.path());
         let arrival = Arrival { region: "r", parts: &parts, route: &route, request_id: &|number| format!("id-{number}") };
         Recorder::open(Arc::clone(&self.journal), self.clock, Arc::clone(&self.wire), &arrival)
@@ -49,6 +54,7 @@ async fn an_entry_tells_the_whole_story_of_a_call() {
     let call = desk.journal.call(1).unwrap();
     assert_eq!((call.target.as_str(), call.request_id.as_str()), ("POST /model/m/converse?x=1", "id-1"));
     assert_eq!((call.operation, call.label.as_deref()), (Operation::Converse, Some("m")));
+    assert_eq!((call.wish("x-amzn-bedrock-trace"), call.wishes.len()), (Some("ENABLED"), 1));
     assert_eq!((call.bytes_sent, call.events_sent, call.event_times.len()), (15, 3, 3));
     assert_eq!((call.ending, call.client_closed_at), (Ending::Complete, None));
     assert_eq!(desk.journal.calls_with("needle").len(), 1);

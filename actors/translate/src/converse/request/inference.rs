@@ -2,9 +2,12 @@
 
 use outcrop_domain::{
     adjust::Adjustments,
+    chat::ChatRequest,
+    json::JsonObject,
     model::{SamplingRule, TopKField},
 };
 use outcrop_protocol::bedrock::converse::InferenceConfig;
+use serde_json::Value;
 
 use super::{
     Scope,
@@ -94,4 +97,17 @@ fn stop_sequences<'a>(scope: Scope<'a>, notes: &mut Adjustments) -> Vec<&'a str>
         kept.truncate(limit);
     }
     kept
+}
+
+/// The text that ends the answer, when there is no other. A stop in the caller's own fields could be another.
+pub(super) fn only_stop_text(config: Option<&InferenceConfig<'_>>, request: &ChatRequest) -> Option<String> {
+    match config?.stop_sequences.as_slice() {
+        [text] if !names_stops(&request.extra) => Some((*text).to_owned()),
+        _ => None,
+    }
+}
+
+/// True when a member at any depth may be a list of stop texts: families call it `stop`, `stop_sequences` or `stopSequences`.
+fn names_stops(fields: &JsonObject) -> bool {
+    fields.iter().any(|(name, value)| name.starts_with("stop") || matches!(value, Value::Object(inner) if names_stops(inner)))
 }

@@ -207,19 +207,21 @@ pub(super) fn assemble(scope: Scope<'_>) -> Result<Assembled<'_>, GatewayError> 
         (mode, _) => mode,
     };
     let (output_config, format_tool) = format.into_parts();
+    let inference_config = inference::config(scope, &reasoning, &mut notes);
     let reply = ReplyContext {
         tool_names: names.into_reply_names(),
         format_tool,
         tool_calls: tools.calls,
         reasoning_tags: model.reasoning_tags.clone(),
         reasoning: request.reasoning.visibility,
+        only_stop_text: inference::only_stop_text(inference_config.as_ref(), request),
     };
     let default_ttl = cache::default_ttl(model);
     let body = ConverseRequest {
         tool_config: (!tools.entries.is_empty())
             .then(|| ToolConfig { tools: cache::emit(tools.entries, default_ttl, cache::tool_point), tool_choice: tools.choice }),
         system: cache::emit(system, default_ttl, cache::system_point),
-        inference_config: inference::config(scope, &reasoning, &mut notes),
+        inference_config,
         output_config,
         additional_model_request_fields,
         additional_model_response_field_paths: extras::response_paths(scope, &reasoning),

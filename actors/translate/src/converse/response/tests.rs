@@ -82,6 +82,16 @@ fn a_stop_sequence_is_named() {
 }
 
 #[test]
+fn a_stop_sequence_that_the_model_does_not_name_is_the_only_one_there_was() {
+    let context = ReplyContext { only_stop_text: Some("STOP".to_owned()), ..ReplyContext::default() };
+    let named = |stop: &str, context: &ReplyContext| read(&message(r#"[{"text":"a"}]"#, stop), context).unwrap().stop_sequence;
+    assert_eq!(named("stop_sequence", &context).as_deref(), Some("STOP"));
+    assert_eq!(named("end_turn", &context), None);
+    assert_eq!(named("stop_sequence", &ReplyContext::default()), None);
+    assert_eq!(read_fixture("stop_sequence", &context).stop_sequence.as_deref(), Some("END"), "the model knows best");
+}
+
+#[test]
 fn unknown_members_blocks_and_reasons_are_skipped() {
     let body = br#"{"output":{"message":{"content":[{"hologram":{}},{"text":"a","new":1}]},"more":1},"stopReason":"bored","usage":{"inputTokens":1,"outputTokens":1,"futureTokens":[]},"later":{}}"#;
     let response = read(body, &ReplyContext::default()).unwrap();

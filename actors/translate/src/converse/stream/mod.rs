@@ -371,11 +371,9 @@ impl StreamReader {
         }
         let fields = event.additional_model_response_fields;
         let thinking_tokens = fields.as_ref().and_then(answer::thinking_tokens);
-        self.stop = Some(Stop {
-            reason: answer::stop_with_calls(answer::stop_reason(&event.stop_reason), self.seen.calls),
-            sequence: fields.and_then(|fields| fields.stop_sequence),
-            thinking_tokens,
-        });
+        let reason = answer::stop_with_calls(answer::stop_reason(&event.stop_reason), self.seen.calls);
+        let sequence = self.context.stop_sequence(reason, fields.and_then(|fields| fields.stop_sequence));
+        self.stop = Some(Stop { reason, sequence, thinking_tokens });
         if self.metadata.is_some() {
             self.finish(out);
         }

@@ -425,3 +425,15 @@ fn everything_the_model_writes_is_counted_shown_or_not() {
     }
     assert_eq!(reader.produced_bytes(), 3 + 3 + 2);
 }
+
+#[test]
+fn a_stop_sequence_that_the_model_does_not_name_is_the_only_one_there_was() {
+    let context = ReplyContext { only_stop_text: Some("STOP".to_owned()), ..plain() };
+    let told = |context: &ReplyContext, script: &Script| collected(play(context, script).0).1.stop_sequence;
+    assert_eq!(told(&context, &answer_of(&[said(0, "a")], "stop_sequence")).as_deref(), Some("STOP"));
+    assert_eq!(told(&context, &answer_of(&[said(0, "a")], "end_turn")), None);
+    assert_eq!(told(&plain(), &answer_of(&[said(0, "a")], "stop_sequence")), None);
+    let mut named = answer_of(&[said(0, "a")], "stop_sequence");
+    named[2].1 = json!({"stopReason": "stop_sequence", "additionalModelResponseFields": {"stop_sequence": "END"}});
+    assert_eq!(told(&context, &named).as_deref(), Some("END"), "the model knows best");
+}

@@ -78,6 +78,22 @@ fn stop_sequences_are_counted_and_never_empty() {
 }
 
 #[test]
+fn the_only_stop_text_is_remembered_for_the_answer() {
+    let only = |stops: &[&str], extra: Value, model: &ChatCapabilities| {
+        let request = sampled(Sampling { stop: stops.iter().map(|text| (*text).to_owned()).collect(), ..Sampling::default() });
+        let request = ChatRequest { extra: extra.as_object().unwrap().clone(), ..request };
+        written(&request, model).body.reply.only_stop_text
+    };
+    let nova = presets::nova();
+    assert_eq!(only(&["END"], json!({"topK": 3}), &nova).as_deref(), Some("END"));
+    assert_eq!(only(&["END", ""], json!({}), &nova).as_deref(), Some("END"), "an empty one never reached the model");
+    assert_eq!(only(&["END", "STOP"], json!({}), &nova), None);
+    assert_eq!(only(&[], json!({}), &nova), None);
+    assert_eq!(only(&["END"], json!({}), &presets::gpt()), None, "a model that takes none ended for another reason");
+    assert_eq!(only(&["END"], json!({"inferenceConfig": {"stopSequences": ["x"]}}), &nova), None, "the caller's own fields name others");
+}
+
+#[test]
 fn parameters_of_some_models_pass_there_and_are_told_elsewhere() {
     let optional = json!({"seed": 7, "logit_bias": {"5": 1}}).as_object().unwrap().clone();
     let request = sampled(Sampling { optional, ..Sampling::default() });
