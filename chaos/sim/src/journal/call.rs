@@ -77,6 +77,8 @@ pub struct Call {
     pub profile: Option<ProfileClass>,
     /// When the head of the request had arrived.
     pub received_at: Duration,
+    /// Bedrock's own headers of the request (`x-amzn-bedrock-*`), each with its value as far as it is text.
+    pub wishes: Vec<(String, String)>,
     /// Beginning of the request body, up to [`JournalLimits::body_bytes`](crate::JournalLimits::body_bytes); empty once it was forgotten.
     pub body: Bytes,
     /// Length of the whole request body.
@@ -142,6 +144,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The value of one of [`Call::wishes`].
+    #[must_use]
+    pub fn wish(&self, header: &str) -> Option<&str> {
+        self.wishes.iter().find(|(name, _)| name == header).map(|(_, value)| value.as_str())
+    }
+
     /// The error type of a refusal.
     #[must_use]
     pub fn error_type(&self) -> Option<&str> {

@@ -186,6 +186,7 @@ impl Arrival<'_> {
             model: None,
             profile: None,
             received_at,
+            wishes: self.wishes(),
             body: Bytes::new(),
             body_bytes: 0,
             read_at: None,
@@ -218,5 +219,10 @@ impl Arrival<'_> {
             ended_at: None,
             ending: Ending::Open,
         }
+    }
+
+    fn wishes(&self) -> Vec<(String, String)> {
+        let ours = self.parts.headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amzn-bedrock-"));
+        ours.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
     }
 }
