@@ -20,6 +20,7 @@ mod harness;
 mod memory;
 mod messages;
 mod native;
+mod native_switches;
 mod operations;
 mod pains;
 mod program;

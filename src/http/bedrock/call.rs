@@ -69,13 +69,12 @@ async fn answer(
     // The only way a wildcard fails: percent-encoded bytes that are no text.
     let Path(path) = path.map_err(|_| GatewayError::invalid("modelId", "the model id in the URL is not valid UTF-8"))?;
     let (model, operation) = named(&path)?;
-    let (asked, passed) = (headers::session(request.headers()), reaching_aws(request.headers(), operation));
+    let (overrides, passed) = (overrides(request.headers(), operation)?, for_aws(request.headers(), operation));
     let stream = if operation == RuntimeOperation::ConverseStream { EventStream::Converse } else { EventStream::Invoke };
     let read = move |body: &Bytes| {
         let input = NativeInput { operation, model, body: body.clone(), headers: passed };
         Ok(ClientRequest::Raw(RawRequest::Native(Box::new(input))))
     };
-    let overrides = RequestOverrides { session: asked, ..RequestOverrides::default() };
     let job = read_job_with(edge, limits, caller, request, overrides, read).await?;
     // No stream is opened before it has something to say: its format has nothing to say meanwhile.
     match edge.gateway().chat.submit(job).await? {
@@ -99,14 +98,25 @@ fn named(path: &str) -> Result<(String, RuntimeOperation), GatewayError> {
     Ok((model.to_owned(), operation))
 }
 
-/// The headers of a call that reach AWS: those that the operation has. Who asked and how it came is our business.
-fn reaching_aws(headers: &HeaderMap, operation: RuntimeOperation) -> HeaderMap {
+/// What headers ask of Converse, as they ask it of every other dialect; InvokeModel has headers of its own for all of it.
+fn overrides(headers: &HeaderMap, operation: RuntimeOperation) -> Result<RequestOverrides, GatewayError> {
+    match operation {
+        RuntimeOperation::Converse | RuntimeOperation::ConverseStream => headers::overrides(headers),
+        _ => Ok(RequestOverrides { session: headers::session(headers), ..RequestOverrides::default() }),
+    }
+}
+
+/// The headers of a call that are addressed to AWS: Bedrock's own, and those that the operation has. Who asked and how it came is
+/// our business.
+fn for_aws(headers: &HeaderMap, operation: RuntimeOperation) -> HeaderMap {
     let of_invoke = matches!(operation, RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream);
-    let reaches = |name: &axum::http::HeaderName| {
+    let addressed = |name: &axum::http::HeaderName| {
         // What a stream shall be is told by a header of Bedrock's own; `accept` is what SDKs always send.
-        name.as_str().starts_with(OF_BEDROCK) || name == CONTENT_TYPE || (name == ACCEPT && operation == RuntimeOperation::InvokeModel)
+        name.as_str().starts_with(OF_BEDROCK)
+            || (name == CONTENT_TYPE && of_invoke)
+            || (name == ACCEPT && operation == RuntimeOperation::InvokeModel)
     };
-    headers.iter().filter(|(name, _)| of_invoke && reaches(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    headers.iter().filter(|(name, _)| addressed(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// Tells about an answer: upstream's own headers for its clients, and ours.
@@ -145,26 +155,41 @@ mod tests {
         }
     }
 
+    fn sent(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
     #[test]
-    fn only_what_the_operation_knows_reaches_aws() {
-        let headers: HeaderMap = [
+    fn bedrocks_headers_and_those_of_the_operation_are_for_aws() {
+        let headers = sent(&[
             ("authorization", "Bearer sk"),
             ("x-amzn-bedrock-trace", "ENABLED"),
             ("accept", "image/png"),
             ("content-type", "application/json"),
             ("x-amz-date", "now"),
             ("cookie", "c"),
-        ]
-        .map(|(name, value)| (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value)))
-        .into_iter()
-        .collect();
+        ]);
         let names = |operation| {
-            let mut names: Vec<String> = reaching_aws(&headers, operation).keys().map(ToString::to_string).collect();
+            let mut names: Vec<String> = for_aws(&headers, operation).keys().map(ToString::to_string).collect();
             names.sort();
             names
         };
         assert_eq!(names(RuntimeOperation::InvokeModel), ["accept", "content-type", "x-amzn-bedrock-trace"]);
         assert_eq!(names(RuntimeOperation::InvokeModelWithResponseStream), ["content-type", "x-amzn-bedrock-trace"]);
-        assert_eq!(names(RuntimeOperation::Converse).len(), 0);
+        for operation in [RuntimeOperation::Converse, RuntimeOperation::ConverseStream, RuntimeOperation::CountTokens] {
+            assert_eq!(names(operation), ["x-amzn-bedrock-trace"]);
+        }
+    }
+
+    #[test]
+    fn headers_are_read_for_converse_and_left_to_aws_for_invoke() {
+        let headers = sent(&[("x-amzn-bedrock-service-tier", "flex"), ("x-session-id", "s")]);
+        let nonsense = sent(&[("x-amzn-bedrock-service-tier", "gold")]);
+        for operation in OPERATIONS {
+            let read = overrides(&headers, operation).unwrap();
+            let reads = matches!(operation, RuntimeOperation::Converse | RuntimeOperation::ConverseStream);
+            assert_eq!((read.service_tier.is_some(), read.session.as_deref()), (reads, Some("s")), "{operation:?}");
+            assert_eq!(overrides(&nonsense, operation).is_err(), reads, "{operation:?}");
+        }
     }
 }

@@ -22,6 +22,7 @@ use super::kit::{
 };
 
 mod strict;
+mod wishes;
 
 const TWO: [&str; 2] = ["us-east-1", "us-west-2"];
 const CLAUDE: &str = "anthropic.claude-sonnet-4-6";

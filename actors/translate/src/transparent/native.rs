@@ -1,5 +1,5 @@
-//! Native Bedrock bodies and events: what routing and accounting must know of them. Not a byte of them is changed, but where the
-//! operator sets a guardrail on them all.
+//! Native Bedrock bodies and events: what routing and accounting must know of them. Not a byte of them is changed, but for what
+//! the operator, or a header of the client's, adds to a request.
 
 use outcrop_domain::{
     chat::{ServiceTier, StopReason},
@@ -25,11 +25,11 @@ use super::{
 };
 use crate::converse::answer;
 
-mod guard;
+mod added;
 mod piece;
 mod skim;
 
-pub use guard::{INVOKE_FIELD, guarded, guarded_stream, invoke_field, names_guardrail, steers_guardrail};
+pub use added::{AddedTo, INVOKE_FIELD, invoke_field, labelled};
 
 /// What a request is made of.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,8 @@ pub struct NativeRequest {
     pub prompt_tokens: u64,
     /// What its cache marks cover; whether that is enough to be cached is for the model's data to say.
     pub cached: Option<CachedPrefix>,
+    /// The tier that a Converse body asks for: InvokeModel has a header for it.
+    pub service_tier: Option<ServiceTier>,
     /// What is the same in every turn of the conversation.
     opening: Vec<Span>,
 }
@@ -74,6 +76,7 @@ pub fn invoke_request(body: &[u8]) -> Result<NativeRequest, GatewayError> {
         max_tokens: claude.max_tokens(),
         prompt_tokens: claude.prompt_tokens(),
         cached: claude.marked(),
+        service_tier: None,
         opening: claude.opening().collect(),
     })
 }

@@ -147,7 +147,7 @@ pub struct NativeInput {
     pub model: String,
     /// Its body.
     pub body: Bytes,
-    /// Those of its headers that reach AWS.
+    /// Those of its headers that are addressed to AWS: all of Bedrock's own (`x-amzn-bedrock-*`), and what else the operation has.
     pub headers: HeaderMap,
 }
 

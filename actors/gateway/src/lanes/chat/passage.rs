@@ -6,10 +6,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use outcrop_domain::{
     adjust::Adjustments,
-    chat::{CachePolicy, Guardrail, GuardrailTrace, Latency, ServiceTier},
+    chat::{CachePolicy, ServiceTier},
     error::GatewayError,
     model::{ChatCapabilities, ModelSpec, Resolution, Surface},
     routing::strategy::Strategy,
@@ -17,11 +17,10 @@ use outcrop_domain::{
 use outcrop_translate::{
     anthropic_messages::count_tokens,
     converse::{self, Mode},
-    dialect::guardrail::GuardrailRule,
     transparent::{
         count,
-        messages_body::{CachedPrefix, InvokeBody, InvokeOptions, WishOptions, Wishes},
-        native::{self, NativeRequest},
+        messages_body::{InvokeBody, InvokeOptions, WishOptions, Wishes},
+        native,
     },
 };
 use outcrop_upstream::ports::RuntimeOperation;
@@ -30,17 +29,17 @@ use super::{
     ChatContext,
     facts::{self, Passing, RouteFacts},
     heavy,
-    input::{MessagesInput, NativeInput, RawRequest},
-    prepare::{
-        Aliases, Ask, Prepared, Purpose, another_guardrail, budgets, capabilities, fetch, guardrail_rule, read_options, strictness,
-        write_options,
-    },
+    input::{MessagesInput, RawRequest},
+    prepare::{Aliases, Ask, Prepared, Purpose, budgets, capabilities, fetch, guardrail_rule, read_options, strictness, write_options},
     wire::{Reading, Wire},
 };
 use crate::{
     ports::{AnswerDialect, ClientRequest, HeldMemory, RequestOverrides},
     settings::LiveSettings,
 };
+
+mod call;
+mod wish_headers;
 
 /// What is settled of a request before its body is read.
 pub(super) struct Ground {
@@ -101,7 +100,7 @@ pub(super) async fn prepare(context: &ChatContext, ground: Ground, raw: RawReque
     let work = move || match raw {
         RawRequest::Messages(input) => messages(*ground, &input, &refused),
         RawRequest::CountTokens(input) => counted(*ground, &input, &refused),
-        RawRequest::Native(input) => native(*ground, *input),
+        RawRequest::Native(input) => call::prepare(*ground, *input),
     };
     heavy::by_size(context.ports.blocking.as_ref(), bytes, work).await?
 }
@@ -110,7 +109,7 @@ pub(super) async fn prepare(context: &ChatContext, ground: Ground, raw: RawReque
 fn messages(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result<Prepared, GatewayError> {
     let body = input.body();
     let wishes = ground.wishes(input)?;
-    let (headers, stream) = (wish_headers(&wishes)?, body.stream());
+    let (headers, stream) = (wish_headers::of(&wishes)?, body.stream());
     let written = ground.invoke(input, &wishes, refused)?;
     let spec = &ground.resolution.model;
     let conversation = |prefix| (prefix, body.affinity(&[spec.id.as_str()], ground.overrides.session.as_deref()));
@@ -164,77 +163,11 @@ async fn counted_in_hub(context: &ChatContext, ground: Ground, input: MessagesIn
     heavy::by_size(blocking, bytes, work).await?
 }
 
-/// An operation that is called as the client called it.
-fn native(ground: Ground, input: NativeInput) -> Result<Prepared, GatewayError> {
-    let NativeInput { operation, body, mut headers, model: _ } = input;
-    let rule = guardrail_rule(&ground.settings.chat, &ground.aliases, None)?;
-    let body = guard(operation, body, &mut headers, &rule, &ground)?;
-    let spec = &ground.resolution.model;
-    let seen = match operation {
-        RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_request(&body)?,
-        RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => native::invoke_request(&body)?,
-        RuntimeOperation::CountTokens => NativeRequest::default(),
-    };
-    let route = if operation == RuntimeOperation::CountTokens {
-        facts::aside(ground.strategy)
-    } else {
-        let least = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref()).map(|support| u64::from(support.min_tokens));
-        let cached = seen.cached.filter(|prefix| least.is_some_and(|least| prefix.tokens >= least));
-        let conversation = |prefix: CachedPrefix| (prefix, seen.affinity(&body, &[spec.id.as_str()], ground.overrides.session.as_deref()));
-        let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
-        facts::passing(&seen, spec, ground.strategy)
-    };
-    let wire = Wire { operation, headers, reading: Reading::Native { kind: spec.kind } };
-    Ok(ground.prepared(wire, body, route, Adjustments::default(), None))
-}
-
-/// The guardrail of the operator's, where the client names none; where it may not name one, it is refused.
-fn guard(
-    operation: RuntimeOperation,
-    body: Bytes,
-    headers: &mut HeaderMap,
-    rule: &GuardrailRule,
-    ground: &Ground,
-) -> Result<Bytes, GatewayError> {
-    let (guardrail, fixed) = match rule {
-        GuardrailRule::Fixed(guardrail) => (guardrail, true),
-        GuardrailRule::Open(Some(guardrail)) => (guardrail, false),
-        GuardrailRule::Open(None) => return Ok(body),
-    };
-    // Vectors and pictures have no guardrails there, and counting says nothing.
-    let Some(chat) = ground.resolution.model.chat.as_ref().filter(|_| operation != RuntimeOperation::CountTokens) else { return Ok(body) };
-    if !chat.guardrails {
-        return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
-    }
-    let by_body = matches!(operation, RuntimeOperation::Converse | RuntimeOperation::ConverseStream);
-    // What it shall look at and what it tells are as much the operator's as which it is.
-    if fixed && !by_body && (headers.contains_key(&TRACE) || native::steers_guardrail(&body)) {
-        return Err(another_guardrail());
-    }
-    let named =
-        if by_body { native::names_guardrail(&body) } else { headers.contains_key(&GUARDRAIL) || headers.contains_key(&GUARDRAIL_VERSION) };
-    match (named, fixed) {
-        (true, true) => Err(another_guardrail()),
-        (true, false) => Ok(body),
-        (false, _) if by_body => native::guarded(&body, guardrail, operation.streams()).map(Bytes::from),
-        (false, _) => {
-            put_guardrail(headers, guardrail)?;
-            match guardrail.stream_mode.filter(|_| operation.streams() && !native::steers_guardrail(&body)) {
-                Some(mode) => native::guarded_stream(&body, mode).map(Bytes::from),
-                None => Ok(body),
-            }
-        }
-    }
-}
-
 impl Ground {
     fn wishes(&self, input: &MessagesInput) -> Result<Wishes, GatewayError> {
         let policy = &self.settings.chat;
         let rule = guardrail_rule(policy, &self.aliases, self.overrides.guardrail.as_ref())?;
-        let mut labels: BTreeMap<String, String> = BTreeMap::new();
-        for (key, value) in self.aliases.options(policy).flat_map(|alias| &alias.metadata) {
-            labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        let labels = self.labels();
         let options = WishOptions {
             guardrail: &rule,
             service_tier: self.overrides.service_tier,
@@ -243,8 +176,22 @@ impl Ground {
             cache: policy.cache,
         };
         let mut wishes = input.body().wishes(&options)?;
-        wishes.service_tier = wishes.service_tier.or_else(|| self.aliases.options(policy).find_map(|alias| alias.service_tier));
+        wishes.service_tier = wishes.service_tier.or_else(|| self.tier());
         Ok(wishes)
+    }
+
+    /// The tier of the aliases, for requests that name none.
+    fn tier(&self) -> Option<ServiceTier> {
+        self.aliases.options(&self.settings.chat).find_map(|alias| alias.service_tier)
+    }
+
+    /// The labels of the aliases, for requests that have none of the name.
+    fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        for (key, value) in self.aliases.options(&self.settings.chat).flat_map(|alias| &alias.metadata) {
+            labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        labels
     }
 
     fn invoke(&self, input: &MessagesInput, wishes: &Wishes, refused: &[String]) -> Result<InvokeBody, GatewayError> {
@@ -288,53 +235,4 @@ impl Ground {
             resolution: self.resolution,
         }
     }
-}
-
-// Headers of the InvokeModel family. Source: service model `bedrock-runtime/2023-09-30`.
-static GUARDRAIL: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailidentifier");
-static GUARDRAIL_VERSION: HeaderName = HeaderName::from_static("x-amzn-bedrock-guardrailversion");
-static TRACE: HeaderName = HeaderName::from_static("x-amzn-bedrock-trace");
-static LATENCY: HeaderName = HeaderName::from_static("x-amzn-bedrock-performanceconfig-latency");
-static SERVICE_TIER: HeaderName = HeaderName::from_static("x-amzn-bedrock-service-tier");
-static METADATA: HeaderName = HeaderName::from_static("x-amzn-bedrock-request-metadata");
-
-fn wish_headers(wishes: &Wishes) -> Result<HeaderMap, GatewayError> {
-    let mut headers = HeaderMap::new();
-    if let Some(guardrail) = &wishes.guardrail {
-        put_guardrail(&mut headers, guardrail)?;
-    }
-    // The default tier goes without saying.
-    if let Some(tier) = wishes.service_tier.filter(|tier| *tier != ServiceTier::Default) {
-        headers.insert(SERVICE_TIER.clone(), HeaderValue::from_static(tier.as_str()));
-    }
-    if let Some(latency) = wishes.latency {
-        let word = match latency {
-            Latency::Standard => "standard",
-            Latency::Optimized => "optimized",
-        };
-        headers.insert(LATENCY.clone(), HeaderValue::from_static(word));
-    }
-    if !wishes.labels.is_empty() {
-        let json = serde_json::to_string(&wishes.labels).unwrap_or_default();
-        headers.insert(METADATA.clone(), header(&json, "metadata")?);
-    }
-    Ok(headers)
-}
-
-fn put_guardrail(headers: &mut HeaderMap, guardrail: &Guardrail) -> Result<(), GatewayError> {
-    headers.insert(GUARDRAIL.clone(), header(&guardrail.identifier, "guardrail.identifier")?);
-    headers.insert(GUARDRAIL_VERSION.clone(), header(&guardrail.version, "guardrail.version")?);
-    if let Some(trace) = guardrail.trace {
-        let word = match trace {
-            GuardrailTrace::Enabled => "ENABLED",
-            GuardrailTrace::Disabled => "DISABLED",
-            GuardrailTrace::EnabledFull => "ENABLED_FULL",
-        };
-        headers.insert(TRACE.clone(), HeaderValue::from_static(word));
-    }
-    Ok(())
-}
-
-fn header(text: &str, param: &'static str) -> Result<HeaderValue, GatewayError> {
-    HeaderValue::from_str(text).map_err(|_| GatewayError::invalid(param, format!("`{param}` has characters that no header may carry")))
 }

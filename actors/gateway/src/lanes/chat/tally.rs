@@ -214,7 +214,7 @@ impl Tally {
         self.report.adjusted = shortened(&adjustments.to_string(), MAX_LOGGED_DETAIL_BYTES);
     }
 
-    /// The tier that each call will be metered by, should upstream not get to tell.
+    /// The tier that each call will be metered by, should upstream not tell.
     pub(super) fn prepared(&mut self, tier: Option<ServiceTier>) {
         self.tier = tier;
     }
@@ -253,7 +253,10 @@ impl Tally {
         let Some(billed) = answer.billed(prompt_tokens) else { return };
         let price = spec.price.as_ref();
         let (usage, metering, cost) = match billed {
-            Billed::Tokens(usage, metering, tier) => (usage, metering, price.map(|price| cost(price, &usage, &target.class, tier))),
+            Billed::Tokens(usage, metering, tier) => {
+                let tier = tier.or(self.tier);
+                (usage, metering, price.map(|price| cost(price, &usage, &target.class, tier)))
+            }
             Billed::Pieces(pieces) => {
                 let of = |(unit, count)| unit_cost(price?, unit, count, &target.class);
                 (Usage::default(), Metering::Told, pieces.and_then(of))
@@ -265,7 +268,7 @@ impl Tally {
     /// Books a call whose answer was streamed, as far as it came.
     fn close(&mut self, call: &OpenCall, outcome: JobOutcome) {
         let (usage, metering) = call.heard.usage(call.prompt_tokens);
-        let tier = call.heard.told.get().map_or(self.tier, |(_, tier)| *tier);
+        let tier = call.heard.told.get().and_then(|(_, tier)| *tier).or(self.tier);
         let cost = call.spec.price.as_ref().map(|price| cost(price, &usage, &call.target.class, tier));
         self.book(&Used { spec: &call.spec, target: &call.target, usage, metering, cost, outcome });
     }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Mode, Scope, inference, reasoning::ReasoningPlan};
 
 /// Most labels. Source: Converse `RequestMetadata`.
-const MAX_LABELS: usize = 16;
+pub(crate) const MAX_LABELS: usize = 16;
 /// Longest key or value of a label, in characters. Source: Converse `RequestMetadata`.
 const MAX_LABEL_LENGTH: usize = 256;
 

@@ -15,7 +15,10 @@ use outcrop_protocol::bedrock::converse::{ConverseRequest, Message, Role, ToolCo
 use serde::Serialize;
 
 use self::turns::Turn;
-pub(crate) use self::{extras::clean_labels, turns::MID_SYSTEM_NOTE};
+pub(crate) use self::{
+    extras::{MAX_LABELS, clean_labels},
+    turns::MID_SYSTEM_NOTE,
+};
 use super::context::ReplyContext;
 
 mod cache;

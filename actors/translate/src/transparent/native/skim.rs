@@ -2,7 +2,11 @@
 
 use outcrop_domain::{chat::StopReason, error::GatewayError, estimate::Size, routing::view::CacheLife};
 
-use super::{NativeRequest, Skim, claude_stop_reason, prefix};
+use super::{
+    NativeRequest, Skim,
+    added::{TIER, tier_of},
+    claude_stop_reason, prefix,
+};
 use crate::{
     converse::answer::stop_reason,
     transparent::json::{Fault, Kind, Scanner, Span, Text, Value, elements_of, members_of, object, said, whole_number},
@@ -57,7 +61,8 @@ pub(super) fn converse(body: &[u8]) -> Result<NativeRequest, GatewayError> {
     }
     let max_tokens = find("inferenceConfig").and_then(|config| limit(body, &members_of(body, config.span)));
     let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last, life));
-    Ok(NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, opening })
+    let service_tier = find(TIER).and_then(|tier| tier_of(body, tier));
+    Ok(NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, service_tier, opening })
 }
 
 /// Is an InvokeModel body Anthropic's?
@@ -86,7 +91,8 @@ pub(super) fn any(body: &[u8], members: &[(Text, Value)]) -> NativeRequest {
         holders.filter_map(|(_, value)| limit(body, &members_of(body, value.span))).next()
     };
     let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last.unwrap_or(walk.size), life));
-    NativeRequest { max_tokens: limit(body, members).or_else(held), prompt_tokens: walk.size.tokens(), cached, opening }
+    let max_tokens = limit(body, members).or_else(held);
+    NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, service_tier: None, opening }
 }
 
 /// The members of a body, which must be an object.

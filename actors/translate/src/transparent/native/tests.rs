@@ -19,6 +19,8 @@ fn a_converse_body_tells_limit_size_and_marks() {
     assert_eq!(read.prompt_tokens, 3_000 + (4 + 4 + 12 + 11u64).div_ceil(4) + 3 * 4);
     assert_eq!(read.cached, Some(CachedPrefix { tokens: 2_004, life: CacheLife::Long }));
     assert_eq!(converse(r#"{"messages":[{"role":"user","content":[{"text":"12345678"}]}]}"#).cached, None);
+    assert_eq!(converse(r#"{"serviceTier":{"type":"flex"}}"#).service_tier, Some(ServiceTier::Flex));
+    assert_eq!(converse(r#"{"serviceTier":{"type":"gold"}}"#).service_tier, None);
 }
 
 #[test]

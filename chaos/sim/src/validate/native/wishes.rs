@@ -1,4 +1,6 @@
-//! What the headers of InvokeModel ask for: guardrail, trace, latency, service tier.
+//! What the headers of InvokeModel ask for: guardrail, trace, latency, service tier, labels.
+
+use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
@@ -11,6 +13,9 @@ use crate::models::SimModel;
 const TRACE: TextRule = one_of(&["ENABLED", "DISABLED", "ENABLED_FULL"]);
 const LATENCY: TextRule = one_of(&["standard", "optimized"]);
 const TIER: TextRule = one_of(&["priority", "default", "flex", "reserved"]);
+
+/// Longest header of labels. Source: service model `bedrock-runtime/2023-09-30`.
+const MAX_METADATA: usize = 8500;
 
 /// The wishes of one call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +41,9 @@ impl Wishes {
         let latency = word("x-amzn-bedrock-performanceconfig-latency", "performanceConfigLatency", &LATENCY);
         let tier = word("x-amzn-bedrock-service-tier", "serviceTier", &TIER);
         faults.verdict()?;
+        if text("x-amzn-bedrock-request-metadata").is_some_and(|json| !is_labels(&json)) {
+            return Err(Refusal::validation("The requestMetadata field must be a JSON map of strings."));
+        }
         let guardrail = match (text("x-amzn-bedrock-guardrailidentifier"), text("x-amzn-bedrock-guardrailversion")) {
             (Some(identifier), Some(version)) => Some((identifier, version)),
             (None, None) => None,
@@ -62,5 +70,29 @@ impl Wishes {
         request.latency = self.latency.as_deref();
         request.service_tier = self.tier.as_deref();
         output::latency(&Case { model, traits: model.chat()?, request, streaming: false })
+    }
+}
+
+fn is_labels(json: &str) -> bool {
+    json.len() <= MAX_METADATA && serde_json::from_str::<BTreeMap<String, String>>(json).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn labels_are_a_map_of_strings() {
+        let read = |json: &'static str| {
+            let name = HeaderName::from_static("x-amzn-bedrock-request-metadata");
+            Wishes::of(&HeaderMap::from_iter([(name, HeaderValue::from_static(json))])).is_ok()
+        };
+        assert!(read(r#"{"team":"blue","empty":""}"#));
+        for json in ["", "team", r#"{"team":5}"#, r#"["team"]"#] {
+            assert!(!read(json), "{json}");
+        }
+        assert!(!is_labels(&format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_METADATA))));
     }
 }
