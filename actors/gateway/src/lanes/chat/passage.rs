@@ -21,7 +21,7 @@ use outcrop_translate::{
     transparent::{
         count,
         messages_body::{CachedPrefix, InvokeBody, InvokeOptions, WishOptions, Wishes},
-        native::{self, NativeRequest},
+        native,
     },
 };
 use outcrop_upstream::ports::RuntimeOperation;
@@ -173,7 +173,7 @@ fn native(ground: Ground, input: NativeInput) -> Result<Prepared, GatewayError> 
     let seen = match operation {
         RuntimeOperation::Converse | RuntimeOperation::ConverseStream => native::converse_request(&body)?,
         RuntimeOperation::InvokeModel | RuntimeOperation::InvokeModelWithResponseStream => native::invoke_request(&body)?,
-        RuntimeOperation::CountTokens => NativeRequest::default(),
+        RuntimeOperation::CountTokens => native::count_request(&body)?,
     };
     let route = if operation == RuntimeOperation::CountTokens {
         facts::aside(ground.strategy)
