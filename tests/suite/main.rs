@@ -7,7 +7,9 @@ mod support;
 
 mod accounts;
 mod background;
+mod bad_bodies;
 mod bad_clients;
+mod bad_fields;
 mod bad_input;
 mod chat;
 mod completions;
@@ -15,6 +17,7 @@ mod connections;
 mod conversations;
 mod count_tokens;
 mod edge;
+mod every_route;
 mod growth;
 mod harness;
 mod memory;

@@ -35,7 +35,11 @@ pub enum BodyFault {
 /// # Errors
 /// The first fault, with its path and position.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
-    serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))
+    let decoded = serde_json::from_slice(body).map_err(|error| locate::<T>(body, &error))?;
+    match too_deep(body) {
+        None => Ok(decoded),
+        Some(at) => Err(nested_too_deeply(body, at)),
+    }
 }
 
 /// Decodes a JSON text that is known to be UTF-8, as a part of a body is that was decoded before.
@@ -92,6 +96,67 @@ fn dotted(place: &serde_path_to_error::Path) -> Option<String> {
         }
     }
     (!path.is_empty()).then_some(path)
+}
+
+/// Deepest nesting of a body. The parser stops there by itself, but not in what it passes over: members that nobody knows, and
+/// those that are kept as they were written.
+const MAX_DEPTH: usize = 128;
+
+/// Where a valid text is nested too deeply.
+fn too_deep(text: &[u8]) -> Option<usize> {
+    let (mut at, mut depth) = (0, 0usize);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'{' | b'[' if depth == MAX_DEPTH => return Some(at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => at = end_of_string(text, at + 1),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The closing quote of a string whose first character stands at `at`.
+fn end_of_string(text: &[u8], mut at: usize) -> usize {
+    loop {
+        at = first_mark(text, at);
+        match text.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at,
+        }
+    }
+}
+
+/// The first quote or backslash from `from` on. Eight bytes at a time: strings are nearly all of a body.
+fn first_mark(text: &[u8], from: usize) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let marked = |word: &[u8; 8]| holds(u64::from_le_bytes(*word), b'"') || holds(u64::from_le_bytes(*word), b'\\');
+    let plain = rest.as_chunks::<8>().0.iter().take_while(|word| !marked(word)).count() * 8;
+    let tail = rest.get(plain..).unwrap_or_default();
+    from + plain + tail.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap_or(tail.len())
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// Is one of the eight bytes this one?
+fn holds(word: u64, byte: u8) -> bool {
+    let word = word ^ (ONES * u64::from(byte));
+    word.wrapping_sub(ONES) & !word & HIGHS != 0
+}
+
+/// The same words as the parser's own.
+fn nested_too_deeply(body: &[u8], at: usize) -> BodyError {
+    let before = body.get(..at).unwrap_or(body);
+    BodyError {
+        fault: BodyFault::Syntax,
+        path: None,
+        reason: "recursion limit exceeded".to_owned(),
+        line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+        column: before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1,
+    }
 }
 
 /// The parser appends ` at line L column C`; the position is told apart from the words here.
@@ -162,6 +227,25 @@ mod tests {
         assert_eq!((fault.fault, fault.path.as_deref(), fault.line), (BodyFault::Syntax, None, 2));
         let fault = fault_of(r#"{"model":"m","messages":[{"role":"us"#);
         assert_eq!(fault.fault, BodyFault::Syntax);
+    }
+
+    #[test]
+    fn what_is_kept_as_it_was_written_is_no_deeper_than_what_is_read() {
+        let tool = |deep: &str| {
+            let text = format!(
+                "{{\"model\":\"m\",\n\"tools\":[{{\"type\":\"function\",\"function\":{{\"name\":\"f\",\"parameters\":{deep}}}}}]}}"
+            );
+            decode::<ChatCompletionRequest>(text.as_bytes())
+        };
+        let nested = |levels: usize| format!("{}1{}", "{\"[{\\\"\":".repeat(levels), "}".repeat(levels));
+        // Four levels are around it.
+        assert!(tool(&nested(MAX_DEPTH - 4)).is_ok());
+        let fault = tool(&nested(MAX_DEPTH - 3)).unwrap_err();
+        assert_eq!((fault.fault, fault.path, fault.line), (BodyFault::Syntax, None, 2));
+        assert_eq!(fault.reason, fault_of(&format!("{{\"unheard_of\":{}", "[".repeat(1000))).reason, "as the parser says it");
+        assert!(tool(&nested(100_000)).is_err());
+        assert!(tool(&format!("{{\"x\":\"{}\"}}", "[{".repeat(1000))).is_ok(), "text is only text");
+        assert!(tool(&format!("[{}1]", "{\"a\":[]},".repeat(1000))).is_ok(), "length is no depth");
     }
 
     #[test]

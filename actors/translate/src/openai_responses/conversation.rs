@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_no_body() {
+        for text in ["[]", r#"[{"topic":"tea"}]"#, r#"[null,[]]"#, "null", "5"] {
+            assert!(serde_json::from_str::<ConversationBody>(text).is_err(), "{text}");
+        }
+        assert_eq!(metadata(&body(r#"{"unheard_of":[1],"metadata":{"a":"b"}}"#)).unwrap().len(), 1);
+    }
+
+    #[test]
     fn labels_have_their_limits() {
         assert_eq!(
             metadata(&body(r#"{"metadata":{"a":"b","n":1}}"#)).unwrap(),

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::ResponseUsage;
@@ -75,6 +75,9 @@ pub struct ConversationBody {
     pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// Items to begin with, or to add.
     pub items: Option<Vec<Box<RawValue>>>,
+    /// Everything else. With it, a body is an object: without, the values of an array would be taken for its members.
+    #[serde(flatten)]
+    pub rest: IgnoredAny,
 }
 
 /// A conversation that is gone. Source: `DeletedConversationResource`.

@@ -36,6 +36,9 @@ const LIMIT_HOLDERS: [&str; 3] = ["inferenceConfig", "textGenerationConfig", "in
 /// Names of text that is the same in every turn of a conversation.
 const STABLE: [&str; 4] = ["system", "tools", "toolConfig", "preamble"];
 
+/// Most members of a body. Operations of AWS's have a dozen, bodies of models' own some thirty.
+const MAX_MEMBERS: usize = 256;
+
 /// Looks at a Converse body.
 pub(super) fn converse(body: &[u8]) -> Result<NativeRequest, GatewayError> {
     let members = top(body)?;
@@ -95,19 +98,23 @@ pub(super) fn any(body: &[u8], members: &[(Text, Value)]) -> NativeRequest {
     NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, service_tier: None, opening }
 }
 
-/// The members of a body, which must be an object.
+/// The members of a body, which must be an object. All of them: what is not seen here could name what only the operator may.
 pub(super) fn top(body: &[u8]) -> Result<Vec<(Text, Value)>, GatewayError> {
     let invalid = |message: String| GatewayError::InvalidRequest { message, param: None, code: None };
+    let unreadable = |fault: Fault| {
+        let (line, column) = fault.place(body);
+        invalid(format!("the request body cannot be read: {} (line {line}, column {column})", fault.what))
+    };
     if u32::try_from(body.len()).is_err() {
         return Err(GatewayError::BodyTooLarge { limit_bytes: u64::from(u32::MAX) });
     }
-    match object(body) {
-        Ok(Some(members)) => Ok(members),
-        Ok(None) => Err(invalid("the request body is not a JSON object".to_owned())),
-        Err(fault) => {
-            let (line, column) = fault.place(body);
-            Err(invalid(format!("the request body cannot be read: {} (line {line}, column {column})", fault.what)))
-        }
+    if let Err(error) = std::str::from_utf8(body) {
+        return Err(unreadable(Fault { at: error.valid_up_to(), what: "the text is not UTF-8" }));
+    }
+    match object(body).map_err(unreadable)? {
+        Some(members) if members.len() <= MAX_MEMBERS => Ok(members),
+        Some(_) => Err(invalid(format!("the request body has more than {MAX_MEMBERS} fields"))),
+        None => Err(invalid("the request body is not a JSON object".to_owned())),
     }
 }
 

@@ -79,7 +79,25 @@ fn an_invoke_body_of_any_family_tells_its_limit_and_its_size() {
 fn what_is_no_json_object_is_refused() {
     for body in ["", "[]", "{\"a\":}", "\"x\"", "{} {}"] {
         assert!(converse_request(body.as_bytes()).is_err() && invoke_request(body.as_bytes()).is_err(), "{body}");
+        assert!(count_request(body.as_bytes()).is_err(), "{body}");
     }
+    assert!(count_request(br#"{"input":{}}"#).is_ok());
+}
+
+#[test]
+fn what_is_no_text_and_what_has_more_members_than_are_looked_at_is_refused() {
+    let words = |body: &[u8]| [converse_request(body), invoke_request(body), count_request(body)].map(|read| read.unwrap_err().to_string());
+    for words in words(b"{\"messages\":\n\"\xff\"}") {
+        assert!(words.contains("not UTF-8 (line 2, column 2)"), "{words}");
+    }
+    let body = |members: usize| {
+        let members: Vec<String> = (0..members).map(|number| format!("\"a{number}\":1")).collect();
+        format!("{{{},\"guardrailConfig\":{{}}}}", members.join(","))
+    };
+    for words in words(body(100_000).as_bytes()) {
+        assert!(words.contains("more than 256 fields"), "what names a guardrail behind them is not overlooked: {words}");
+    }
+    assert!(converse_request(body(255).as_bytes()).is_ok());
 }
 
 #[test]

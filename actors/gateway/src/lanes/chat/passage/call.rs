@@ -15,7 +15,7 @@ use outcrop_translate::{
     dialect::guardrail::GuardrailRule,
     transparent::{
         messages_body::CachedPrefix,
-        native::{self, AddedTo, NativeRequest},
+        native::{self, AddedTo},
     },
 };
 use outcrop_upstream::ports::RuntimeOperation;
@@ -51,7 +51,8 @@ pub(super) fn prepare(ground: Ground, input: NativeInput) -> Result<Prepared, Ga
         }
         RuntimeOperation::CountTokens => {
             report_unheard(&headers, &[], &mut notes);
-            (body, HeaderMap::new(), NativeRequest::default(), None)
+            let seen = native::count_request(&body)?;
+            (body, HeaderMap::new(), seen, None)
         }
     };
     let route = if operation == RuntimeOperation::CountTokens {
