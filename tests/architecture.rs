@@ -12,7 +12,7 @@ mod rules;
 #[path = "architecture/source.rs"]
 mod source;
 
-use std::{fs, sync::OnceLock};
+use std::{collections::BTreeSet, fs, sync::OnceLock};
 
 use rules::Absence;
 use source::{Source, read, root, sources};
@@ -326,6 +326,19 @@ fn the_readme_names_every_metric_route_and_header() {
     let headers: Vec<String> = gateway.iter().flat_map(|source| documents::headers(source)).collect();
     assert!(metrics.len() >= 15 && routes.len() >= 10 && headers.len() >= 5, "{metrics:?} {routes:?} {headers:?}");
     expect_none(documents::unnamed("README.md", &read("README.md"), &[metrics, routes, headers].concat()));
+}
+
+#[test]
+fn every_metric_is_described_to_scrapers() {
+    let descriptions = "src/telemetry/described.rs";
+    let gateway = || program().iter().filter(|source| GATEWAY.iter().any(|place| rules::lies_in(&source.path, place)));
+    let of = |described: bool| {
+        let files = gateway().filter(move |source| (source.path == descriptions) == described);
+        files.flat_map(documents::metrics).collect::<BTreeSet<String>>()
+    };
+    let (counted, described) = (of(false), of(true));
+    assert!(counted.len() >= 30, "{counted:?}");
+    expect_none(counted.symmetric_difference(&described).map(|name| format!("`{name}` is counted or described, and not both")).collect());
 }
 
 #[test]

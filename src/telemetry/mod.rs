@@ -1,5 +1,6 @@
 //! Logs and metrics: the subscriber, the metrics recorder, and the one line per request.
 
+mod described;
 mod log_writer;
 mod panics;
 mod request_line;
@@ -16,6 +17,7 @@ use tracing_subscriber::{EnvFilter, Registry, layer::SubscriberExt as _, reload,
 
 pub use panics::log_panics;
 
+use self::described::describe_metrics;
 use crate::settings::LogFormat;
 
 /// Keeps the log writer alive and lets the level change while running.
@@ -117,7 +119,9 @@ pub fn start_metrics() -> Result<PrometheusHandle, TelemetryError> {
 /// # Errors
 /// None that depends on its caller.
 pub fn metrics_recorder() -> Result<PrometheusRecorder, TelemetryError> {
-    Ok(metrics_builder()?.build_recorder())
+    let recorder = metrics_builder()?.build_recorder();
+    metrics::with_local_recorder(&recorder, describe_metrics);
+    Ok(recorder)
 }
 
 fn metrics_builder() -> Result<PrometheusBuilder, TelemetryError> {
@@ -125,42 +129,6 @@ fn metrics_builder() -> Result<PrometheusBuilder, TelemetryError> {
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &LATENCY_BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix("_first_event_seconds".to_owned()), &LATENCY_BUCKETS)?
         .set_buckets_for_metric(Matcher::Suffix("_wait_seconds".to_owned()), &WAIT_BUCKETS)?)
-}
-
-fn describe_metrics() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_counter!("outcrop_http_responses_total", "HTTP responses, by status");
-    describe_gauge!("outcrop_body_bytes_held", "Bytes of large requests in memory, with what was fetched for them");
-    describe_counter!("outcrop_handler_panics_total", "Panics in HTTP handlers");
-    describe_counter!("outcrop_requests_total", "Jobs, by model, outcome and error class");
-    describe_histogram!("outcrop_request_duration_seconds", "From the job's start to its settlement");
-    describe_histogram!("outcrop_time_to_first_event_seconds", "From the job's start to the first upstream event");
-    describe_histogram!("outcrop_lane_wait_seconds", "Time a job waited in its lane's queue");
-    describe_gauge!("outcrop_lane_queued", "Jobs waiting in a lane");
-    describe_gauge!("outcrop_lane_running", "Jobs running in a lane");
-    describe_counter!("outcrop_lane_refused_total", "Jobs a lane refused, by reason");
-    describe_counter!("outcrop_upstream_attempts_total", "Upstream calls, by model");
-    describe_counter!("outcrop_tokens_total", "Tokens, by model, region, kind, and whether upstream told them");
-    describe_counter!(
-        "outcrop_cost_micro_usd_total",
-        "Cost in millionths of a US dollar, by model, region, and whether upstream told the tokens"
-    );
-    describe_counter!("outcrop_ledger_rows_lost_total", "Usage rows beyond those that may wait for a ledger that does not run");
-    describe_counter!("outcrop_answers_unread_total", "Answers whose client had left");
-    describe_histogram!("outcrop_store_duration_seconds", "Calls to the store of responses and conversations, by operation");
-    describe_counter!("outcrop_store_errors_total", "Calls to that store that failed for a reason of its own");
-    describe_counter!("outcrop_stored_responses_expired_total", "Stored responses that were removed when their time was over");
-    describe_counter!("outcrop_stored_conversations_expired_total", "Conversations that were removed because nobody used them for so long");
-    describe_counter!(
-        "outcrop_stored_let_go_total",
-        "Stored responses and conversations that were let go before their time, for want of memory"
-    );
-    describe_counter!("outcrop_healed_total", "Refused bodies that were sent once more without what was refused, by model and remedy");
-    describe_counter!("outcrop_streams_resumed_total", "Streams that broke and went on in another region, by model");
-    describe_counter!("outcrop_log_lines_dropped_total", "Log lines dropped because the log could not be written fast enough");
-    describe_gauge!("outcrop_target_in_flight", "Calls under way, by model and region");
-    describe_gauge!("outcrop_target_open", "1 while a model is closed to traffic in a region");
-    describe_counter!("outcrop_target_trips_total", "Times a target was closed to traffic, by cause");
 }
 
 /// Writes one line per request, and counts responses: as JSON straight to the log's writer, else through `tracing`.

@@ -32,6 +32,7 @@ mod resilience;
 mod responses;
 mod restarts;
 mod resumed;
+mod router_metrics;
 mod routing;
 mod stretches;
 mod switches;

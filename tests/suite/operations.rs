@@ -386,6 +386,37 @@ async fn regions_that_cannot_be_called_are_told_with_their_cause() {
 }
 
 #[tokio::test]
+async fn a_region_whose_models_are_not_known_is_not_told_to_be_healthy() {
+    let gateway = TestGateway::builder()
+        .regions([EAST, WEST])
+        .prepare(|sim| {
+            sim.script(Rule::always(Action::Error(ScriptedError::unavailable())));
+        })
+        .not_waiting()
+        .start()
+        .await;
+    let health = gateway.get("/health/regions").await;
+    let status = |region: usize| health.json()["regions"][region]["status"].clone();
+    assert_eq!((health.status, status(0), status(1)), (503, json!("undiscovered"), json!("undiscovered")), "no region can be called");
+
+    gateway.simulator.clear_script();
+    gateway.simulator.script(Rule::always(Action::Error(ScriptedError::unavailable())).region(WEST));
+    gateway.ports().tree.refresh_models();
+    eventually("one region is discovered", async || gateway.get("/health/regions").await.status == 200).await;
+    let health = gateway.get("/health/regions").await.json();
+    let [east, west] = [&health["regions"][0], &health["regions"][1]];
+    assert_eq!((&health["status"], &east["status"], &west["status"]), (&json!("degraded"), &json!("healthy"), &json!("undiscovered")));
+    // Nobody has asked for one of them yet.
+    assert!(east["models"] == 0 && east["offered"].as_u64() > Some(10), "{health}");
+    assert_eq!((&west["models"], &west["offered"]), (&json!(0), &json!(0)));
+
+    gateway.simulator.clear_script();
+    gateway.ports().tree.refresh_models();
+    eventually("both are", async || gateway.get("/health/regions").await.json()["status"] == "healthy").await;
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn region_and_attempts_are_told_unless_the_settings_say_otherwise() {
     for told in [true, false] {
         let gateway = TestGateway::builder().set(format!("routing.report={told}")).start().await;

@@ -21,7 +21,8 @@ use tokio::{
 
 use crate::{
     chat::says,
-    support::{Client, eventually, soon},
+    responses::{RESPONSES, asks, events, said, with},
+    support::{Client, Event, eventually, soon},
 };
 
 /// `outcrop local` as a child process.
@@ -31,6 +32,12 @@ struct Program {
     operator: Client,
     lines: Arc<Mutex<Vec<String>>>,
     reading: JoinHandle<()>,
+}
+
+/// What [`Program::disk`] makes of the disk.
+enum Disk {
+    Full,
+    Free,
 }
 
 fn outcrop(directory: &Path) -> Command {
@@ -79,6 +86,16 @@ impl Program {
 
     async fn signal(&self, name: &str) {
         signal(&self.child, name).await;
+    }
+
+    /// Whether it can write to files.
+    fn disk(&self, disk: Disk) {
+        let process = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap());
+        let current = match disk {
+            Disk::Full => Some(0),
+            Disk::Free => None,
+        };
+        prlimit(process, Resource::Fsize, Rlimit { current, maximum: getrlimit(Resource::Fsize).maximum }).unwrap();
     }
 
     /// The log lines with this message.
@@ -173,12 +190,7 @@ async fn a_full_disk_costs_no_request_and_no_older_state() {
     program.client.chat(&says("hello")).await.ok();
     eventually("the state is kept", async || file.exists()).await;
 
-    let limit = |bytes: Option<u64>| {
-        let process = Pid::from_raw(i32::try_from(program.child.id().unwrap()).unwrap());
-        let files = Rlimit { current: bytes, maximum: getrlimit(Resource::Fsize).maximum };
-        prlimit(process, Resource::Fsize, files).unwrap();
-    };
-    limit(Some(0));
+    program.disk(Disk::Full);
     let before = std::fs::read(&file).unwrap();
     let problem = "what was learned of the targets cannot be kept for the next start";
     eventually("the operator is told", async || program.logged(problem).len() == 1).await;
@@ -186,10 +198,90 @@ async fn a_full_disk_costs_no_request_and_no_older_state() {
     assert_eq!(std::fs::read(&file).unwrap(), before, "the older state is as it was");
     assert_eq!(std::fs::read_dir(&kept).unwrap().count(), 1, "nothing half written lies about");
 
-    limit(None);
+    program.disk(Disk::Free);
     eventually("the state is kept again", async || std::fs::read(&file).unwrap() != before).await;
     program.signal("TERM").await;
     assert_eq!(program.end().await, (Some(0), String::new()));
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_store_costs_what_is_to_be_stored_and_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = format!("store.file={}", directory.path().join("outcrop.db").display());
+    let started = async |name: &str| {
+        let directory = directory.path().join(name);
+        std::fs::create_dir(&directory).unwrap();
+        Program::start(&directory, "", &["--set", &store, "--pace-ms", "10"]).await
+    };
+    let program = started("first").await;
+    let (client, conversations) = (&program.client, "/v1/conversations");
+    let at = |response: &Value| format!("{RESPONSES}/{}", response["id"].as_str().unwrap());
+    let streamed = |body: Value| with(body, "stream", true);
+    let kept = client.post(RESPONSES, &asks("say exactly: before")).await.ok();
+    let talk = client.post(conversations, &json!({"items": [{"role": "user", "content": "hello"}]})).await.ok();
+    let items = format!("{conversations}/{}/items", talk["id"].as_str().unwrap());
+    let json_body = [("content-type", "application/json")];
+    let mut caught = client.send(Method::POST, RESPONSES, &json_body, streamed(asks("count to 150")).to_string().into()).await;
+    let caught_at = at(&caught.chunk().await["response"]);
+
+    program.disk(Disk::Full);
+    // What was stored as running has no end that anybody could ask for: it is told as an error, and not as complete.
+    let mut last = Value::Null;
+    while let Some(event) = caught.next().await {
+        if let Event::Data(data) = event {
+            last = serde_json::from_str(&data).unwrap();
+        }
+    }
+    assert_eq!((&last["type"], &last["code"]), (&json!("error"), &json!("server_error")), "{last}");
+    // What a model gave is given, and says that it is not stored.
+    let whole = client.post(RESPONSES, &asks("say exactly: paid for")).await;
+    let stream = client.post(RESPONSES, &streamed(asks("say exactly: paid for"))).await;
+    for answer in [&whole, &stream] {
+        assert!(answer.header("x-outcrop-adjusted").is_some_and(|told| told.contains("store=not_stored")), "{answer:?}");
+    }
+    let told = events(&stream, 0);
+    let (first, end) = (&told[0]["response"], told.last().unwrap());
+    assert_eq!((&first["store"], &end["type"]), (&json!(false), &json!("response.completed")), "{told:?}");
+    for response in [&whole.ok(), &end["response"]] {
+        assert_eq!((said(response).as_str(), &response["store"]), ("paid for", &json!(false)));
+        client.get(&at(response)).await.refusal(404, "invalid_request_error", None);
+    }
+    // What is only to be stored is refused, with a time to come back.
+    let more = json!({"items": [{"role": "user", "content": "and?"}]});
+    for (path, body) in [(RESPONSES, with(asks("later"), "background", true)), (conversations, json!({})), (&items, more.clone())] {
+        let refused = client.post(path, &body).await;
+        let words = refused.refusal(503, "server_error", None);
+        assert!(refused.header("retry-after").is_some() && words.contains("store") && !words.contains("outcrop.db"), "{words}");
+    }
+    // Everything else is as always.
+    client.chat(&says("hello")).await.ok();
+    assert_eq!(client.post(RESPONSES, &with(asks("hello"), "store", false)).await.header("x-outcrop-adjusted"), None);
+    let unstored = streamed(with(asks("hello"), "store", false));
+    assert_eq!(events(&client.post(RESPONSES, &unstored).await, 0).last().unwrap()["type"], "response.completed");
+    assert_eq!(client.get(&at(&kept)).await.ok(), kept);
+    client.post(RESPONSES, &with(with(asks("go on"), "previous_response_id", kept["id"].clone()), "store", false)).await.ok();
+    assert!(!program.logged("the store of responses and conversations").is_empty(), "the operator is told");
+    assert!(program.operator.get("/metrics").await.text().contains("\noutcrop_store_errors_total "), "and counts it");
+
+    program.disk(Disk::Free);
+    let again = client.post(RESPONSES, &with(asks("say exactly: again"), "previous_response_id", kept["id"].clone())).await;
+    assert_eq!((again.header("x-outcrop-adjusted"), &again.ok()["store"]), (None, &json!(true)));
+    client.post(&items, &more).await.ok();
+    program.signal("KILL").await;
+    assert_eq!(program.end().await.0, None);
+
+    // A process that cannot begin its part of the file says so. One that came up without it would tell that nothing was ever stored.
+    let mut refused = Command::new("sh");
+    refused.args(["-c", "ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_outcrop"), "local", "--port", "0", "--set", &store]);
+    let refused = soon("the program ends", refused.env_clear().output()).await.unwrap();
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && words.contains("store.file") && words.contains("outcrop.db"), "{words}");
+
+    // The next process finds what was stored, and ends what has no end.
+    let program = started("second").await;
+    assert_eq!(program.client.get(&at(&again.ok())).await.ok(), again.ok());
+    assert_eq!(program.client.get(&items).await.ok()["data"].as_array().unwrap().len(), 2);
+    assert_eq!(program.client.get(&caught_at).await.ok()["status"], "failed");
 }
 
 #[tokio::test]

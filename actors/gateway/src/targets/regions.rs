@@ -5,6 +5,7 @@ use std::time::Duration;
 use outcrop_domain::{
     clock::Moment,
     ids::{ModelId, Region},
+    model::RegionOffer,
     routing::Gate,
 };
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub enum RegionStatus {
     Closed,
     /// An operator took it out.
     Drained,
+    /// Discovery has not heard yet what it offers: nothing can be sent there.
+    Undiscovered,
 }
 
 /// The state of one region.
@@ -32,6 +35,8 @@ pub struct RegionHealth {
     pub region: Region,
     /// In one word.
     pub status: RegionStatus,
+    /// Models that discovery found there.
+    pub offered: usize,
     /// Models that were asked for there.
     pub models: usize,
     /// Those of them that may not be called at the moment, and why.
@@ -49,9 +54,11 @@ pub struct ClosedModel {
     pub opens_in_ms: u64,
 }
 
-/// The state of one region.
-pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -> RegionHealth {
+/// The state of one region, of which discovery has heard `offer`.
+pub(crate) fn region_health(board: &HealthBoard, region: &Region, offer: Option<&RegionOffer>, now: Moment) -> RegionHealth {
     let cells = board.of_region(region);
+    // Profiles alone may be called, too.
+    let discovered = offer.is_some_and(|offer| !offer.models.is_empty() || !offer.profiles.is_empty());
     let closed: Vec<ClosedModel> = cells
         .iter()
         .filter_map(|cell| {
@@ -72,6 +79,8 @@ pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -
     let half_open = cells.iter().filter(|cell| cell.strictest_gate(now) == Gate::HalfOpen).count();
     let status = if board.shared().is_drained(region) {
         RegionStatus::Drained
+    } else if !discovered {
+        RegionStatus::Undiscovered
     } else if closed.is_empty() {
         RegionStatus::Healthy
     } else if closed.len() < cells.len() || half_open > 0 {
@@ -80,5 +89,6 @@ pub(crate) fn region_health(board: &HealthBoard, region: &Region, now: Moment) -
     } else {
         RegionStatus::Closed
     };
-    RegionHealth { region: region.clone(), status, models: cells.len(), closed }
+    let offered = offer.map_or(0, |offer| offer.models.len());
+    RegionHealth { region: region.clone(), status, offered, models: cells.len(), closed }
 }

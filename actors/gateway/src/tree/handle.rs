@@ -171,8 +171,9 @@ impl TreeHandle {
     /// The state of every region in a few words, in their order.
     #[must_use]
     pub fn region_health(&self) -> Vec<RegionHealth> {
-        let now = self.0.clock.now();
-        self.0.regions.iter().map(|region| region_health(&self.0.board, region, now)).collect()
+        let (now, offers) = (self.0.clock.now(), self.0.offers.load());
+        let offer = |region: &Region| offers.iter().find(|offer| offer.region == *region);
+        self.0.regions.iter().map(|region| region_health(&self.0.board, region, offer(region), now)).collect()
     }
 
     /// Asks every region again what it offers.

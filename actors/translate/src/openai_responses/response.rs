@@ -3,7 +3,7 @@
 mod draft;
 mod stored;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use outcrop_domain::{
     chat::{ChatResponse, ServiceTier, StopReason},
@@ -187,7 +187,7 @@ impl FinalResponse {
     /// The same, as one that is not stored.
     #[must_use]
     pub fn unstored(mut self) -> Self {
-        Arc::make_mut(&mut self.shape.echo).store = false;
+        self.shape = self.shape.unstored();
         self
     }
 

@@ -20,6 +20,15 @@ pub struct ResponseShape {
     pub echo: Arc<Echo>,
 }
 
+impl ResponseShape {
+    /// The same, of a response that is not stored.
+    #[must_use]
+    pub fn unstored(mut self) -> Self {
+        Arc::make_mut(&mut self.echo).store = false;
+        self
+    }
+}
+
 impl Default for ResponseShape {
     /// Of a request that says nothing: reasoning is summarised only for who asks.
     fn default() -> Self {

@@ -22,7 +22,9 @@ use super::{
 use crate::{
     archive::{Kept, KeptAs, of_responses, unix_seconds},
     lanes::by_size,
-    ports::{AnswerDialect, AnswerFacts, ChatAnswer, ChatJob, ClientRequest, ResponsesAnswer, ResponsesAsk, ResponsesJob, StreamItem},
+    ports::{
+        AnswerDialect, AnswerFacts, ChatAnswer, ChatJob, ClientRequest, HeldMemory, ResponsesAnswer, ResponsesAsk, ResponsesJob, StreamItem,
+    },
 };
 
 /// Makes a response. The client may leave at any time: what it has begun to read is stored as cancelled then.
@@ -85,19 +87,21 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
             }
             Ok(Begun::Answered(ResponsesAnswer::Whole { body, about: Some(about) }))
         }
-        ChatAnswer::Stream { events, about } => {
+        ChatAnswer::Stream { events, mut about } => {
             let (meta, shape) = written_as(id, created_unix, &about)?;
-            let (written_meta, written_shape) = (meta.clone(), shape.clone());
-            let write = move || {
-                let _held = held;
-                let (mut writer, mut out) = (EventWriter::new(written_meta, written_shape), Vec::new());
-                writer.begin(&mut out);
-                (writer, out)
+            // Before it is stored: what is stored as running must have its end in nobody else's hands.
+            let opening = opening(context, body_bytes, held.clone(), &meta, &shape).await?;
+            let (opening, kept) = match put_running(context, kept, Running::InProgress, &meta, &shape).await {
+                Ok(kept) => (opening, kept),
+                // Given all the same, as a whole answer is: the model is at it, and would be paid anew for whoever asked again.
+                Err(GatewayError::Unavailable { .. }) => {
+                    tracing::error!(response.id = meta.id, "a stream is given and not stored");
+                    about.adjustments.note("store", "not_stored");
+                    (self::opening(context, body_bytes, held, &meta, &shape.unstored()).await?, None)
+                }
+                Err(error) => return Err(error),
             };
-            // The first events repeat parameters of the request, which may be long. Before it is stored: what is stored as running must
-            // have its end in nobody else's hands.
-            let (writer, first) = by_size(context.vault.ports().blocking.as_ref(), body_bytes, write).await?;
-            let kept = put_running(context, kept, Running::InProgress, &meta, &shape).await?;
+            let (writer, first) = opening;
             let (way, reader) = Way::client()?;
             let telling = Telling::begun(writer, first, way, kept, context.vault.clone());
             let answer = ResponsesAnswer::Stream { events: reader, about: Some(about) };
@@ -107,6 +111,24 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
             Err(GatewayError::Internal { message: "a response was asked for, and something else answered".to_owned() })
         }
     }
+}
+
+/// The writer of a stream, and its first events. They repeat parameters of the request, which may be long.
+async fn opening(
+    context: &ResponsesContext,
+    body_bytes: usize,
+    held: Option<Arc<dyn HeldMemory>>,
+    meta: &ResponseMeta,
+    shape: &ResponseShape,
+) -> Result<(EventWriter, Vec<u8>), GatewayError> {
+    let (meta, shape) = (meta.clone(), shape.clone());
+    let write = move || {
+        let _held = held;
+        let (mut writer, mut out) = (EventWriter::new(meta, shape), Vec::new());
+        writer.begin(&mut out);
+        (writer, out)
+    };
+    by_size(context.vault.ports().blocking.as_ref(), body_bytes, write).await
 }
 
 /// Finds out what the request goes on from, and reads it.
