@@ -17,6 +17,7 @@ mod count_tokens;
 mod edge;
 mod growth;
 mod harness;
+mod linked;
 mod memory;
 mod messages;
 mod native;
