@@ -20,6 +20,7 @@ mod edge;
 mod every_route;
 mod growth;
 mod harness;
+mod linked;
 mod memory;
 mod messages;
 mod native;

@@ -14,7 +14,7 @@ pub use raw::Raw;
 pub use records::Numbers;
 pub use sse::{Event, EventStream, Folded};
 pub use wait::{eventually, soon};
-pub use web::{PNG, WebServer, png_data_url};
+pub use web::{NOTES, PDF, PNG, WebServer, png_data_url};
 
 /// The regions of most tests, in order.
 pub const EAST: &str = "us-east-1";

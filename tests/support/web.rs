@@ -32,8 +32,14 @@ pub fn png_data_url() -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(PNG))
 }
 
-/// Serves `/pixel.png`, `/large.png?BYTES`, `/endless.png` (of no declared length), `/page.html`, `/to-pixel` (a redirect) and `/to-metadata` (a redirect to where nobody may go);
-/// the rest is not found.
+/// A document, as far as anybody looks into it.
+pub const PDF: &[u8] = b"%PDF-1.7 a report";
+
+/// A text with characters that JSON escapes.
+pub const NOTES: &str = "He said \"caf\u{e9}\".\nThen he left.";
+
+/// Serves `/pixel.png`, `/large.png?BYTES`, `/endless.png` (of no declared length), `/report.pdf`, `/notes.txt`, `/page.html`, `/to-pixel` (a
+/// redirect) and `/to-metadata` (a redirect to where nobody may go); the rest is not found.
 #[derive(Debug)]
 pub struct WebServer {
     pub address: SocketAddr,
@@ -129,6 +135,8 @@ fn answer(path: &str, query: Option<&str>) -> http::Result<Response<WebBody>> {
             let pieces = stream::iter([Bytes::from_static(PNG)]).chain(rest).map(|piece| Ok(Frame::data(piece)));
             response.header("content-type", "image/png").body(StreamBody::new(pieces).boxed_unsync())
         }
+        "/report.pdf" => response.header("content-type", "application/pdf").body(whole(Bytes::from_static(PDF))),
+        "/notes.txt" => response.header("content-type", "text/plain; charset=utf-8").body(whole(NOTES.into())),
         "/page.html" => response.header("content-type", "image/png").body(whole("<html><body>not a picture</body></html>".into())),
         "/to-pixel" => response.status(302).header("location", "/pixel.png").body(whole(Bytes::new())),
         "/to-metadata" => response.status(302).header("location", "http://169.254.169.254/latest/meta-data/").body(whole(Bytes::new())),

@@ -1,6 +1,7 @@
 //! A whole tree over scripted regions, under a paused clock.
 
 mod control;
+mod web;
 
 use std::{
     collections::VecDeque,
@@ -33,7 +34,7 @@ use outcrop_protocol::openai::body::decode;
 use outcrop_store::{MemoryStore, Snapshots};
 use outcrop_supervision::IntakeLimits;
 use outcrop_upstream::{
-    fetch::{FetchLimits, FetchSettings, Fetcher},
+    fetch::FetchLimits,
     frames::{FrameStream, StreamTiming},
     ports::{BoxFuture, ControlPlane, RuntimeAnswer, RuntimeCall, RuntimeClient},
     sniff::sniff,
@@ -41,6 +42,7 @@ use outcrop_upstream::{
 use tokio::sync::{Notify, mpsc};
 
 pub(crate) use control::{LookUpStep, ScriptedControl, offer};
+pub(crate) use web::{NOTES, PDF, PNG, Web};
 
 /// The model of all tests: callable by its bare id, no reasoning.
 pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -315,6 +317,7 @@ pub(crate) struct TestTree {
     pub reports: Arc<Reports>,
     pub world: Ports,
     pub ported: Ported,
+    pub web: Arc<Web>,
     /// Stored responses and conversations.
     pub kept: Arc<MemoryStore>,
 }
@@ -357,6 +360,7 @@ impl TestTree {
         let ported = Ported::default();
         let world = ported.ports();
         let kept = Arc::new(MemoryStore::new(1 << 20));
+        let web = Arc::new(Web::default());
         let regions: Vec<_> = names.iter().map(|name| ScriptedRegion::new(name)).collect();
         let controls: Vec<_> = names
             .iter()
@@ -392,7 +396,7 @@ impl TestTree {
             limits: LaneLimits { chat: chat_limits, responses: LIMITS, stored: LIMITS, background: BACKGROUND },
             stores: Stores::of(Arc::clone(&kept), true),
             drain: Duration::from_secs(5),
-            fetcher: Arc::new(Fetcher::new(&FetchSettings::default()).unwrap()),
+            fetcher: web.fetcher(),
             sniff,
             memory: store
                 .as_ref()
@@ -404,7 +408,7 @@ impl TestTree {
             ports: world.clone(),
         };
         let gateway = start_gateway(parts).await.unwrap();
-        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported, kept };
+        let tree = Self { gateway, regions, controls, reports: Arc::default(), world, ported, web, kept };
         tree.until(|| tree.gateway.ports().tree.not_ready().is_empty()).await;
         tree
     }

@@ -21,6 +21,7 @@ use super::kit::{
     LIMITS, MODEL, Step, TestTree, drain, end_events, event, exception, hello, offer, settings, start_event, text_event, whole_answer,
 };
 
+mod linked;
 mod strict;
 mod wishes;
 
@@ -227,17 +228,13 @@ async fn a_refusal_that_no_call_is_left_for_is_told_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_of_another_family_and_a_picture_behind_an_address_go_through_the_hub() {
+async fn a_model_of_another_family_goes_through_the_hub() {
     let tree = tree().await;
     tree.regions[0].then(Step::Text("from the hub"));
     let plain = format!(r#"{{"model":"{MODEL}","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}]}}"#);
     let answer = submit(&tree, message(&tree, &plain)).await.unwrap();
     assert!(matches!(&answer, ChatAnswer::Whole { choices, .. } if choices.len() == 1), "{answer:?}");
     assert_eq!(tree.regions[0].last_call().operation, RuntimeOperation::Converse);
-    let linked =
-        body("").replace(r#""content":"hi""#, r#""content":[{"type":"image","source":{"type":"url","url":"http://127.0.0.1/x.png"}}]"#);
-    let error = submit(&tree, message(&tree, &linked)).await.unwrap_err();
-    assert_eq!(error.class(), "fetch_failed", "the hub fetches, and this address is none to fetch: {error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,12 +6,13 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use outcrop_domain::error::GatewayError;
+use outcrop_domain::{adjust::Adjustments, error::GatewayError};
 use outcrop_protocol::{
     anthropic::{count_tokens::CountTokensRequest, messages::MessagesRequest},
     body::{BodyError, decode},
 };
 use outcrop_translate::{
+    dialect::{Sniff, media::FetchedMedia},
     errors::anthropic::malformed_body,
     transparent::messages_body::{self, MessagesBody, Purpose},
 };
@@ -108,6 +109,18 @@ impl MessagesInput {
 
     pub(super) fn body(&self) -> &MessagesBody<Bytes> {
         &self.body
+    }
+
+    /// The same request with what it names by address in it, and what was changed of it. `None` when InvokeModel takes some of
+    /// that in no form.
+    ///
+    /// # Errors
+    /// What [`MessagesBody::with_media`] says.
+    pub(super) fn with_media(&self, fetched: &FetchedMedia, sniff: Sniff) -> Result<Option<(Self, Adjustments)>, GatewayError> {
+        let Some(inlined) = self.body.with_media(fetched, sniff)? else { return Ok(None) };
+        // What its members are for was asked when it came.
+        let body = messages_body::read(Bytes::from(inlined.bytes), Purpose::Count)?;
+        Ok(Some((Self { body: Arc::new(body), instead: self.instead.clone() }, inlined.adjustments)))
     }
 
     /// The request as values, for the hub.

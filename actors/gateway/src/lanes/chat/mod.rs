@@ -8,6 +8,7 @@ mod fallback;
 mod heal;
 mod heavy;
 mod input;
+mod linked;
 mod look;
 mod media;
 mod passage;

@@ -11,7 +11,7 @@ use outcrop_domain::{
     adjust::Adjustments,
     chat::{CachePolicy, ServiceTier},
     error::GatewayError,
-    model::{ChatCapabilities, ModelSpec, Resolution, Surface},
+    model::{ModelSpec, Resolution, Surface},
     routing::strategy::Strategy,
 };
 use outcrop_translate::{
@@ -30,6 +30,8 @@ use super::{
     facts::{self, Passing, RouteFacts},
     heavy,
     input::{MessagesInput, RawRequest},
+    linked::Linked,
+    media::Media,
     prepare::{Aliases, Ask, Prepared, Purpose, budgets, capabilities, fetch, guardrail_rule, read_options, strictness, write_options},
     wire::{Reading, Wire},
 };
@@ -51,21 +53,35 @@ pub(super) struct Ground {
     pub(super) strategy: Strategy,
     pub(super) overrides: RequestOverrides,
     pub(super) purpose: Purpose,
+    /// What became of the addresses in its body.
+    pub(super) inlined: Adjustments,
+    /// What was fetched for it, when it must be translated for that.
+    pub(super) media: Option<Media>,
 }
 
 /// Can the request go on as it is? Else it must be decoded and go through the hub.
-pub(super) fn passes(raw: &RawRequest, model: &ModelSpec) -> bool {
-    match raw {
-        RawRequest::Messages(input) => takes(input, model).is_some(),
+pub(super) fn passes(linked: &Linked, model: &ModelSpec) -> bool {
+    match linked.raw {
+        RawRequest::Messages(_) => takes(model) && linked.for_hub.is_none(),
         // However it is counted, that is settled here.
         RawRequest::CountTokens(_) | RawRequest::Native(_) => true,
     }
 }
 
-/// What the model takes, if it takes this body. Bedrock fetches no addresses: the hub does, and sends what is behind them.
-fn takes<'m>(input: &MessagesInput, model: &'m ModelSpec) -> Option<&'m ChatCapabilities> {
-    let chat = model.chat.as_ref().filter(|chat| chat.invoke_messages && model.has_surface(Surface::Invoke));
-    chat.filter(|_| !input.body().names_urls())
+/// The body of a request that would pass but for the addresses in it. Bedrock fetches none: what is behind them must be put in
+/// their place first.
+pub(super) fn with_addresses<'r>(raw: &'r RawRequest, model: &ModelSpec) -> Option<&'r MessagesInput> {
+    match raw {
+        RawRequest::Messages(input) | RawRequest::CountTokens(input) => {
+            Some(input).filter(|input| takes(model) && input.body().names_urls())
+        }
+        RawRequest::Native(_) => None,
+    }
+}
+
+/// Does the model take bodies of the Messages API?
+fn takes(model: &ModelSpec) -> bool {
+    model.has_surface(Surface::Invoke) && model.chat.as_ref().is_some_and(|chat| chat.invoke_messages)
 }
 
 /// Decodes a request that cannot pass.
@@ -91,7 +107,7 @@ pub(super) async fn decoded(
 pub(super) async fn prepare(context: &ChatContext, ground: Ground, raw: RawRequest, bytes: usize) -> Result<Prepared, GatewayError> {
     let refused = context.refused_flags.load().of(&ground.resolution.model.id, context.ports.clock.now());
     if let RawRequest::CountTokens(input) = &raw
-        && takes(input, &ground.resolution.model).is_none()
+        && (ground.media.is_some() || !takes(&ground.resolution.model))
     {
         return counted_in_hub(context, ground, input.clone(), bytes).await;
     }
@@ -142,12 +158,17 @@ fn counted(ground: Ground, input: &MessagesInput, refused: &[String]) -> Result<
     Ok(ground.prepared(wire, Bytes::from(count::of_invoke(&written.bytes)), route, written.adjustments, None))
 }
 
-/// A Messages body to be counted for any other model, as it would be sent.
-async fn counted_in_hub(context: &ChatContext, ground: Ground, input: MessagesInput, bytes: usize) -> Result<Prepared, GatewayError> {
+/// A Messages body to be counted that must be translated, as it would be sent.
+async fn counted_in_hub(context: &ChatContext, mut ground: Ground, input: MessagesInput, bytes: usize) -> Result<Prepared, GatewayError> {
     let blocking = context.ports.blocking.as_ref();
     let wire = heavy::by_size(blocking, bytes, move || input.decode_count()).await??;
-    let urls = count_tokens::media_urls(&wire);
-    let media = fetch(context, &ground.settings, urls, ground.purpose, ground.held.as_ref()).await?;
+    let media = match ground.media.take() {
+        Some(media) => media,
+        None => {
+            let urls = count_tokens::media_urls(&wire);
+            fetch(context, &ground.settings, urls, ground.purpose, ground.held.as_ref()).await?
+        }
+    };
     let options = read_options(&ground.settings.chat, &ground.aliases, &ground.overrides, &ground.resolution.model, context)?;
     let work = move || {
         let model = capabilities(&ground.resolution, &ground.asked)?;
@@ -220,6 +241,7 @@ impl Ground {
 
     fn prepared(self, wire: Wire, bytes: Bytes, route: RouteFacts, changed: Adjustments, tier: Option<ServiceTier>) -> Prepared {
         let mut adjustments = self.resolution.notes.clone();
+        adjustments.extend(self.inlined);
         adjustments.extend(changed);
         let dialect = if matches!(wire.reading, Reading::Native { .. }) { AnswerDialect::Native } else { AnswerDialect::Passed };
         Prepared {

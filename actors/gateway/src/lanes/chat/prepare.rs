@@ -23,7 +23,7 @@ use super::{
     dialect::{self, Read},
     explain,
     facts::{self, Hints, RouteFacts},
-    heavy,
+    heavy, linked,
     media::{self, Media},
     passage::{self, Ground},
     profile,
@@ -126,15 +126,40 @@ pub(super) async fn prepare(
     let strategy = job.principal.strategy.or(named).unwrap_or(settings.routing.strategy);
     // What is left is empty: a job is read once.
     let mut request = std::mem::replace(&mut job.request, ClientRequest::OpenAiChat(Box::default()));
+    let mut fetched = None;
     if let ClientRequest::Raw(raw) = request {
-        if passage::passes(&raw, &resolution.model) {
+        let linked = linked::settle(context, settings, raw, &resolution.model, job, purpose).await?;
+        if passage::passes(&linked, &resolution.model) {
             let (settings, held) = (Arc::clone(settings), job.held.take());
             let overrides = std::mem::take(&mut job.overrides);
-            let ground = Ground { resolution, aliases, settings, asked, held, strategy, overrides, purpose };
-            return Box::pin(passage::prepare(context, ground, raw, job.body_bytes)).await;
+            let (inlined, media) = (linked.adjustments, linked.for_hub);
+            let ground = Ground { resolution, aliases, settings, asked, held, strategy, overrides, purpose, inlined, media };
+            return Box::pin(passage::prepare(context, ground, linked.raw, linked.bytes)).await;
         }
-        request = passage::decoded(context, raw, job.body_bytes, job.held.as_ref()).await?;
+        request = passage::decoded(context, linked.raw, job.body_bytes, job.held.as_ref()).await?;
+        fetched = linked.for_hub;
     }
+    let (request, media) = match fetched {
+        Some(media) => (request, media),
+        None => with_media(context, settings, request, job, purpose).await?,
+    };
+    let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
+    let bytes = job.body_bytes.saturating_add(media.bytes);
+    let (settings, held) = (Arc::clone(settings), job.held.take());
+    let hints = dialect::hints(&request, job.overrides.session.take());
+    // In a box: it is kilobytes, and a future has room for each place that it moves through.
+    let work = Box::new(Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints });
+    heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
+}
+
+/// A request for the hub, and what stands behind its URLs.
+async fn with_media(
+    context: &ChatContext,
+    settings: &LiveSettings,
+    request: ClientRequest,
+    job: &ChatJob,
+    purpose: Purpose,
+) -> Result<(ClientRequest, Media), GatewayError> {
     let held = job.held.clone();
     let unread = if dialect::is_read_for_urls(&request) { job.body_bytes } else { 0 };
     let named = heavy::by_size(context.ports.blocking.as_ref(), unread, move || {
@@ -143,14 +168,7 @@ pub(super) async fn prepare(
         (request, urls)
     });
     let (request, urls) = named.await?;
-    let media = fetch(context, settings, urls, purpose, job.held.as_ref()).await?;
-    let options = read_options(&settings.chat, &aliases, &job.overrides, &resolution.model, context)?;
-    let bytes = job.body_bytes.saturating_add(media.bytes);
-    let (settings, held) = (Arc::clone(settings), job.held.take());
-    let hints = dialect::hints(&request, job.overrides.session.take());
-    // In a box: it is kilobytes, and a future has room for each place that it moves through.
-    let work = Box::new(Translation { request, media, options, resolution, aliases, settings, asked, purpose, held, strategy, hints });
-    heavy::by_size(context.ports.blocking.as_ref(), bytes, move || translate(*work)).await?
+    Ok((request, fetch(context, settings, urls, purpose, job.held.as_ref()).await?))
 }
 
 /// Everything that the translation of a request needs: it may happen on another thread.

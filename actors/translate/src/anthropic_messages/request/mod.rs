@@ -30,6 +30,7 @@ use crate::dialect::{beta_flags, guardrail, media::MediaReader, notes::Notes, pe
 use faults::missing;
 pub(super) use media::urls;
 pub(crate) use parameters::tier;
+pub(crate) use place::Place;
 
 /// A request, read.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An element of a list, and the element that it stands in. Written out only where an error needs it.
 #[derive(Clone, Copy)]
-pub(in crate::anthropic_messages) struct Place<'p> {
+pub(crate) struct Place<'p> {
     parent: Option<&'p Place<'p>>,
     list: &'static str,
     index: usize,
@@ -12,17 +12,17 @@ pub(in crate::anthropic_messages) struct Place<'p> {
 
 impl<'p> Place<'p> {
     /// An element of a list at the top.
-    pub(in crate::anthropic_messages) fn top(list: &'static str, index: usize) -> Self {
+    pub(crate) fn top(list: &'static str, index: usize) -> Self {
         Self { parent: None, list, index }
     }
 
     /// An element of a list of this one.
-    pub(in crate::anthropic_messages) fn inside(&'p self, list: &'static str, index: usize) -> Place<'p> {
+    pub(crate) fn inside(&'p self, list: &'static str, index: usize) -> Place<'p> {
         Self { parent: Some(self), list, index }
     }
 
     /// Path of a member of this element.
-    pub(in crate::anthropic_messages) fn of(&self, member: &str) -> String {
+    pub(crate) fn of(&self, member: &str) -> String {
         format!("{self}.{member}")
     }
 }

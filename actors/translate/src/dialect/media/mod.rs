@@ -50,6 +50,12 @@ impl FetchedMedia {
     pub fn insert(&mut self, url: String, fetched: Fetched) {
         self.0.insert(url, fetched);
     }
+
+    /// Characters of base64 that so many addresses stand for, as far as a [`MediaReader`] hands them out.
+    pub(crate) fn characters<'u>(&self, urls: impl Iterator<Item = &'u str>) -> usize {
+        let all = urls.filter_map(|url| self.0.get(url)).fold(0, |sum: usize, found| sum.saturating_add(found.base64.len()));
+        all.min(MOST_FETCHED)
+    }
 }
 
 /// Collects the web addresses of a request, each once, in order.
@@ -132,7 +138,7 @@ impl<'a> MediaReader<'a> {
             self.fetched(&reference, wanted.expected, param)?
         } else if reference.starts_with("s3://") {
             self.in_s3(reference, &wanted, param)?
-        } else if starts_with_ignoring_case(&reference, "data:") {
+        } else if is_data(&reference) {
             self.data_url(reference, &wanted, param)?
         } else if matches!(wanted.expected, Expected::Any | Expected::Audio) {
             self.inline(reference, wanted.content_type.as_deref(), &wanted, param)?
@@ -238,8 +244,14 @@ fn name_in_address(reference: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn is_web(text: &str) -> bool {
+/// An address that is fetched.
+pub(crate) fn is_web(text: &str) -> bool {
     starts_with_ignoring_case(text, "https://") || starts_with_ignoring_case(text, "http://")
+}
+
+/// An address that holds its content itself.
+pub(crate) fn is_data(text: &str) -> bool {
+    starts_with_ignoring_case(text, "data:")
 }
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {

@@ -256,7 +256,7 @@ impl Source {
 }
 
 /// A string, or anything else passed over.
-fn string(scanner: &mut Scanner<'_>) -> Result<Option<Text>, Fault> {
+pub(super) fn string(scanner: &mut Scanner<'_>) -> Result<Option<Text>, Fault> {
     if scanner.kind()? == Kind::String { scanner.string().map(Some) } else { scanner.skip().map(|_| None) }
 }
 

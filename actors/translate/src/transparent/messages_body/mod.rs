@@ -1,7 +1,8 @@
 //! A request of the Anthropic Messages API, on its way to InvokeModel as the client wrote it.
 //!
 //! [`read`] looks at the body once: it checks the syntax and keeps spans and sums. [`MessagesBody::invoke`] then writes the
-//! exact InvokeModel body for a model, in which only what that model would refuse is changed.
+//! exact InvokeModel body for a model, in which only what that model would refuse is changed. Where it names web addresses,
+//! [`MessagesBody::with_media`] first puts in their place what stands behind them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -22,6 +23,7 @@ mod block;
 mod draft;
 mod hoist;
 mod invoke;
+mod links;
 mod marks;
 mod meaning;
 mod reading;
@@ -30,6 +32,7 @@ mod turns;
 mod wishes;
 
 pub use invoke::{CachedPrefix, InvokeBody, InvokeOptions};
+pub use links::Inlined;
 pub use wishes::{WishOptions, Wishes};
 
 pub(super) use betas::{flags, json_list};
@@ -127,7 +130,7 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
         opening.into_iter().flatten().copied()
     }
 
-    /// Does an image or document of it stand behind a web address? Bedrock fetches none.
+    /// Does it name addresses in the place of content? Bedrock fetches none.
     #[must_use]
     pub fn names_urls(&self) -> bool {
         self.index.messages.iter().any(|message| message.traits.link)

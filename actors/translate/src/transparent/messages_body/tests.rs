@@ -2,6 +2,7 @@
 
 mod bench;
 mod facts;
+mod links;
 mod properties;
 mod strict;
 
