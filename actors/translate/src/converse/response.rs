@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use outcrop_domain::{
     chat::{
-        ChatResponse, Content, Media, MediaFormat, MediaKind, MediaSource, Reasoning, ReasoningVisibility, ToolOrigin, ToolResultPart,
-        ToolResultStatus,
+        ChatResponse, Citation, Content, Media, MediaFormat, MediaKind, MediaSource, Reasoning, ReasoningVisibility, ToolOrigin,
+        ToolResultPart, ToolResultStatus,
     },
     error::{Cause, UpstreamFailure},
     json::JsonText,
@@ -138,9 +138,20 @@ impl Reader<'_> {
     }
 
     fn cited(&mut self, cited: CitationsContent) {
+        if self.answered {
+            return;
+        }
         let text = answer::joined(cited.content);
-        if !self.answered {
-            self.content.push(Content::Cited { text, citations: cited.citations.into_iter().map(answer::citation).collect() });
+        let mut citations: Vec<Citation> = cited.citations.into_iter().map(answer::citation).collect();
+        // Nova tells the sources of a text in a block of their own behind it.
+        match self.content.last_mut().filter(|_| text.is_empty()) {
+            Some(before @ Content::Text(_)) => {
+                if let Content::Text(text) = before {
+                    *before = Content::Cited { text: std::mem::take(text), citations };
+                }
+            }
+            Some(Content::Cited { citations: before, .. }) => before.append(&mut citations),
+            _ => self.content.push(Content::Cited { text, citations }),
         }
     }
 

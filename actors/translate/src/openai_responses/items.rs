@@ -89,13 +89,34 @@ pub(super) fn code_of(input: &str) -> String {
     serde_json::from_str::<Input>(input).map_or_else(|_| input.to_owned(), |input| input.code)
 }
 
-/// Adds what a program printed; `continues` the last text of it.
-pub(super) fn add_logs(outputs: &mut Option<Vec<CodeOutput>>, text: &str, continues: bool) {
-    let outputs = outputs.get_or_insert_default();
+/// Adds what a program printed; `continues` the last text of it. Bedrock's sandbox wraps that in an object, which may come
+/// in pieces: once it is whole, only what was printed remains.
+pub(super) fn add_logs(outputs: &mut Vec<CodeOutput>, text: &str, continues: bool) {
     match outputs.last_mut() {
         Some(CodeOutput::Logs { logs }) if continues => logs.push_str(text),
         _ => outputs.push(CodeOutput::Logs { logs: text.to_owned() }),
     }
+    if let Some(CodeOutput::Logs { logs }) = outputs.last_mut()
+        && let Some(printed) = printed(logs)
+    {
+        *logs = printed;
+    }
+}
+
+/// What a program printed, and what it complained of, in what the sandbox tells. Source: Nova user guide, built-in tools.
+fn printed(told: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Told {
+        std_out: String,
+        std_err: String,
+    }
+    let Told { mut std_out, std_err } = serde_json::from_str(told).ok()?;
+    if !(std_out.is_empty() || std_err.is_empty() || std_out.ends_with('\n')) {
+        std_out.push('\n');
+    }
+    std_out.push_str(&std_err);
+    Some(std_out)
 }
 
 /// A source of the text between two places of a part, where it has a form here.

@@ -215,7 +215,7 @@ impl EventWriter {
         if let Some(slot) = self.open.iter_mut().find(|slot| slot.output_index() == output_index) {
             slot.printed(text, continues);
         } else if let Some(Some(OutputItem::CodeInterpreterCall { outputs, .. })) = self.done.get_mut(output_index as usize) {
-            items::add_logs(outputs, text, continues);
+            items::add_logs(outputs.get_or_insert_default(), text, continues);
         }
     }
 

@@ -71,7 +71,16 @@ pub(super) fn finish(blocks: Vec<Block>, thought: u64, limits: &Limits<'_>) -> D
                 stop_reason = "tool_use";
                 kept.push(Block::ToolUse { id, name, input });
             }
-            thinking => kept.push(thinking),
+            Block::SystemToolUse { id, name, input } => {
+                let cost = tool_cost(name, &input);
+                if cost > left {
+                    return done(kept, exhausted, None, 0);
+                }
+                // Nobody has to run it: the turn goes on.
+                left -= cost;
+                kept.push(Block::SystemToolUse { id, name, input });
+            }
+            other => kept.push(other),
         }
     }
     done(kept, stop_reason, None, left)

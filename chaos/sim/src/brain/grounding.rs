@@ -4,15 +4,18 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Block;
+use super::memory::Call;
 use super::scene::Scene;
 use super::words::keywords;
-use crate::validate::shape::{Block as Given, Request, Source, Tool};
+use crate::validate::shape::{Block as Given, Request, Source};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Citation {
-    title: String,
-    source_content: [SourceContent; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_content: Option<[SourceContent; 1]>,
     location: Location,
 }
 
@@ -34,23 +37,34 @@ struct Web {
     domain: &'static str,
 }
 
-/// A grounded answer, if the request offers grounding and the user asks something worth looking up.
-pub(super) fn cited(request: &Request<'_>, scene: &Scene<'_>) -> Option<Vec<Block>> {
-    let offered = request.tools.iter().flat_map(|config| &config.tools).any(|(_, tool)| matches!(tool, Tool::System("nova_grounding")));
+#[derive(Serialize)]
+struct Query<'a> {
+    query: &'a str,
+}
+
+/// A grounded answer, if the request offers grounding and the user asks something worth looking up. What was found is hidden, and the
+/// sources stand behind the text that they are of, without a text of their own. Source: answers of Nova 2 Lite.
+pub(super) fn cited(request: &Request<'_>, scene: &Scene<'_>, call: Call) -> Option<Vec<Block>> {
+    const NAME: &str = "nova_grounding";
     let topics = keywords(&scene.said, 4);
-    if !offered || topics.is_empty() {
+    if !request.offers_system_tool(NAME) || topics.is_empty() {
         return None;
     }
     let topic = topics.join(" ");
     let citation = Citation {
-        title: format!("About {topic}"),
-        source_content: [SourceContent { text: format!("A page about {topic}.") }],
+        title: None,
+        source_content: None,
         location: Location::Web(Web { url: format!("https://www.example.com/{}", topics.join("-")), domain: "www.example.com" }),
     };
     let citations = serde_json::to_value([citation]).ok()?;
+    let id = call.tool_id(0);
+    let input = serde_json::to_value(Query { query: &topic }).ok()?;
     Some(vec![
-        Block::Text("I looked this up on the web. ".to_owned()),
-        Block::Cited { text: format!("According to a recent page, {topic} is well documented."), citations },
+        Block::SystemToolUse { id: id.clone(), name: NAME, input },
+        Block::SystemToolResult { id, kind: "nova_grounding_result", text: "[HIDDEN]".to_owned(), failed: false },
+        Block::Text(format!("According to a recent page, {topic} is well documented")),
+        Block::Cited { text: String::new(), citations },
+        Block::Text(". More is not known.".to_owned()),
     ])
 }
 
@@ -74,8 +88,8 @@ pub(super) fn quoted(request: &Request<'_>) -> Option<Vec<Block>> {
             continue;
         }
         let citation = Citation {
-            title: document.name.to_owned(),
-            source_content: [SourceContent { text: quote.to_owned() }],
+            title: Some(document.name.to_owned()),
+            source_content: Some([SourceContent { text: quote.to_owned() }]),
             location: Location::DocumentChar { document_index, start: 0, end: quote.chars().count() },
         };
         blocks.push(Block::Text("It is written: ".to_owned()));

@@ -24,6 +24,7 @@ mod finish;
 mod grounding;
 mod guard;
 mod hints;
+mod interpreter;
 mod memory;
 mod orders;
 mod scene;
@@ -98,9 +99,29 @@ pub enum Block {
     },
     /// A redacted reasoning block, base64.
     Redacted(String),
+    /// A call of a tool that Bedrock runs itself.
+    SystemToolUse {
+        /// Unique id.
+        id: String,
+        /// The tool.
+        name: &'static str,
+        /// Arguments, an object.
+        input: Value,
+    },
+    /// What such a tool gave, in the turn that called it.
+    SystemToolResult {
+        /// Id of the call.
+        id: String,
+        /// `type` of the result.
+        kind: &'static str,
+        /// The result, which a stream tells in pieces.
+        text: String,
+        /// Whether the tool failed.
+        failed: bool,
+    },
     /// Text with citations (a list of Converse `Citation` objects).
     Cited {
-        /// The text.
+        /// The text; empty where the citations belong to the text before.
         text: String,
         /// The citations.
         citations: Value,
@@ -220,10 +241,10 @@ pub fn count(model: &SimModel, body: &Value) -> u64 {
     shape::request(body, true).map_or_else(|_| tokens::raw(body), |request| tokens::request(&request))
 }
 
-/// The visible part of the answer: grounded text, tool calls, JSON or prose.
+/// The visible part of the answer: what a program printed, grounded text, tool calls, JSON or prose.
 fn reply(model: &SimModel, request: &shape::Request<'_>, scene: &scene::Scene<'_>, call: memory::Call) -> Vec<Block> {
     if scene.outcomes.is_empty()
-        && let Some(blocks) = grounding::cited(request, scene)
+        && let Some(blocks) = interpreter::computed(request, scene, call).or_else(|| grounding::cited(request, scene, call))
     {
         return blocks;
     }

@@ -169,6 +169,7 @@ impl Pen {
                     }
                 };
             }
+            Block::Cited { text, .. } if text.is_empty() => {}
             Block::Cited { text, .. } => *text = self.words(std::mem::replace(words, 1)),
             Block::ToolUse { name, input, .. } => {
                 if let Some(schema) = tool_schema(request, name) {
@@ -182,7 +183,11 @@ impl Pen {
             }
             // What a model shows in place of reasoning it hides is not its words.
             Block::Reasoning { text, .. } if !text.is_empty() && !text.starts_with('[') => *text = self.thought(),
-            Block::Reasoning { .. } | Block::Redacted(_) | Block::Native(_) => {}
+            Block::Reasoning { .. }
+            | Block::Redacted(_)
+            | Block::SystemToolUse { .. }
+            | Block::SystemToolResult { .. }
+            | Block::Native(_) => {}
         }
     }
 

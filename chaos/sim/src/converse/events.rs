@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     Echo, json,
-    shapes::{Metrics, Performance, Tier, Trace, Usage},
+    shapes::{Metrics, Performance, PlainText, SERVER_TOOL, Tier, Trace, Usage, status},
 };
 use crate::{
     brain::{Block, Turn},
@@ -33,7 +33,19 @@ struct BlockStart<'a> {
 #[serde(rename_all = "camelCase")]
 enum Start<'a> {
     #[serde(rename_all = "camelCase")]
-    ToolUse { tool_use_id: &'a str, name: &'a str },
+    ToolUse {
+        tool_use_id: &'a str,
+        name: &'a str,
+        #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+        kind: Option<&'static str>,
+    },
+    #[serde(rename_all = "camelCase")]
+    ToolResult {
+        tool_use_id: &'a str,
+        #[serde(rename = "type")]
+        kind: &'a str,
+        status: &'static str,
+    },
 }
 
 #[derive(Serialize)]
@@ -48,6 +60,7 @@ struct BlockDelta<'a> {
 enum Delta<'a> {
     Text(&'a str),
     ToolUse { input: &'a str },
+    ToolResult([PlainText<'a>; 1]),
     ReasoningContent(ReasoningDelta<'a>),
     Citation(&'a Value),
 }
@@ -134,14 +147,26 @@ impl Teller<'_> {
         match block {
             Block::Text(text) => self.text(index, text),
             Block::ToolUse { id, name, input } => {
-                let start = Start::ToolUse { tool_use_id: id, name };
-                self.push("contentBlockStart", &BlockStart { content_block_index: index, start }, Part::Content)?;
+                self.start(index, Start::ToolUse { tool_use_id: id, name, kind: None })?;
                 self.arguments(index, input)
+            }
+            Block::SystemToolUse { id, name, input } => {
+                self.start(index, Start::ToolUse { tool_use_id: id, name, kind: Some(SERVER_TOOL) })?;
+                self.arguments(index, input)
+            }
+            Block::SystemToolResult { id, kind, text, failed } => {
+                self.start(index, Start::ToolResult { tool_use_id: id, kind, status: status(*failed) })?;
+                for (fragment, _) in self.events.text(text) {
+                    self.delta(index, Delta::ToolResult([PlainText { text: &fragment }]), 0)?;
+                }
+                Ok(())
             }
             Block::Reasoning { text, signature } => self.reasoning(index, text, signature),
             Block::Redacted(content) => self.delta(index, Delta::ReasoningContent(ReasoningDelta::RedactedContent(content)), 0),
             Block::Cited { text, citations } => {
-                self.text(index, text)?;
+                if !text.is_empty() {
+                    self.text(index, text)?;
+                }
                 for citation in citations.as_array().into_iter().flatten() {
                     self.delta(index, Delta::Citation(citation), 0)?;
                 }
@@ -150,6 +175,10 @@ impl Teller<'_> {
             // Converse has no member for it.
             Block::Native(_) => Ok(()),
         }
+    }
+
+    fn start(&mut self, content_block_index: usize, start: Start<'_>) -> Result<(), Refusal> {
+        self.push("contentBlockStart", &BlockStart { content_block_index, start }, Part::Content)
     }
 
     fn text(&mut self, index: usize, text: &str) -> Result<(), Refusal> {

@@ -13,6 +13,7 @@ use crate::brain::{Block, Turn, TurnUsage};
 pub(crate) enum ContentBlock<'a> {
     Text(&'a str),
     ToolUse(ToolUse<'a>),
+    ToolResult(ToolResult<'a>),
     ReasoningContent(Reasoning<'a>),
     CitationsContent(Citations<'a>),
 }
@@ -23,6 +24,27 @@ pub(crate) struct ToolUse<'a> {
     tool_use_id: &'a str,
     name: &'a str,
     input: &'a Value,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+}
+
+/// What Bedrock's own tool gave.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ToolResult<'a> {
+    tool_use_id: &'a str,
+    content: [PlainText<'a>; 1],
+    status: &'static str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+}
+
+/// `type` of a call that Bedrock answers itself.
+pub(super) const SERVER_TOOL: &str = "server_tool_use";
+
+/// `status` of a result.
+pub(super) fn status(failed: bool) -> &'static str {
+    if failed { "error" } else { "success" }
 }
 
 #[derive(Serialize)]
@@ -41,13 +63,14 @@ pub(crate) struct ReasoningText<'a> {
 
 #[derive(Serialize)]
 pub(crate) struct Citations<'a> {
-    content: [CitedText<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<[PlainText<'a>; 1]>,
     citations: &'a Value,
 }
 
 #[derive(Serialize)]
-pub(crate) struct CitedText<'a> {
-    text: &'a str,
+pub(crate) struct PlainText<'a> {
+    pub(super) text: &'a str,
 }
 
 impl<'a> ContentBlock<'a> {
@@ -55,10 +78,17 @@ impl<'a> ContentBlock<'a> {
     pub(super) fn of(block: &'a Block) -> Option<Self> {
         Some(match block {
             Block::Text(text) => Self::Text(text),
-            Block::ToolUse { id, name, input } => Self::ToolUse(ToolUse { tool_use_id: id, name, input }),
+            Block::ToolUse { id, name, input } => Self::ToolUse(ToolUse { tool_use_id: id, name, input, kind: None }),
+            Block::SystemToolUse { id, name, input } => Self::ToolUse(ToolUse { tool_use_id: id, name, input, kind: Some(SERVER_TOOL) }),
+            Block::SystemToolResult { id, kind, text, failed } => {
+                Self::ToolResult(ToolResult { tool_use_id: id, content: [PlainText { text }], status: status(*failed), kind })
+            }
             Block::Reasoning { text, signature } => Self::ReasoningContent(Reasoning::ReasoningText(ReasoningText { text, signature })),
             Block::Redacted(content) => Self::ReasoningContent(Reasoning::RedactedContent(content)),
-            Block::Cited { text, citations } => Self::CitationsContent(Citations { content: [CitedText { text }], citations }),
+            Block::Cited { text, citations } => {
+                let content = (!text.is_empty()).then_some([PlainText { text }]);
+                Self::CitationsContent(Citations { content, citations })
+            }
             Block::Native(_) => return None,
         })
     }

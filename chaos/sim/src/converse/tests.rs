@@ -117,3 +117,54 @@ fn the_pace_shows_in_the_pauses_and_in_the_reported_latency() {
     let metadata: Value = serde_json::from_slice(&events.last().unwrap().payload).unwrap();
     assert_eq!(metadata["metrics"]["latencyMs"], 7 + 10 * deltas);
 }
+
+fn ran() -> Turn {
+    let id = || "tooluse_1".to_owned();
+    let outcome = "{\"stdOut\":\"one two three\",\"stdErr\":\"\"}".to_owned();
+    Turn {
+        blocks: vec![
+            Block::SystemToolUse { id: id(), name: "nova_code_interpreter", input: json!({"code": "1"}) },
+            Block::SystemToolResult { id: id(), kind: "nova_code_interpreter_result", text: outcome, failed: false },
+            Block::Text("So".to_owned()),
+            Block::Cited { text: String::new(), citations: json!([{"location": {"web": {"url": "u", "domain": "d"}}}]) },
+        ],
+        ..turn()
+    }
+}
+
+#[test]
+fn what_bedrock_ran_stands_in_the_turn_and_sources_without_text_behind_theirs() {
+    let body: Value =
+        serde_json::from_slice(&answer(&ran(), &Echo { performance: None, latency: Duration::ZERO, mark: None }).unwrap()).unwrap();
+    assert_eq!(
+        body["output"]["message"]["content"],
+        json!([
+            {"toolUse": {"toolUseId": "tooluse_1", "name": "nova_code_interpreter", "input": {"code": "1"}, "type": "server_tool_use"}},
+            {"toolResult": {"toolUseId": "tooluse_1", "content": [{"text": "{\"stdOut\":\"one two three\",\"stdErr\":\"\"}"}],
+                "status": "success", "type": "nova_code_interpreter_result"}},
+            {"text": "So"},
+            {"citationsContent": {"citations": [{"location": {"web": {"url": "u", "domain": "d"}}}]}},
+        ])
+    );
+}
+
+#[test]
+fn what_bedrock_ran_is_streamed_in_blocks_of_its_own() {
+    for seed in 0..20 {
+        let echo = Echo { performance: None, latency: Duration::ZERO, mark: None };
+        let events = turn_events(&ran(), &echo, &mut Tempo::new(Pace::NONE, seed, 0), &mut draw::stream(seed, "events", 0)).unwrap();
+        let payloads: Vec<Value> = events.iter().map(|event| serde_json::from_slice(&event.payload).unwrap()).collect();
+        let starts: Vec<&Value> = payloads.iter().map(|payload| &payload["start"]).filter(|start| !start.is_null()).collect();
+        assert_eq!(
+            starts,
+            [
+                &json!({"toolUse": {"toolUseId": "tooluse_1", "name": "nova_code_interpreter", "type": "server_tool_use"}}),
+                &json!({"toolResult": {"toolUseId": "tooluse_1", "type": "nova_code_interpreter_result", "status": "success"}}),
+            ]
+        );
+        let told: String = payloads.iter().filter_map(|payload| payload["delta"]["toolResult"][0]["text"].as_str()).collect();
+        assert_eq!(told, "{\"stdOut\":\"one two three\",\"stdErr\":\"\"}");
+        let last: Vec<&Value> = payloads.iter().filter(|payload| payload["contentBlockIndex"] == 3).collect();
+        assert_eq!((last.len(), &last[0]["delta"]["citation"]["location"]["web"]["url"]), (2, &json!("u")), "a source and its end");
+    }
+}

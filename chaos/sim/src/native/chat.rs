@@ -112,7 +112,8 @@ pub(super) fn whole(answer: &Answer<'_>) -> Result<Vec<u8>, Refusal> {
                 let function = Function { name: Some(name), arguments: input.to_string() };
                 tool_calls.push(Call { index: None, id: Some(id), kind: Some("function"), function });
             }
-            Block::Redacted(_) | Block::Native(_) => {}
+            // No model with this wire has tools that Bedrock runs.
+            Block::Redacted(_) | Block::Native(_) | Block::SystemToolUse { .. } | Block::SystemToolResult { .. } => {}
         }
     }
     let content = (!text.is_empty() || tool_calls.is_empty()).then_some(text);
@@ -143,7 +144,8 @@ pub(super) fn chunks(answer: &Answer<'_>, events: Events<'_>) -> Result<Vec<Even
                 teller.call(calls, id, name, input)?;
                 calls += 1;
             }
-            Block::Redacted(_) | Block::Native(_) => {}
+            // No model with this wire has tools that Bedrock runs.
+            Block::Redacted(_) | Block::Native(_) | Block::SystemToolUse { .. } | Block::SystemToolResult { .. } => {}
         }
     }
     teller.end()

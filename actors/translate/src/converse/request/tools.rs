@@ -193,11 +193,15 @@ fn strict_wish(strict: Option<bool>, scope: Scope<'_>, notes: &mut Adjustments) 
     wished
 }
 
+/// What clients call the tools that Bedrock runs.
+const KNOWN_AS: [(&str, &str); 2] = [("nova_grounding", "web search"), ("nova_code_interpreter", "code interpreter")];
+
 fn system_tool<'a>(name: &'a str, scope: Scope<'a>) -> Result<NamedTool<'a>, GatewayError> {
     if scope.model.system_tools.iter().any(|offered| offered == name) {
         return Ok(NamedTool { name: Cow::Borrowed(name) });
     }
-    Err(GatewayError::invalid("tools", format!("model `{}` has no built-in tool `{name}`", scope.options.model)))
+    let known = KNOWN_AS.iter().find(|(own, _)| *own == name).map(|(_, known)| format!(" ({known})")).unwrap_or_default();
+    Err(GatewayError::invalid("tools", format!("model `{}` has no built-in tool `{name}`{known}", scope.options.model)))
 }
 
 fn choose<'a>(

@@ -76,6 +76,22 @@ fn citations_keep_text_source_and_place() {
 }
 
 #[test]
+fn sources_without_a_text_belong_to_the_text_before_them() {
+    let web = |url: &str| format!(r#"{{"citationsContent":{{"citations":[{{"location":{{"web":{{"url":"{url}","domain":"d"}}}}}}]}}}}"#);
+    let body = format!(
+        r#"{{"output":{{"message":{{"content":[{{"text":"Oslo has sun"}},{},{},{{"text":"."}}]}}}},"stopReason":"end_turn"}}"#,
+        web("https://a.example"),
+        web("https://b.example")
+    );
+    let response = read(body.as_bytes(), &ReplyContext::default()).unwrap();
+    let [Content::Cited { text: cited, citations }, rest] = response.content.as_slice() else { panic!("{:?}", response.content) };
+    assert_eq!((cited.as_str(), rest), ("Oslo has sun", &text(".")));
+    let urls: Vec<_> = citations.iter().map(|citation| citation.place.clone().unwrap()).collect();
+    let place = |url: &str| CitationPlace::Web { url: url.to_owned(), domain: Some("d".to_owned()) };
+    assert_eq!(urls, [place("https://a.example"), place("https://b.example")]);
+}
+
+#[test]
 fn a_stop_sequence_is_named() {
     let response = read_fixture("stop_sequence", &ReplyContext::default());
     assert_eq!((response.stop, response.stop_sequence.as_deref()), (StopReason::StopSequence, Some("END")));

@@ -29,6 +29,7 @@ impl StreamReader {
         }
         if !self.held.is_empty() {
             self.held.clear();
+            self.ended = None;
             for block in &mut self.open {
                 if let BlockState::Prose { open, .. } = &mut block.state {
                     *open = open.filter(|(_, kind)| *kind != Prose::Text);

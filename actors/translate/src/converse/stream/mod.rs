@@ -24,6 +24,7 @@ use super::{
 mod held;
 mod replay;
 mod resumed;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,8 @@ pub struct StreamReader {
     /// Blocks that Converse has begun and not ended. Nearly always none or one.
     open: Vec<Block>,
     next_index: u32,
+    /// A text whose end is told later: its sources may come in a block behind it.
+    ended: Option<u32>,
     /// Text that may be chatter around the answer of a format tool.
     held: Vec<ChatEvent>,
     seen: Seen,
@@ -63,6 +66,8 @@ pub enum StreamEnd {
 struct Seen {
     text: bool,
     calls: bool,
+    /// Bedrock ran a tool of its own.
+    server_calls: bool,
     /// A call of the format tool has begun: the answer.
     answer: bool,
     withheld: Option<String>,
@@ -205,6 +210,7 @@ impl StreamReader {
             self.seen.calls = true;
             self.release(out);
         }
+        self.seen.server_calls |= server;
         let origin = if server { ToolOrigin::Server } else { ToolOrigin::Client };
         let index = self.start(BlockKind::ToolUse { id: call.tool_use_id, name, origin }, out);
         BlockState::Call { index, empty: true }
@@ -291,6 +297,7 @@ impl StreamReader {
         if let Some((index, kind)) = before {
             self.stop_prose(index, kind, out);
         }
+        self.tell_ended(out);
         let index = self.next_index;
         self.next_index += 1;
         match kind {
@@ -354,7 +361,7 @@ impl StreamReader {
         if self.seen.answer {
             return;
         }
-        if let Some(index) = self.prose_index(wire_index, Prose::Text, out) {
+        if let Some(index) = self.cited_text(wire_index).or_else(|| self.prose_index(wire_index, Prose::Text, out)) {
             self.emit_text(ChatEvent::Cited { index, citation: answer::citation(citation) }, out);
         }
     }
@@ -363,6 +370,7 @@ impl StreamReader {
         while let Some(wire_index) = self.open.first().map(|block| block.wire_index) {
             self.close(wire_index, out);
         }
+        self.tell_ended(out);
         self.release(out);
         if let Some(tool) = self.seen.withheld.take().filter(|_| !self.seen.text) {
             let index = self.start(BlockKind::Text, out);
@@ -437,6 +445,7 @@ impl StreamReader {
     }
 
     fn start(&mut self, kind: BlockKind, out: &mut Vec<ChatEvent>) -> u32 {
+        self.tell_ended(out);
         let index = self.next_index;
         self.next_index += 1;
         out.push(ChatEvent::BlockStarted { index, kind });
@@ -445,7 +454,7 @@ impl StreamReader {
 
     fn stop_prose(&mut self, index: u32, kind: Prose, out: &mut Vec<ChatEvent>) {
         match kind {
-            Prose::Text => self.emit_text(ChatEvent::BlockStopped { index }, out),
+            Prose::Text => self.end_text(index, out),
             Prose::Reasoning => out.push(ChatEvent::BlockStopped { index }),
         }
     }

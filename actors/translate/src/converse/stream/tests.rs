@@ -222,13 +222,37 @@ fn pain_35_without_the_format_tools_call_the_text_is_the_answer() {
     );
 }
 
+fn searched(index: u32) -> (&'static str, Value) {
+    let call = json!({"toolUseId": "s", "name": "nova_grounding", "type": "server_tool_use"});
+    ("contentBlockStart", json!({"contentBlockIndex": index, "start": {"toolUse": call}}))
+}
+
+#[test]
+fn a_source_in_a_block_of_its_own_is_of_the_text_before_it() {
+    let source = |index| delta(index, json!({"citation": {"location": {"web": {"url": "https://example.com"}}}}));
+    let content = [
+        searched(0),
+        stopped(0),
+        said(1, "Sun"),
+        stopped(1),
+        source(2),
+        stopped(2),
+        source(3),
+        stopped(3),
+        said(4, "."),
+        stopped(4),
+        source(5),
+        stopped(5),
+    ];
+    let search = ["0 Server nova_grounding", "0+{}", "0 stop"];
+    let told = ["1 text", "1+Sun", "1 cited", "1 cited", "1 stop", "2 text", "2+.", "2 cited", "2 stop"];
+    assert_eq!(lines(&plain(), &content), [search.as_slice(), told.as_slice()].concat());
+}
+
 #[test]
 fn tools_that_bedrock_runs_are_told_apart_and_wait_for_nobody() {
     let content = [
-        (
-            "contentBlockStart",
-            json!({"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "s", "name": "nova_grounding", "type": "server_tool_use"}}}),
-        ),
+        searched(0),
         argued(0, "{\"q\":1}"),
         stopped(0),
         ("contentBlockStart", json!({"contentBlockIndex": 1, "start": {"toolResult": {"toolUseId": "s", "status": "success"}}})),

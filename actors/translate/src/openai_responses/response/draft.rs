@@ -4,7 +4,7 @@ use outcrop_domain::{
     chat::{Content, Reasoning, ToolOrigin, ToolResultPart},
     json::JsonText,
 };
-use outcrop_protocol::openai::responses::{Annotation, CodeOutput, ItemStatus, OutputItem};
+use outcrop_protocol::openai::responses::{Annotation, ItemStatus, OutputItem};
 
 use super::mark_incomplete;
 use crate::{
@@ -106,12 +106,14 @@ impl<'a> Draft<'a> {
     fn add_server_result(&mut self, id: &str, parts: Vec<ToolResultPart>) {
         let call = self.programs.iter().rfind(|(call_id, _)| call_id == id).and_then(|(_, index)| self.output.get_mut(*index));
         if let Some(OutputItem::CodeInterpreterCall { outputs, .. }) = call {
-            let logs = parts.into_iter().filter_map(|part| match part {
-                ToolResultPart::Text(text) => Some(CodeOutput::Logs { logs: text }),
-                ToolResultPart::Json(json) => Some(CodeOutput::Logs { logs: json.get().to_owned() }),
-                ToolResultPart::Media(_) | ToolResultPart::SearchResult(_) => None,
-            });
-            outputs.get_or_insert_default().extend(logs);
+            let outputs = outputs.get_or_insert_default();
+            for part in &parts {
+                match part {
+                    ToolResultPart::Text(text) => items::add_logs(outputs, text, false),
+                    ToolResultPart::Json(json) => items::add_logs(outputs, json.get(), false),
+                    ToolResultPart::Media(_) | ToolResultPart::SearchResult(_) => {}
+                }
+            }
         }
     }
 

@@ -221,7 +221,7 @@ fn the_providers_own_tools_are_shown_with_what_was_asked_for() {
             tool_use("s2", "nova_code_interpreter", r#"{"snippet":"print(1)"}"#, ToolOrigin::Server),
             Content::ToolResult {
                 id: "s2".to_owned(),
-                parts: vec![ToolResultPart::Text("1\n".to_owned())],
+                parts: vec![ToolResultPart::Text(r#"{"stdOut":"1\n","stdErr":"","exitCode":0,"isError":false}"#.to_owned())],
                 status: ToolResultStatus::Success,
             },
             text("One."),

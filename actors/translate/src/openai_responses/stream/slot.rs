@@ -192,7 +192,7 @@ impl Slot {
     /// More of what a program printed; `continues` what came before it.
     pub(super) fn printed(&mut self, text: &str, continues: bool) {
         if let Open::Code { outputs, .. } = &mut self.open {
-            items::add_logs(outputs, text, continues);
+            items::add_logs(outputs.get_or_insert_default(), text, continues);
         }
     }
 

@@ -304,7 +304,8 @@ fn what_programs_printed_stands_in_their_calls_for_who_asks_for_it_and_in_the_st
         vec![stopped(0)],
         program(1, "s2").to_vec(),
         vec![stopped(1)],
-        printed(2, "s1", &["one, ", "two"]),
+        // As the sandbox tells it, in pieces and whole, and as it is.
+        printed(2, "s1", &["{\"stdOut\":\"one, ", "two\",\"stdErr\":\"oh\",\"exitCode\":1}"]),
         printed(3, "s2", &["three"]),
         vec![text(4, "Done."), stop(StopReason::EndTurn), finished(1, 1)],
         // Nobody is told of this in an event of its own, but it is kept.
@@ -315,11 +316,14 @@ fn what_programs_printed_stands_in_their_calls_for_who_asks_for_it_and_in_the_st
     for (shape, shown) in [(rich_shape(), true), (ResponseShape::default(), false)] {
         let told = grammar::check(&stream_of(shape.clone(), &events[..events.len() - 2]));
         let output = &told.last().unwrap()["response"]["output"];
-        let expected = if shown { (logs(&["one, two"]), logs(&["three"])) } else { (Value::Null, Value::Null) };
+        let expected = if shown { (logs(&["one, two\noh"]), logs(&["three"])) } else { (Value::Null, Value::Null) };
         assert_eq!((&output[0]["outputs"], &output[1]["outputs"]), (&expected.0, &expected.1));
         let (writer, mut out) = written(shape, &events);
         let stored = writer.close(9, &mut out).response().stored().unwrap().to_value().unwrap();
-        assert_eq!((&stored["output"][0]["outputs"], &stored["output"][1]["outputs"]), (&logs(&["one, two"]), &logs(&["three", "four"])));
+        assert_eq!(
+            (&stored["output"][0]["outputs"], &stored["output"][1]["outputs"]),
+            (&logs(&["one, two\noh"]), &logs(&["three", "four"]))
+        );
     }
 }
 

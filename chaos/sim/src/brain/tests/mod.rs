@@ -77,6 +77,11 @@ pub(super) fn replay(turn: &Turn) -> Value {
         Block::Native(value) => panic!("Converse has no member for {value}"),
         Block::Text(text) => json!({"text": text}),
         Block::ToolUse { id, name, input } => json!({"toolUse": {"toolUseId": id, "name": name, "input": input}}),
+        Block::SystemToolUse { id, name, input } => {
+            json!({"toolUse": {"toolUseId": id, "name": name, "input": input, "type": "server_tool_use"}})
+        }
+        Block::SystemToolResult { id, kind, text, failed } => json!({"toolResult": {"toolUseId": id, "content": [{"text": text}],
+            "status": if *failed { "error" } else { "success" }, "type": kind}}),
         Block::Reasoning { text, signature } if signature.is_empty() => json!({"reasoningContent": {"reasoningText": {"text": text}}}),
         Block::Reasoning { text, signature } => json!({"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}),
         Block::Redacted(data) => json!({"reasoningContent": {"redactedContent": data}}),

@@ -126,14 +126,75 @@ fn a_call_that_does_not_fit_max_tokens_is_not_made() {
     assert!(turn.usage.output <= 12);
 }
 
+fn system(names: &[&str]) -> Value {
+    tools(names.iter().map(|name| json!({"systemTool": {"name": name}})).collect())
+}
+
+/// Asks again with the answer in the history, and is understood.
+fn goes_on(question: &str, turn: &Turn, tools: Value) {
+    let mut next = with(question, tools);
+    next["messages"].as_array_mut().unwrap().extend([replay(turn), json!({"role": "user", "content": [{"text": "thanks"}]})]);
+    assert_eq!(validate::converse(&model(NOVA_2), &next, false), Ok(()));
+}
+
 #[test]
-fn nova_grounding_cites_the_web() {
-    let turn =
-        ask(NOVA_2, &with("Who invented the zipper?", json!({"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}})));
-    let Some(Block::Cited { citations, .. }) = turn.blocks.last() else { panic!("{turn:?}") };
+fn nova_grounding_searches_and_cites_the_web_behind_the_text() {
+    let question = "Who invented the zipper?";
+    let turn = ask(NOVA_2, &with(question, system(&["nova_grounding"])));
+    let [
+        Block::SystemToolUse { id, name, input },
+        Block::SystemToolResult { id: answered, kind, text, failed },
+        Block::Text(said),
+        Block::Cited { text: own, citations },
+        Block::Text(_),
+    ] = turn.blocks.as_slice()
+    else {
+        panic!("{turn:?}")
+    };
+    assert_eq!((*name, input, id), ("nova_grounding", &json!({"query": "invented zipper"}), answered));
+    assert_eq!((*kind, text.as_str(), *failed), ("nova_grounding_result", "[HIDDEN]", false));
+    assert_eq!((said.contains("zipper"), own.as_str()), (true, ""));
     let web = &citations[0]["location"]["web"];
     assert!(web["url"].as_str().unwrap().starts_with("https://") && web["domain"].is_string(), "{citations}");
-    let mut next = with("Who invented the zipper?", json!({"toolConfig": {"tools": [{"systemTool": {"name": "nova_grounding"}}]}}));
-    next["messages"].as_array_mut().unwrap().extend([replay(&turn), json!({"role": "user", "content": [{"text": "thanks"}]})]);
-    assert_eq!(validate::converse(&model(NOVA_2), &next, false), Ok(()));
+    assert_eq!(turn.stop_reason, "end_turn", "nobody has to run anything");
+    goes_on(question, &turn, system(&["nova_grounding"]));
+}
+
+#[test]
+fn nova_computes_with_a_program_and_tells_what_the_sandbox_told() {
+    let run = |question: &str| {
+        let turn = ask(NOVA_2, &with(question, system(&["nova_grounding", "nova_code_interpreter"])));
+        let [
+            Block::SystemToolUse { id, name: "nova_code_interpreter", input },
+            Block::SystemToolResult { id: answered, kind: "nova_code_interpreter_result", text, failed },
+            Block::Text(said),
+        ] = turn.blocks.as_slice()
+        else {
+            panic!("{turn:?}")
+        };
+        assert_eq!((id, turn.stop_reason), (answered, "end_turn"));
+        goes_on(question, &turn, system(&["nova_code_interpreter"]));
+        (input["code"].as_str().unwrap().to_owned(), serde_json::from_str::<Value>(text).unwrap(), *failed, said.clone())
+    };
+    let printed = |out: &str| json!({"stdOut": out, "stdErr": "", "exitCode": 0, "isError": false});
+    let (code, outcome, failed, said) = run("What is the average of 10, 24, 2 and 13?");
+    assert_eq!(code, "numbers = [10, 24, 2, 13]\nprint(sum(numbers) / len(numbers))");
+    assert_eq!((outcome, failed, said.as_str()), (printed("12.25"), false, "The program printed 12.25."));
+    assert_eq!(run("Add 7 and -2.").1, printed("5"));
+    assert_eq!(run("Divide 1 by 8").1, printed("0.125"));
+    let (_, outcome, failed, said) = run("Divide 1 by 0");
+    let error = "ZeroDivisionError: division by zero";
+    assert_eq!(outcome, json!({"stdOut": "", "stdErr": error, "exitCode": 1, "isError": true}));
+    assert!(failed && said.contains(error), "{said}");
+}
+
+#[test]
+fn a_program_is_written_only_where_one_is_offered_and_asked_for_and_fits() {
+    let ran = |turn: &Turn| turn.blocks.iter().any(|block| matches!(block, Block::SystemToolUse { .. }));
+    assert!(!ran(&ask(NOVA_2, &user("What is the average of 1 and 2?"))));
+    assert!(!ran(&ask(NOVA_2, &with("Tell me a joke about 7 cats", system(&["nova_code_interpreter"])))));
+    let mut short = with("What is the average of 1 and 2?", system(&["nova_code_interpreter"]));
+    short["inferenceConfig"] = json!({"maxTokens": 4});
+    let turn = ask(NOVA_2, &short);
+    assert_eq!((ran(&turn), turn.stop_reason), (false, "max_tokens"));
 }

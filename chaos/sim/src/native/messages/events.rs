@@ -131,7 +131,10 @@ impl Teller<'_> {
                 return self.deltas(index, block);
             }
             // These have no deltas: they come whole, and are paid for with their beginning.
-            brain::Block::Redacted(_) | brain::Block::Native(_) => {
+            brain::Block::Redacted(_)
+            | brain::Block::Native(_)
+            | brain::Block::SystemToolUse { .. }
+            | brain::Block::SystemToolResult { .. } => {
                 let uncited = Citations(Vec::new());
                 let content_block = content(block, &uncited);
                 let payload = chunk(&json(&Told::ContentBlockStart { index, content_block })?);
@@ -172,7 +175,7 @@ impl Teller<'_> {
                     self.delta(index, Delta::Compaction { content }, 0)?;
                 }
             }
-            brain::Block::Redacted(_) => {}
+            brain::Block::Redacted(_) | brain::Block::SystemToolUse { .. } | brain::Block::SystemToolResult { .. } => {}
         }
         Ok(())
     }

@@ -44,6 +44,9 @@ pub(super) fn content<'a>(block: &'a brain::Block, citations: &'a Citations<'a>)
         brain::Block::Reasoning { text, signature } => Known::Thinking { thinking: text, signature },
         brain::Block::Redacted(data) => Known::RedactedThinking { data },
         brain::Block::ToolUse { id, name, input } => Known::ToolUse { id, name, input },
+        // No model with this wire has tools that Bedrock runs.
+        brain::Block::SystemToolUse { id, name, input } => Known::ToolUse { id, name, input },
+        brain::Block::SystemToolResult { text, .. } => Known::Text { text, citations: None },
         brain::Block::Native(value) => return Block::Native(value),
     })
 }

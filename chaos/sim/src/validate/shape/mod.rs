@@ -86,6 +86,13 @@ pub(crate) struct Request<'a> {
     pub(crate) effort: Option<&'a str>,
 }
 
+impl Request<'_> {
+    /// Whether the model may use this tool of Bedrock's own.
+    pub(crate) fn offers_system_tool(&self, wanted: &str) -> bool {
+        self.tools.iter().flat_map(|config| &config.tools).any(|(_, tool)| matches!(tool, Tool::System(name) if *name == wanted))
+    }
+}
+
 const LATENCY: TextRule = one_of(&["standard", "optimized"]);
 const TIER: TextRule = one_of(&["priority", "default", "flex", "reserved"]);
 const ROLE: TextRule = one_of(&["user", "assistant", "system"]);

@@ -131,7 +131,7 @@ fn pain_10_a_built_in_tool_that_the_model_lacks_is_refused_by_name() {
     let request = with_tools(vec![user("a")], vec![grounding()]);
     assert_eq!(written(&request, &presets::nova_2()).json["toolConfig"]["tools"], json!([{"systemTool": {"name": "nova_grounding"}}]));
     let (message, param) = refused(&request, &presets::claude_budget());
-    assert_eq!((message.as_str(), param.as_str()), ("model `test-model` has no built-in tool `nova_grounding`", "tools"));
+    assert_eq!((message.as_str(), param.as_str()), ("model `test-model` has no built-in tool `nova_grounding` (web search)", "tools"));
     let forced = written(&ChatRequest { tool_choice: ToolChoice::Any, ..request }, &presets::nova_2());
     assert_eq!((choice(&forced), forced.adjusted()), (Value::Null, "tool_choice=auto".to_owned()));
 }
