@@ -80,6 +80,8 @@ pub struct Limits {
     pub queue_wait: Duration,
     pub max_wait: Duration,
     pub max_attempts: u64,
+    /// Copies of late streams, in a hundred calls.
+    pub hedge_percent: u64,
 }
 
 /// A fault as scenario files write it.
@@ -116,7 +118,8 @@ pub struct DrainPlan {
 
 const REGIONS: [&str; 4] = ["us-east-1", "us-west-2", "eu-west-1", "us-east-2"];
 /// Adaptive is what the gateway is for: it is drawn as often as all others.
-const STRATEGIES: [(&str, f64); 4] = [("adaptive", 5.0), ("ordered", 2.0), ("round_robin", 2.0), ("lowest_latency", 2.0)];
+const STRATEGIES: [(&str, f64); 5] =
+    [("adaptive", 6.0), ("ordered", 2.0), ("round_robin", 2.0), ("lowest_latency", 2.0), ("disabled", 1.0)];
 
 /// A draw within bounds, ends included.
 pub fn within(draw: &mut Draw, from: u64, to: u64) -> u64 {
@@ -194,7 +197,14 @@ fn limits(seed: u64) -> Limits {
         queue_wait: millis(&mut draw, 1_000, 10_000),
         max_wait: millis(&mut draw, 0, 15_000),
         max_attempts: within(&mut draw, 2, 10),
+        hedge_percent: hedge_percent(seed),
     }
+}
+
+/// Most gateways send no copies; those that do send as many as may be, since few calls are late.
+fn hedge_percent(seed: u64) -> u64 {
+    let mut draw = Draw::stream(seed, "hedges", 0);
+    if draw.chance(0.5) { within(&mut draw, 1, 10) } else { 0 }
 }
 
 /// Quotas that the load presses from 40 % to 280 %, shared out unevenly; a full bucket counts as much as its refill.
@@ -253,6 +263,7 @@ fn settings(seed: u64, options: &Options) -> Vec<String> {
     let mut set = vec![
         format!("routing.strategy={}", options.strategy),
         format!("routing.max_attempts={}", limits.max_attempts),
+        format!("routing.hedge_percent={}", limits.hedge_percent),
         format!("routing.resume={}", options.resume),
         format!("routing.max_wait={}", milliseconds(limits.max_wait)),
         format!("timeouts.total={}", milliseconds(limits.total)),
@@ -462,4 +473,19 @@ impl Options {
         self.drains.iter_mut().for_each(|drain| (drain.from, drain.until) = (drain.from + by, drain.until + by));
         self.faults.iter_mut().for_each(|fault| (fault.from, fault.until) = (fault.from + by, fault.until + by));
     }
+}
+
+/// A setting that no seed draws is tried by none of them.
+#[test]
+fn two_hundred_seeds_draw_every_strategy_with_and_without_copies() {
+    let mut drawn = std::collections::BTreeSet::new();
+    for options in (0..200).map(|seed| Options::of(seed, Plant::None)) {
+        for setting in [format!("routing.strategy={}", options.strategy), format!("routing.hedge_percent={}", options.limits.hedge_percent)]
+        {
+            assert!(options.settings.contains(&setting), "seed {}: {setting} is drawn and not set", options.seed);
+        }
+        drawn.insert((options.strategy, options.limits.hedge_percent > 0));
+    }
+    let all = STRATEGIES.iter().flat_map(|(strategy, _)| [(*strategy, false), (*strategy, true)]);
+    assert_eq!(drawn, all.collect());
 }

@@ -27,6 +27,8 @@ pub struct Outcome {
     pub checked: BTreeMap<String, u64>,
     /// How often an answer that broke went on elsewhere, with words on both sides.
     pub seams: u64,
+    /// Calls that began beside another one of their request: copies of it.
+    pub copies: u64,
     /// What the process said.
     pub text: String,
     /// The trace, where it was asked for.
@@ -44,6 +46,10 @@ const RESULT: &str = "simulated:";
 const CHECKED: &str = "checked:";
 /// Begins the line with the number of answers that went on.
 const SEAMS: &str = "went on:";
+/// Begins the line with the number of copies.
+const COPIES: &str = "copied:";
+/// A copy is beside its original for longer than a call that is given up is beside the next one.
+const BESIDE: Duration = Duration::from_millis(100);
 /// So many seeds reach all that the checks are for.
 const MANY: u64 = 200;
 /// No seed takes so long, whatever the machine has to do besides.
@@ -102,6 +108,7 @@ fn one(seed: u64, plant: Plant, control: bool, told: bool) -> bool {
     println!("{CHECKED} {}", checked.join(", "));
     let seams: usize = books.requests.iter().flat_map(|seen| seen.said.values()).map(|said| said.runs.len().saturating_sub(1)).sum();
     println!("{SEAMS} {seams}");
+    println!("{COPIES} {}", check::copies::copies(&books, BESIDE));
     println!("{RESULT} {:016x} {} requests, {} calls; {}", trace::hash(&lines), books.requests.len(), books.calls.len(), failed.join("|"));
     !failed.is_empty()
 }
@@ -173,7 +180,8 @@ fn outcome(seed: u64, said: &str, complained: &str, late: bool) -> Outcome {
             }
         }
     }
-    outcome.seams = said.lines().find_map(|line| line.strip_prefix(SEAMS)).map_or(0, |seams| seams.trim().parse().unwrap());
+    let count = |of: &str| said.lines().find_map(|line| line.strip_prefix(of)).map_or(0, |count| count.trim().parse().unwrap());
+    (outcome.seams, outcome.copies) = (count(SEAMS), count(COPIES));
     outcome.checked = said.lines().find_map(|line| line.strip_prefix(CHECKED)).map_or_else(BTreeMap::new, checked);
     let result = said.lines().find_map(|line| line.strip_prefix(RESULT));
     match result.and_then(|line| line.trim().split_once(' ')) {
@@ -200,12 +208,14 @@ fn checked(line: &str) -> BTreeMap<String, u64> {
 #[derive(Default)]
 struct Shown {
     seams: u64,
+    copies: u64,
     checked: BTreeMap<String, u64>,
 }
 
 impl Shown {
     fn add(&mut self, outcome: &Outcome) {
         self.seams += outcome.seams;
+        self.copies += outcome.copies;
         for (name, count) in &outcome.checked {
             *self.checked.entry(name.clone()).or_default() += count;
         }
@@ -282,9 +292,10 @@ impl Runner {
         seeds.sort_unstable();
         assert!(seeds.is_empty(), "{} seeds fail: {seeds:?}", seeds.len());
         let shown = shown.into_inner().unwrap();
-        tell(&format!("simulation: looked at {:?}; {} answers went on", shown.checked, shown.seams));
+        tell(&format!("simulation: looked at {:?}; {} answers went on, {} calls were copied", shown.checked, shown.seams, shown.copies));
         if self.count >= MANY {
             assert!(shown.seams > 0, "no answer that broke went on: the checks of seams had nothing to look at");
+            assert!(shown.copies > 0, "no late call was copied: the checks of copies had nothing to look at");
             assert_eq!(shown.idle(), [""; 0], "checks that had nothing to look at");
         }
     }
@@ -335,11 +346,12 @@ fn tell(text: &str) {
 #[test]
 fn a_check_without_a_case_in_any_seed_is_told() {
     let line = check::ALL.map(|check| format!("{} {}", u64::from(check.name != "money"), check.name)).join(", ");
-    let one = outcome(1, &format!("{CHECKED} {line}\n{SEAMS} 2\n{RESULT} 00000000000000ff 3 requests, 4 calls; "), "", false);
+    let said = format!("{CHECKED} {line}\n{SEAMS} 2\n{COPIES} 5\n{RESULT} 00000000000000ff 3 requests, 4 calls; ");
+    let one = outcome(1, &said, "", false);
     assert_eq!((one.hash, one.failed.len(), one.checked.len()), (0xff, 0, check::ALL.len()));
     let mut shown = Shown::default();
     shown.add(&one);
-    assert_eq!((shown.seams, shown.idle()), (2, vec!["money"]));
+    assert_eq!((shown.seams, shown.copies, shown.idle()), (2, 5, vec!["money"]));
     shown.add(&Outcome { checked: BTreeMap::from([("money".to_owned(), 5)]), ..Outcome::default() });
     assert_eq!(shown.idle(), [""; 0]);
 }

@@ -1,9 +1,9 @@
-//! What a plan costs, with eight targets. For reading, in release:
+//! What a plan costs, with eight targets of one model and with those of 150. For reading, in release:
 //!
 //! ```text
 //! cargo test --release -p outcrop-domain --test plan_cost -- --ignored --nocapture
 //! ```
-#![allow(clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 #![allow(clippy::print_stdout, reason = "the numbers are for reading")]
 
 use std::{
@@ -19,13 +19,14 @@ use outcrop_domain::{
         cell::QuotaCell,
         quota::{Priors, TargetQuota},
         sticky::Sticky,
-        strategy::Strategy,
+        strategy::{Strategy, plan as choose},
         view::{CacheLife, Decision, Demand, Home, RouteRequest, Spill, TargetSet, TargetView},
         waiting::{QUEUE_LIMIT, Sweep, Waiting},
     },
 };
 
 const TARGETS: usize = 8;
+const MODELS: usize = 150;
 const NOW: Moment = Moment(Duration::from_secs(100));
 
 /// Nanoseconds per call: the best of several rounds, the rest is noise.
@@ -94,6 +95,32 @@ fn a_plan_takes_less_than_a_microsecond() {
     measure("one settlement without the owner", 200_000, || cells[7].settle(&Demand::of_tokens(1.0), 0.5, NOW));
     others();
     assert!(costs.iter().all(|cost| *cost < 1_000.0), "{costs:?}");
+}
+
+/// A gateway's day: each request is for another model, whose cells no cache of the processor holds any more.
+#[test]
+#[ignore = "a measurement, for release builds"]
+fn a_route_among_150_models_in_eight_regions_takes_less_than_two_microseconds() {
+    let models: Vec<Vec<QuotaCell>> = (0..MODELS).map(|_| cells()).collect();
+    let mut table = Sticky::default();
+    let (chat, turn) = (request(3_000.0, 0.0), request(70_000.0, 60_000.0));
+    table.settle(turn.affinity, 5, CacheLife::Short, NOW);
+    let mut model = 0;
+    let mut route = |strategy: Strategy, request: &RouteRequest| {
+        model = (model + 67) % MODELS;
+        let (cells, home) = (black_box(&models[model]), if request.prefix > 0.0 { table.home(request.affinity, NOW) } else { None });
+        let decision = choose(strategy, black_box(request), &views(cells), home, NOW);
+        let Decision::Send(index) = decision else { panic!("{strategy:?} sends nowhere: {decision:?}") };
+        let taken = cells[index].debit(&request.demand, 0.0, NOW);
+        cells[index].give_back(&request.demand, NOW);
+        taken.unwrap()
+    };
+    let strategies = [Strategy::Adaptive, Strategy::Ordered, Strategy::RoundRobin, Strategy::LowestLatency];
+    let costs = strategies.map(|strategy| {
+        let of_chat = measure(&format!("150 models, chat, {strategy:?}"), 200_000, || route(strategy, &chat));
+        of_chat.max(measure(&format!("150 models, turn, {strategy:?}"), 200_000, || route(strategy, &turn)))
+    });
+    assert!(costs.iter().all(|cost| *cost < 2_000.0), "{costs:?}");
 }
 
 fn others() {

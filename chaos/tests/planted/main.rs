@@ -12,13 +12,18 @@ use outcrop_chaos::plan::{Schedule, nonce_text, resolve};
 use plant::Plant;
 use stage::{Scene, failures};
 
-/// Each bug, the scene that shows it, and the invariants that must catch it.
+/// Each bug, the scene that shows it, and the invariants that must catch it: those and no others, so that a plant has one bug
+/// and no second one on the way (who tries again after the first byte still books both calls, which is right).
+///
+/// Some bugs are larger here than anybody would make them, so that they show within a minute of a scene: a word in 17 is
+/// dropped, not one in 10,000; 400 KiB leak with each request, since the memory of the test's process moves by megabytes; a
+/// stream is buffered whole, since it has fewer than 64 KiB.
 const MATRIX: [(Plant, Scene, &[&str]); 41] = [
     (Plant::DropsWord, Scene::Calm, &["I2"]),
     (Plant::SwapsDeltas, Scene::Calm, &["I2"]),
     (Plant::RepeatsLastDelta, Scene::Calm, &["I2"]),
     (Plant::JoinsTwoCalls, Scene::Calm, &["I2"]),
-    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3", "I5"]),
+    (Plant::RetriesAfterFirstByte, Scene::Breaks, &["I2", "I3"]),
     (Plant::HedgesWithoutCancel, Scene::Calm, &["I4", "I5"]),
     (Plant::ForgetsCancel, Scene::Calm, &["I4"]),
     (Plant::CancelsAtNextChunk, Scene::Stalls, &["I4"]),
@@ -27,6 +32,7 @@ const MATRIX: [(Plant, Scene, &[&str]); 41] = [
     (Plant::LosesCancelledRows, Scene::Calm, &["I5"]),
     (Plant::MessageStartUsage, Scene::Calm, &["I5"]),
     (Plant::CountsWords, Scene::Calm, &["I5"]),
+    // Each breaks one promise of an answer's end: the words before a silent end are true, and an end in form is no silence.
     (Plant::SwallowsException, Scene::Exceptions, &["I1"]),
     (Plant::MissingStopIsSuccess, Scene::NoStop, &["I2"]),
     (Plant::IgnoresCrc, Scene::Corrupt, &["I2"]),
@@ -82,7 +88,7 @@ fn the_toy_without_a_bug_violates_nothing_in_any_scene() {
 }
 
 #[test]
-#[ignore = "takes minutes: 200 seeds of a scene each"]
+#[ignore = "takes two minutes; chaos/README.md has the command"]
 fn two_hundred_seeds_of_the_toy_without_a_bug_violate_nothing() {
     let scenes = Scene::ALL.iter().cycle();
     for (seed, scene) in (100..300).zip(scenes) {

@@ -51,6 +51,8 @@ pub(crate) struct Job {
     pub(crate) attempts: u64,
     pub(crate) words: u64,
     pub(crate) extra_input: u64,
+    /// Words of calls that broke after the first of them, and for which another call was made.
+    broken_words: u64,
     pub(crate) prompt_bytes: u64,
     pub(crate) pinned: bool,
     usage: Option<[u64; 4]>,
@@ -70,6 +72,7 @@ impl Job {
             attempts: 0,
             words: 0,
             extra_input: 0,
+            broken_words: 0,
             prompt_bytes: 0,
             pinned: false,
             usage: None,
@@ -83,6 +86,13 @@ impl Job {
     pub(crate) fn take_usage(&mut self, usage: &Value) {
         let count = |name: &str| usage[name].as_u64().unwrap_or(0);
         self.usage = Some([count("inputTokens"), count("outputTokens"), count("cacheReadInputTokens"), count("cacheWriteInputTokens")]);
+    }
+
+    /// The call broke, and another one is made: it is paid as well, and books can only guess how much.
+    fn book_broken(&mut self) {
+        self.extra_input += self.prompt_bytes / 4;
+        self.broken_words += std::mem::take(&mut self.words);
+        self.attempts += 1;
     }
 
     pub(crate) fn complete(&mut self) {
@@ -112,7 +122,8 @@ impl Job {
             Plant::GuessesWildly if estimated => output *= 100,
             _ => {}
         }
-        let input = input + self.extra_input;
+        let (input, output) = (input + self.extra_input, output + self.broken_words);
+        let estimated = estimated || self.broken_words > 0;
         // Micro-dollars per million tokens make 10^-12 dollars a token.
         let mut cost = (input * 3_000_000 + output * 15_000_000 + read * 300_000 + write * 3_750_000) / 1_000_000;
         if plant == Plant::OverchargesTheCut && estimated {
@@ -314,7 +325,7 @@ impl Flow {
             let next = crate::toy::REGIONS.iter().find(|region| **region != self.upstream.region).unwrap();
             if let Ok(upstream) = self.toy.call(next, true, &self.converse).await {
                 (self.upstream, self.frames) = (upstream, Frames::default());
-                self.job.attempts += 1;
+                self.job.book_broken();
                 return;
             }
         }

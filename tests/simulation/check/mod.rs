@@ -2,6 +2,7 @@
 
 mod answers;
 mod attempts;
+pub mod copies;
 mod drains;
 mod ends;
 mod money;
@@ -55,7 +56,7 @@ pub struct Check {
 }
 
 /// All of them.
-pub const ALL: [Check; 11] = [
+pub const ALL: [Check; 12] = [
     Check { name: "every request ends", judge: ends::check },
     Check { name: "nothing fails for nothing", judge: ends::failures },
     Check { name: "errors keep their form", judge: ends::errors },
@@ -66,5 +67,6 @@ pub const ALL: [Check; 11] = [
     Check { name: "money", judge: money::check },
     Check { name: "no throttle with room", judge: room::check },
     Check { name: "attempts in budget", judge: attempts::check },
+    Check { name: "copies in budget", judge: copies::check },
     Check { name: "back to rest", judge: rest::check },
 ];

@@ -9,7 +9,7 @@ use outcrop_sim::{
     Usage as Billed, faults::FaultId,
 };
 
-use super::{Verdict, answers, attempts, drains, ends, money, room};
+use super::{Verdict, answers, attempts, copies, drains, ends, money, room};
 use crate::{
     books::{Books, Ended, Row, Seen},
     load::Arrival,
@@ -301,4 +301,41 @@ fn a_call_to_a_drained_region_is_found() {
         })
     };
     assert_eq!((drained(19), drained(22), drained(30), drained(41)), (0, 0, 1, 0));
+}
+
+/// Requests of one call each, of which some have a second one, which begins two seconds after the first and stays beside it.
+fn with_copies(percent: u64, requests: u64, copied: u64) -> Books {
+    let mut books = books();
+    books.options.limits.hedge_percent = percent;
+    let (seen, mut first) = (books.requests[0].clone(), books.calls[0].clone());
+    first.ended = Some(Nanos::from(14 * SECOND));
+    (books.requests, books.calls) = (Vec::new(), Vec::new());
+    for id in 0..requests {
+        let nonce = format!("n0nce-{id}");
+        books.requests.push(Seen { asked: Arrival { nonce: nonce.clone(), ..seen.asked.clone() }, ..seen.clone() });
+        books.calls.push(CallRecord { id: 2 * id, nonce: Some(nonce.clone()), ..first.clone() });
+        if id < copied {
+            let arrived = Nanos::from(12 * SECOND);
+            books.calls.push(CallRecord { id: 2 * id + 1, nonce: Some(nonce), arrived, ..first.clone() });
+        }
+    }
+    books
+}
+
+#[test]
+fn copies_that_nobody_wants_and_more_of_them_than_are_wanted_are_found() {
+    let judged = |percent, copied| copies::check(&with_copies(percent, 100, copied)).violations.len();
+    assert_eq!((judged(0, 0), judged(10, 0), judged(10, 10)), (0, 0, 0));
+    assert_eq!((judged(0, 1), judged(10, 15)), (2, 1), "its request tells it and the sum does; the sum alone");
+    assert_eq!(copies::copies(&with_copies(10, 100, 10), SECOND), 10);
+}
+
+#[test]
+fn a_call_that_was_given_up_for_the_next_one_is_no_copy_and_a_third_at_a_time_is_found() {
+    let mut books = with_copies(0, 100, 1);
+    books.calls[0].peer_closed = Some(Nanos::from(12 * SECOND));
+    assert_eq!(copies::check(&books).violations.len(), 0);
+    let mut books = with_copies(10, 100, 1);
+    books.calls.push(CallRecord { id: 1_000, ..books.calls[1].clone() });
+    assert_eq!(copies::check(&books).violations.len(), 1);
 }

@@ -60,6 +60,25 @@ async fn a_stream_that_falls_silent_before_that_trips_its_target() {
     assert_eq!(tree.last_report().error_class, Some("timeout"));
 }
 
+/// Whether the reader's channel is just full when the answer is complete makes no difference.
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_pauses_before_the_end_hears_it_however_much_it_has_not_read() {
+    for texts in 10..=16 {
+        let tree = tree(Timeouts::default()).await;
+        let (feed, mut events) = begun(&tree).await;
+        for _ in 0..texts {
+            feed.send(Ok(text_event(" more"))).await.unwrap();
+            tree.until(|| feed.capacity() == feed.max_capacity()).await;
+        }
+        for chunk in end_events() {
+            feed.send(Ok(chunk)).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let heard = drain(&mut events).await;
+        assert_eq!((heard.concat(), tree.last_report().outcome), (format!("words{}done", " more".repeat(texts)), JobOutcome::Completed));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_breaks_after_the_end_of_the_answer_is_no_error() {
     for together in [true, false] {

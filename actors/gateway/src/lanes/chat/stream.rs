@@ -38,9 +38,6 @@ const CHANNEL_DEPTH: usize = 16;
 /// A reader that takes nothing for this long is given up: its socket and our buffers are full all the time.
 const STALLED_READER: Duration = Duration::from_secs(120);
 
-/// Longest wait for room for the last word of a stream.
-const LAST_WORD: Duration = Duration::from_secs(5);
-
 /// Longest wait for the end of a connection whose answer is complete. It comes with the last event or right after it, and
 /// the connection is then used again; one that stays open is not worth more than a new one.
 const LAST_CHUNK: Duration = Duration::from_secs(1);
@@ -227,7 +224,9 @@ fn broken_before_event(failure: UpstreamFailure) -> UpstreamFailure {
 /// Replies with the channel and fills it until every choice has ended, one broke, or the client left.
 pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Streaming>) {
     // Fields are used where they lie: what is moved out would take its room twice in this future.
-    let (sender, events) = mpsc::channel(CHANNEL_DEPTH);
+    let (sender, events) = mpsc::channel(CHANNEL_DEPTH + 1);
+    // Room that is kept for the last word: a reader that pauses over a full channel must hear the end all the same.
+    let kept = sender.clone().try_reserve_owned().ok();
     deliver(streaming.reply, Ok(ChatAnswer::Stream { events, about: streaming.opened.about }));
     let left = streaming.deadline.since(context.ports.clock.now());
     let ended = match tokio::time::timeout(left, forward_all(&context, &mut streaming.opened.choices, &sender)).await {
@@ -262,9 +261,10 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
     // the channel closes without one tells the edge so.
     if outcome != JobOutcome::Cancelled {
         let last = error.map_or(StreamItem::Done, |error| StreamItem::Failed(Box::new(error)));
-        if !matches!(tokio::time::timeout(LAST_WORD, sender.send(last)).await, Ok(Ok(()))) {
+        if sender.is_closed() {
             metrics::counter!("outcrop_answers_unread_total").increment(1);
         }
+        kept.map(|room| room.send(last));
     }
     // No client waits for the end of a connection.
     drop(sender);
