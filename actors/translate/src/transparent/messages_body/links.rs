@@ -121,6 +121,9 @@ struct Link<'t> {
     param: String,
 }
 
+/// Where a source stands, and the address that it names.
+type Named<'t> = (Span, Option<Cow<'t, str>>);
+
 /// Goes through the blocks of a message, and through the blocks within them.
 struct Walk<'t> {
     scanner: Scanner<'t>,
@@ -168,8 +171,8 @@ impl<'t> Walk<'t> {
         Ok(())
     }
 
-    /// Where it stands and what it names, if it names an address.
-    fn source(&mut self, place: &Place<'_>) -> Result<Option<(Span, Option<Cow<'t, str>>)>, Fault> {
+    /// `None` for a source that holds its content.
+    fn source(&mut self, place: &Place<'_>) -> Result<Option<Named<'t>>, Fault> {
         if self.scanner.kind()? != Kind::Object {
             self.scanner.skip()?;
             return Ok(None);
