@@ -17,6 +17,7 @@ mod count_tokens;
 mod edge;
 mod growth;
 mod harness;
+mod hosted_tools;
 mod memory;
 mod messages;
 mod native;
