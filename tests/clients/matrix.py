@@ -13,7 +13,7 @@ from pathlib import Path
 # The columns, in this order.
 FEATURES = [
     "text", "stream", "tools", "structured", "thinking", "images", "caching", "counting", "models", "errors",
-    "stored", "background", "compaction", "30 turns",
+    "stored", "background", "compaction", "30 turns", "hosted tools",
 ]
 BEGIN = "<!-- clients: written by tests/run -->"
 END = "<!-- end of clients -->"

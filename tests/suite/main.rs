@@ -20,7 +20,11 @@ mod edge;
 mod every_route;
 mod growth;
 mod harness;
+<<<<<<< HEAD
 mod linked;
+=======
+mod hosted_tools;
+>>>>>>> htools
 mod memory;
 mod messages;
 mod native;

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, CLAUDE, Client, TestGateway};
 
-const MESSAGES: &str = "/anthropic/v1/messages";
+pub(crate) const MESSAGES: &str = "/anthropic/v1/messages";
 
 fn says(text: &str) -> Value {
     json!({"model": CLAUDE, "max_tokens": 200, "messages": [{"role": "user", "content": text}]})
 }
 
 /// The events of a stream: name and data, which must agree.
-fn events(answer: &Answer) -> Vec<Value> {
+pub(crate) fn events(answer: &Answer) -> Vec<Value> {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream; charset=utf-8")), "{}", answer.text());
     let event = |text: &str| {
         let (name, data) = text.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: ")).unwrap_or_else(|| panic!("{text:?}"));
@@ -26,7 +26,7 @@ fn events(answer: &Answer) -> Vec<Value> {
     answer.text().split_terminator("\n\n").map(event).collect()
 }
 
-fn types(events: &[Value]) -> Vec<&str> {
+pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     let all = events.iter().map(|event| event["type"].as_str().unwrap());
     // Upstream and we send signs of life wherever we like.
     let mut types: Vec<&str> = all.filter(|name| *name != "ping").collect();
@@ -36,7 +36,7 @@ fn types(events: &[Value]) -> Vec<&str> {
 
 /// The message of a refusal of this status and type, in Anthropic's envelope.
 #[track_caller]
-fn refusal(answer: &Answer, status: u16, kind: &str) -> String {
+pub(crate) fn refusal(answer: &Answer, status: u16, kind: &str) -> String {
     assert_eq!(answer.status, status, "{}", answer.text());
     let body = answer.json();
     assert_eq!((&body["type"], &body["error"]["type"]), (&json!("error"), &json!(kind)), "{body}");

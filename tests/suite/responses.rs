@@ -26,7 +26,7 @@ pub(crate) fn said(response: &Value) -> String {
     parts.filter_map(|part| part["text"].as_str()).collect()
 }
 
-fn id(response: &Value) -> &str {
+pub(crate) fn id(response: &Value) -> &str {
     response["id"].as_str().unwrap_or_else(|| panic!("no id: {response}"))
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn events(answer: &Answer, first: u64) -> Vec<Value> {
     events
 }
 
-fn types(events: &[Value]) -> Vec<&str> {
+pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     let mut types: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     types.dedup();
     types

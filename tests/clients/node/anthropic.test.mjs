@@ -35,6 +35,15 @@ shows("tools")("a streamed tool call is put together", async () => {
   assert.equal(final.stop_reason, "tool_use");
 });
 
+shows("stream", "hosted tools")("a search cites its source", async () => {
+  const tools = [{ type: "web_search_20250305", name: "web_search" }];
+  const final = await client.messages.stream(ask("Who invented the zipper?", { model: "amazon.nova-2-lite-v1:0", tools })).finalMessage();
+  const [source] = final.content[0].citations;
+  assert.equal(source.type, "web_search_result_location");
+  assert.match(source.url, /^https:/);
+  assert.equal(final.stop_reason, "end_turn");
+});
+
 shows("models")("models by pages", async () => {
   const ids = [];
   for await (const model of client.models.list({ limit: 5 })) ids.push(model.id);

@@ -56,6 +56,26 @@ shows("tools", "stream")("a tool there and back, streamed", async () => {
   assert.match(second.output_text, /19 degrees/);
 });
 
+shows("stream", "hosted tools")("a search is told as it goes, and its source is cited", async () => {
+  const stream = client.responses.stream({ model: "amazon.nova-2-lite-v1:0", input: "Who invented the zipper?", tools: [{ type: "web_search" }] });
+  const steps = [];
+  for await (const event of stream) if (/web_search_call|annotation/.test(event.type)) steps.push(event.type.replace("response.", ""));
+  const told = ["in_progress", "searching", "completed"].map((word) => `web_search_call.${word}`);
+  assert.deepEqual(steps, [...told, "output_text.annotation.added"]);
+  const [search, message] = (await stream.finalResponse()).output;
+  assert.equal(search.action.query, "invented zipper");
+  const [source] = message.content[0].annotations;
+  assert.match(message.content[0].text.slice(source.start_index, source.end_index), /^According to .* documented$/);
+  assert.match(source.url, /^https:/);
+});
+
+shows("hosted tools", "errors")("a hosted tool that the model lacks is named", async () => {
+  for (const type of ["web_search", "image_generation"]) {
+    const refused = client.responses.create({ model, input: "Hello", tools: [{ type }] });
+    await assert.rejects(refused, (error) => error instanceof BadRequestError && error.message.includes(`'${type}'`));
+  }
+});
+
 shows("tools")("a custom tool takes plain text", async () => {
   const tools = [{ type: "custom", name: "take_note", description: "Takes a note" }];
   const response = await client.responses.create({ model, input: 'Take a note that says "buy milk". Use take_note.', tools });

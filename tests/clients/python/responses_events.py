@@ -9,6 +9,7 @@ WHOLES = {
     "response.refusal.delta": ("response.refusal.done", "refusal"),
     "response.function_call_arguments.delta": ("response.function_call_arguments.done", "arguments"),
     "response.custom_tool_call_input.delta": ("response.custom_tool_call_input.done", "input"),
+    "response.code_interpreter_call_code.delta": ("response.code_interpreter_call_code.done", "code"),
     "response.reasoning_text.delta": ("response.reasoning_text.done", "text"),
     "response.reasoning_summary_text.delta": ("response.reasoning_summary_text.done", "text"),
 }

@@ -5,11 +5,15 @@ system prompt, its tools and their schemas, its flags, thinking, caching, and wh
 environment with nothing in it, and a proxy that writes down who else it would speak to.
 """
 
+import http.server
 import json
 import os
+import re
 import socketserver
 import subprocess
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Iterator
 
@@ -41,6 +45,51 @@ def elsewhere() -> Iterator[Proxy]:
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         yield proxy
         proxy.shutdown()
+
+
+class Relay(http.server.ThreadingHTTPServer):
+    """Passes whole answers of the gateway on, and remembers the path, status and body of each."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.answered: list[tuple[str, int, bytes]] = []
+        super().__init__(("127.0.0.1", 0), Passing)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Passing(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection", "accept-encoding")}
+        request = urllib.request.Request(self.server.upstream + self.path, data=body, headers=headers)
+        try:
+            answer = urllib.request.urlopen(request, timeout=60)
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
+        with answer:
+            told = answer.read()
+        self.server.answered.append((self.path, answer.status, told))
+        self.send_response(answer.status)
+        self.send_header("content-type", answer.headers["content-type"])
+        self.send_header("content-length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture()
+def relay(root_url: str) -> Iterator[Relay]:
+    with Relay(root_url) as relay:
+        threading.Thread(target=relay.serve_forever, daemon=True).start()
+        yield relay
+        relay.shutdown()
 
 
 @pytest.fixture()
@@ -120,11 +169,12 @@ def test_its_prompt_is_read_from_the_cache(repository, elsewhere, root_url, api_
 
 
 @pytest.mark.shows("Claude Code: messages", "30 turns")
-def test_a_session_of_thirty_turns(repository, elsewhere, root_url, api_key):
+@pytest.mark.parametrize("model", ["claude-sonnet-4-6", "amazon.nova-2-lite-v1:0"])
+def test_a_session_of_thirty_turns(model, repository, elsewhere, root_url, api_key):
     diary = repository / "diary.md"
     steps = [order("Write", file_path=str(diary), content="day 0\n")]
     steps += [order("Edit", file_path=str(diary), old_string=f"day {day}", new_string=f"day {day + 1}") for day in range(29)]
-    result = run("\n".join(["Keep the diary.", *steps]), repository, elsewhere, direct(root_url, api_key, "claude-sonnet-4-6"))
+    result = run("\n".join(["Keep the diary.", *steps]), repository, elsewhere, direct(root_url, api_key, model))
     assert diary.read_text() == "day 29\n" and result["num_turns"] >= 30
 
 
@@ -136,6 +186,16 @@ def test_a_session_that_is_compacted_goes_on(repository, elsewhere, root_url, ap
     note = order("Write", file_path=str(repository / "after.md"), content="after\n")
     run(f"Go on.\n{note}", repository, elsewhere, settings, "--continue")
     assert (repository / "after.md").read_text() == "after\n"
+
+
+@pytest.mark.shows("Claude Code: messages", "counting")
+def test_its_account_of_the_context_is_counted_by_the_gateway(repository, elsewhere, relay, api_key):
+    (repository / "CLAUDE.md").write_text("# Notes\n" + "Greet politely. " * 50)
+    result = run("/context", repository, elsewhere, direct(relay.url, api_key, "claude-sonnet-4-6"))
+    assert {(path.partition("?")[0], status) for path, status, _ in relay.answered} == {("/anthropic/v1/messages/count_tokens", 200)}
+    counts = {json.loads(body)["input_tokens"] for _, _, body in relay.answered}
+    (notes,) = re.findall(r"\| Memory files \| (\d+) \|", result["result"])
+    assert int(notes) in counts, (notes, counts)
 
 
 @pytest.mark.shows("Claude Code: native Bedrock", "text", "stream", "tools", "thinking")
