@@ -20,11 +20,8 @@ mod edge;
 mod every_route;
 mod growth;
 mod harness;
-<<<<<<< HEAD
-mod linked;
-=======
 mod hosted_tools;
->>>>>>> htools
+mod linked;
 mod memory;
 mod messages;
 mod native;
