@@ -39,6 +39,9 @@ enum Command {
         /// A quick look: a tenth of the requests. Not for comparing.
         #[arg(long)]
         quick: bool,
+        /// Only what adaptive routing costs over `ordered`, without JSON.
+        #[arg(long)]
+        strategies: bool,
     },
     /// Serves a baseline, for the benchmark.
     #[command(hide = true)]
@@ -79,7 +82,8 @@ fn main() -> anyhow::Result<ExitCode> {
             Command::Report(arguments) => return cli::report(&arguments),
             Command::Seed(arguments) => return seeds::replay(&arguments),
             Command::Seeds(arguments) => return seeds::sweep(&arguments),
-            Command::Bench { gateway, json, quick } => outcrop_chaos::bench::run(&gateway, &json, quick).await,
+            Command::Bench { gateway, quick, strategies: true, .. } => outcrop_chaos::bench::run_strategies(&gateway, quick).await,
+            Command::Bench { gateway, json, quick, strategies: false } => outcrop_chaos::bench::run(&gateway, &json, quick).await,
             Command::Baseline { kind: BaselineKind::Sdk, upstream, bind } => outcrop_chaos::baseline::sdk::serve(bind, upstream).await,
             Command::Baseline { kind: BaselineKind::Proxy, upstream, bind } => outcrop_chaos::baseline::proxy::serve(bind, upstream).await,
             Command::Upstream { pace_ms } => outcrop_chaos::bench::upstream::serve(pace_ms).await,

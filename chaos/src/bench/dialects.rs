@@ -2,7 +2,7 @@
 //!
 //! A round asks all of them of the same processes, in turns: the machine is the same for them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::{
     load::{self, Check, Shot},
     measure::{self, Lineup, Ratio, contains, median},
     process::Server,
+    slices::{Turn, slices},
     upstream, words,
 };
 
@@ -93,13 +94,13 @@ impl Dialect {
         }
     }
 
-    fn shot(self, address: &str, stream: bool) -> Shot {
+    pub(super) fn shot(self, address: &str, stream: bool) -> Shot {
         let body = Bytes::from(self.body(&measure::question(), stream));
         Shot { address: address.to_owned(), path: self.path(stream), body, stream }
     }
 
     /// Every word must arrive.
-    fn check(self, stream: bool, text: String) -> Check {
+    pub(super) fn check(self, stream: bool, text: String) -> Check {
         Some(Arc::new(move |body: &[u8]| match (self, stream) {
             (_, false) => contains(body, text.as_bytes()),
             (Self::Chat, true) => words::of_chat(body) == text,
@@ -114,7 +115,7 @@ pub(super) type DialectRound = [[f64; KINDS]; Dialect::ALL.len()];
 
 const KINDS: usize = 4;
 
-/// Dialects take turns within a round: a machine that is slower for a second is so for all of them.
+/// Slices of a round in which the dialects take turns.
 const SLICES: u64 = 8;
 
 /// One round against processes of its own.
@@ -124,11 +125,12 @@ pub(super) async fn round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Dialect
     let small = |dialect: Dialect, stream: bool| (dialect.shot(&server.address, stream), dialect.check(stream, upstream::text()));
     let turn = |dialect: Dialect| (prepared(&lineup.turns, dialect, &server.address), dialect.check(false, upstream::text()));
     let slow = |dialect: Dialect| (dialect.shot(&paced.address, true), dialect.check(true, upstream::paced_text()));
+    let busy = measure::BUSY_CONNECTIONS;
     let kinds = [
-        slices(&server, plan.answers, measure::BUSY_CONNECTIONS, SLICES, |dialect| small(dialect, false)).await.context("answers")?,
-        slices(&server, plan.streams, measure::BUSY_CONNECTIONS, SLICES, |dialect| small(dialect, true)).await.context("streams")?,
-        slices(&server, plan.answers / 4, measure::BUSY_CONNECTIONS, SLICES, turn).await.context("an agent's turn")?,
-        slices(&paced, plan.streams / 4, measure::PACED_CONNECTIONS, 2, slow).await.context("paced streams")?,
+        slices(&turns(&server, |dialect| small(dialect, false)), plan.answers, busy, SLICES).await.context("answers")?,
+        slices(&turns(&server, |dialect| small(dialect, true)), plan.streams, busy, SLICES).await.context("streams")?,
+        slices(&turns(&server, turn), plan.answers / 4, busy, SLICES).await.context("an agent's turn")?,
+        slices(&turns(&paced, slow), plan.streams / 4, measure::PACED_CONNECTIONS, 2).await.context("paced streams")?,
     ];
     let mut round = DialectRound::default();
     for (row, cells) in round.iter_mut().enumerate() {
@@ -139,34 +141,12 @@ pub(super) async fn round(lineup: &Lineup, plan: Plan) -> anyhow::Result<Dialect
     Ok(round)
 }
 
-/// CPU seconds per 1,000 requests of each dialect, of which so many are sent in slices.
-async fn slices(
-    server: &Server,
-    count: u64,
-    connections: u64,
-    slices: u64,
-    shot: impl Fn(Dialect) -> (Shot, Check),
-) -> anyhow::Result<[f64; Dialect::ALL.len()]> {
-    let mut cpu = [Duration::ZERO; Dialect::ALL.len()];
-    let mut answered = [0; Dialect::ALL.len()];
-    // The first warms up.
-    for slice in 0..=slices {
-        for ((cpu, answered), dialect) in cpu.iter_mut().zip(&mut answered).zip(Dialect::ALL) {
-            let (shot, check) = shot(dialect);
-            let before = server.cpu()?;
-            let volley = load::volley(&shot, (count / slices).max(connections), connections, check).await;
-            let answers = volley.with_context(|| dialect.name())?.answers;
-            if slice > 0 {
-                *cpu += server.cpu()?.since(&before);
-                *answered += answers;
-            }
-        }
-    }
-    let mut result = [f64::NAN; Dialect::ALL.len()];
-    for ((result, cpu), answered) in result.iter_mut().zip(cpu).zip(answered) {
-        *result = measure::per_thousand(cpu, answered);
-    }
-    Ok(result)
+/// Every dialect, asked of one process.
+fn turns(server: &Server, shot: impl Fn(Dialect) -> (Shot, Check)) -> [Turn<'_>; Dialect::ALL.len()] {
+    Dialect::ALL.map(|dialect| {
+        let (shot, check) = shot(dialect);
+        Turn { name: dialect.name(), server, shot, check }
+    })
 }
 
 /// What the rounds come to, and memory, which is measured once.

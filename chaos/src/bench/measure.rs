@@ -1,6 +1,10 @@
 //! What is measured, and how.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -11,6 +15,7 @@ use super::{
     dialects::{self, Beside, Dialect, DialectRow, HistoryRow},
     load::{self, Check, Shot},
     process::Server,
+    strategies::{self, StrategyRow},
     upstream, words,
 };
 
@@ -86,6 +91,7 @@ pub(super) struct Measured {
     pub(super) rows: Vec<Row>,
     pub(super) answers: Ratio,
     pub(super) streams: Ratio,
+    pub(super) strategies: Vec<StrategyRow>,
     pub(super) dialects: Vec<DialectRow>,
     pub(super) histories: Vec<HistoryRow>,
     pub(super) beside: Beside,
@@ -105,6 +111,7 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
             of_contestant.push(measured);
         }
     }
+    let strategies = strategies::rows(&lineup.gateway, &lineup.fast_upstream, plan).await?;
     let mut dialect_rounds = Vec::new();
     for round in 0..plan.dialect_rounds {
         note(&format!("dialects, round {} of {}", round + 1, plan.dialect_rounds))?;
@@ -135,7 +142,7 @@ pub(super) async fn all(lineup: &Lineup, plan: Plan) -> anyhow::Result<Measured>
     let proxy = start(lineup, Contestant::Proxy, &lineup.fast_upstream).await?;
     let histories = dialects::histories(lineup, plan, &proxy, &gateway).await.context("long histories")?;
     let beside = dialects::beside(lineup, plan, &gateway).await?;
-    Ok(Measured { rows, answers, streams, dialects, histories, beside })
+    Ok(Measured { rows, answers, streams, strategies, dialects, histories, beside })
 }
 
 /// Tells progress.
@@ -158,7 +165,13 @@ async fn start(lineup: &Lineup, contestant: Contestant, upstream: &str) -> anyho
 
 /// The gateway in front of a simulated region, which is at `host:port`.
 pub(super) async fn start_gateway(lineup: &Lineup, upstream: &str) -> anyhow::Result<Server> {
+    start_gateway_with(&lineup.gateway, upstream, &["us-east-1"], "").await
+}
+
+/// The same with these regions, which are all the same to it, and with more settings.
+pub(super) async fn start_gateway_with(gateway: &Path, upstream: &str, regions: &[&str], settings: &str) -> anyhow::Result<Server> {
     let port = free_port().await?;
+    let regions = regions.iter().map(|region| format!("\"{region}\"")).collect::<Vec<_>>().join(", ");
     let config = format!(
         r#"
 [server]
@@ -171,19 +184,20 @@ concurrency = 8192
 [lanes.responses]
 concurrency = 8192
 [aws]
-regions = ["us-east-1"]
+regions = [{regions}]
 credentials = {{ access_key_id = "{ACCESS_KEY}", secret_access_key = "{SECRET_KEY}" }}
 [aws.endpoints]
 default = "http://{upstream}"
 [[keys.key]]
 id = "bench"
 secret = "sk-bench"
+{settings}
 "#
     );
     let path = std::env::temp_dir().join(format!("outcrop-bench-{}-{port}.toml", std::process::id()));
     std::fs::write(&path, config).with_context(|| format!("writing {}", path.display()))?;
     let arguments = ["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
-    Server::probed(&lineup.gateway, &arguments, format!("127.0.0.1:{port}")).await.context("the gateway")
+    Server::probed(gateway, &arguments, format!("127.0.0.1:{port}")).await.context("the gateway")
 }
 
 /// A port nobody listens on at this moment.

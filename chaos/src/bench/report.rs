@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     dialects::{Beside, DialectRow, HistoryRow},
     measure::{Contestant, Measured, Ratio, Row},
+    strategies::{self, StrategyRow},
 };
 
 /// All numbers of a run.
@@ -19,6 +20,8 @@ pub(super) struct Report {
     gateway_to_sdk_answers: Ratio,
     gateway_to_sdk_streams: Ratio,
     gateway_to_sdk_paced_streams: f64,
+    /// The gateway's strategies over `ordered`.
+    strategies: Vec<StrategyRow>,
     /// The gateway's dialects over its chat path.
     dialects: Vec<DialectRow>,
     histories: Vec<HistoryRow>,
@@ -27,7 +30,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(measured: Measured) -> Self {
-        let Measured { rows, answers, streams, dialects, histories, beside } = measured;
+        let Measured { rows, answers, streams, strategies, dialects, histories, beside } = measured;
         let paced = |who| rows.iter().find(|row| row.contestant == who).map_or(f64::NAN, |row| row.cpu_per_1000_paced_streams);
         let gateway_to_sdk_paced_streams = paced(Contestant::Gateway) / paced(Contestant::Sdk);
         Self {
@@ -35,10 +38,15 @@ impl Report {
             gateway_to_sdk_answers: answers,
             gateway_to_sdk_streams: streams,
             gateway_to_sdk_paced_streams,
+            strategies,
             dialects,
             histories,
             small_requests_beside_histories: beside,
         }
+    }
+
+    pub(super) fn strategies(&self) -> &[StrategyRow] {
+        &self.strategies
     }
 
     pub(super) fn print(&self) -> anyhow::Result<()> {
@@ -72,6 +80,7 @@ impl Report {
             self.gateway_to_sdk_paced_streams
         )
         .context("printing the report")?;
+        print_strategies(&self.strategies)?;
         self.print_dialects()
     }
 
@@ -107,6 +116,25 @@ impl Report {
         )
         .context("printing the dialects")
     }
+}
+
+/// The gateway's strategies over `ordered`.
+pub(super) fn print_strategies(rows: &[StrategyRow]) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_MARKDOWN);
+    table.set_header(["CPU over strategy `ordered`", "answers", "streams"]);
+    for row in rows {
+        table.add_row([row.choice.name().to_owned(), told_finely(row.answers), told_finely(row.streams)]);
+    }
+    let exceeded = strategies::exceeded(rows);
+    let verdict = if exceeded.is_empty() { "kept".to_owned() } else { format!("EXCEEDED: {}", exceeded.join("; ")) };
+    writeln!(std::io::stdout(), "\n{table}\n\nadaptive routing may take {} of the CPU with `ordered`: {verdict}", strategies::MOST)
+        .context("printing the strategies")
+}
+
+/// The limit of strategies is in hundredths.
+fn told_finely(ratio: Ratio) -> String {
+    format!("{:.3} (rounds {:.3} to {:.3})", ratio.median, ratio.lowest, ratio.highest)
 }
 
 fn told(ratio: Ratio) -> String {
