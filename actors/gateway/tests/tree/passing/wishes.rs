@@ -76,7 +76,8 @@ async fn headers_of_bedrocks_are_put_into_a_converse_body_or_reported() {
         assert_eq!((std::str::from_utf8(&call.body).unwrap(), call.headers.len()), (sent, 0));
         let mut reported: Vec<String> = about.adjustments.to_string().split(',').map(str::to_owned).collect();
         let mut told: Vec<String> = told.split(',').map(str::to_owned).collect();
-        (reported.sort(), told.sort());
+        reported.sort();
+        told.sort();
         assert_eq!(reported, told, "{body}");
     }
 }
