@@ -89,9 +89,9 @@ pub struct Rules {
     /// judged by the bounds of their phase, not one by one: what nobody knows can only be found by asking.
     #[serde(default)]
     pub finding: Micros,
-    /// I6: share of the requests it judges that may be refused though there was room; I8 leaves those to it that came back as told. Nobody sees the buckets from outside: where one
-    /// request is a large part of a bucket, who waited to its end for room may miss it by what the router does not know. 0 allows
-    /// none.
+    /// I6: share of the requests it judges that may be refused though there was room; I8 leaves those to it that came back as
+    /// told. Nobody sees the buckets from outside: where one request is a large part of a bucket, who waited to its end for room
+    /// may miss it by what the router does not know. 0 allows none.
     #[serde(default)]
     pub refused_with_room: f64,
     /// I8: share of refusals that may tell to come back sooner than room can be there. 0 asks for every one.

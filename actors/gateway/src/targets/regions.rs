@@ -24,7 +24,7 @@ pub enum RegionStatus {
     Closed,
     /// An operator took it out.
     Drained,
-    /// Discovery has not heard yet what it offers: nothing can be sent there.
+    /// Discovery has found nothing there that could be called, or has not heard yet.
     Undiscovered,
 }
 

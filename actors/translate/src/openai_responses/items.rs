@@ -96,7 +96,10 @@ pub(super) fn add_logs(outputs: &mut Vec<CodeOutput>, text: &str, continues: boo
         Some(CodeOutput::Logs { logs }) if continues => logs.push_str(text),
         _ => outputs.push(CodeOutput::Logs { logs: text.to_owned() }),
     }
+    // Looked at only where it may be whole: a program may print megabytes, in thousands of pieces.
     if let Some(CodeOutput::Logs { logs }) = outputs.last_mut()
+        && logs.starts_with('{')
+        && logs.trim_end().ends_with('}')
         && let Some(printed) = printed(logs)
     {
         *logs = printed;

@@ -40,6 +40,8 @@ pub struct NativeRequest {
     pub prompt_tokens: u64,
     /// What its cache marks cover; whether that is enough to be cached is for the model's data to say.
     pub cached: Option<CachedPrefix>,
+    /// Estimated tokens without the newest turn: what a model can have cached that caches by itself.
+    pub earlier_tokens: u64,
     /// The tier that a Converse body asks for: InvokeModel has a header for it.
     pub service_tier: Option<ServiceTier>,
     /// What is the same in every turn of the conversation.
@@ -76,9 +78,19 @@ pub fn invoke_request(body: &[u8]) -> Result<NativeRequest, GatewayError> {
         max_tokens: claude.max_tokens(),
         prompt_tokens: claude.prompt_tokens(),
         cached: claude.marked(),
+        // No Claude caches what is not marked.
+        earlier_tokens: 0,
         service_tier: None,
         opening: claude.opening().collect(),
     })
+}
+
+/// Looks only whether a body is one that can be read.
+///
+/// # Errors
+/// [`GatewayError::InvalidRequest`] when it is no JSON object, or has more members than are looked at.
+pub fn checked(body: &[u8]) -> Result<(), GatewayError> {
+    skim::top(body).map(drop)
 }
 
 /// Looks at a CountTokens body, of which nobody here must know more than that it is one.

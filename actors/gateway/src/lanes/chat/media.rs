@@ -30,14 +30,14 @@ const MOST_BYTES: usize = 64 * 1024 * 1024;
 pub(super) struct Media {
     /// By URL.
     pub(super) fetched: FetchedMedia,
-    /// How much it is, before base64.
+    /// How much it is in base64, as often as the request names it.
     pub(super) bytes: usize,
 }
 
 /// Fetches every URL. The first failure fails the request and names its field.
 ///
-/// What is fetched takes room in the memory for requests as it arrives: nobody knows before how much it will be, and the
-/// body that named it may have been tiny.
+/// What is fetched takes room in the memory for requests as it arrives, as often as it is named: nobody knows before how much it
+/// will be, and the body that named it may have been tiny.
 pub(super) async fn fetch_all(
     context: &ChatContext,
     urls: Vec<MediaUrl>,
@@ -48,7 +48,7 @@ pub(super) async fn fetch_all(
         let message = format!("at most {MOST_URLS} different URLs can be fetched for one request");
         return Err(GatewayError::invalid(first_beyond.param.clone(), message));
     }
-    let total = &AtomicUsize::new(0);
+    let (total, sent) = (&AtomicUsize::new(0), &AtomicUsize::new(0));
     let fetches = stream::iter(urls).map(|wanted| async move {
         let param = Some(wanted.param.clone());
         let admit = |bytes: usize| {
@@ -56,7 +56,9 @@ pub(super) async fn fetch_all(
                 let message = format!("the URLs of this request hold more than {} MiB together", MOST_BYTES / (1024 * 1024));
                 return Err(GatewayError::FetchFailed { message, param: param.clone() });
             }
-            held.map_or(Ok(()), |held| held.grow(in_base64(bytes)))
+            let all = in_base64(bytes).saturating_mul(wanted.mentions);
+            sent.fetch_add(all, Ordering::Relaxed);
+            held.map_or(Ok(()), |held| held.grow(all))
         };
         let fetched = context.fetcher.fetch(&wanted.url, settings.fetch, &admit).await;
         let fetched = fetched.map_err(|error| error.for_field(param.clone()))?;
@@ -74,7 +76,7 @@ pub(super) async fn fetch_all(
         Ok::<_, GatewayError>((wanted.url, Fetched { base64, format }))
     });
     let fetched: Vec<(String, Fetched)> = fetches.buffer_unordered(AT_ONCE).try_collect().await?;
-    Ok(Media { fetched: collect(fetched), bytes: total.load(Ordering::Relaxed) })
+    Ok(Media { fetched: collect(fetched), bytes: sent.load(Ordering::Relaxed) })
 }
 
 /// How many bytes so many are in base64, which is what they are kept and sent in.

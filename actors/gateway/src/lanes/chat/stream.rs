@@ -264,7 +264,10 @@ pub(super) async fn forward(context: Arc<ChatContext>, mut streaming: Box<Stream
         if sender.is_closed() {
             metrics::counter!("outcrop_answers_unread_total").increment(1);
         }
-        kept.map(|room| room.send(last));
+        if let Some(room) = kept {
+            // What it gives back is the channel, which ends here.
+            drop(room.send(last));
+        }
     }
     // No client waits for the end of a connection.
     drop(sender);

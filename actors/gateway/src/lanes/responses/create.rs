@@ -90,14 +90,14 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
         ChatAnswer::Stream { events, mut about } => {
             let (meta, shape) = written_as(id, created_unix, &about)?;
             // Before it is stored: what is stored as running must have its end in nobody else's hands.
-            let opening = opening(context, body_bytes, held.clone(), &meta, &shape).await?;
+            let opening = begin_writing(context, body_bytes, held.clone(), &meta, &shape).await?;
             let (opening, kept) = match put_running(context, kept, Running::InProgress, &meta, &shape).await {
                 Ok(kept) => (opening, kept),
                 // Given all the same, as a whole answer is: the model is at it, and would be paid anew for whoever asked again.
                 Err(GatewayError::Unavailable { .. }) => {
-                    tracing::error!(response.id = meta.id, "a stream is given and not stored");
+                    tracing::warn!(response.id = meta.id, "a stream is given and not stored");
                     about.adjustments.note("store", "not_stored");
-                    (self::opening(context, body_bytes, held, &meta, &shape.unstored()).await?, None)
+                    (begin_writing(context, body_bytes, held, &meta, &shape.unstored()).await?, None)
                 }
                 Err(error) => return Err(error),
             };
@@ -114,7 +114,7 @@ async fn begin(context: &Arc<ResponsesContext>, mut job: ResponsesJob) -> Result
 }
 
 /// The writer of a stream, and its first events. They repeat parameters of the request, which may be long.
-async fn opening(
+async fn begin_writing(
     context: &ResponsesContext,
     body_bytes: usize,
     held: Option<Arc<dyn HeldMemory>>,

@@ -201,3 +201,13 @@ async fn what_is_fetched_takes_room_until_the_answer_begins() {
     hanging.abort();
     tree.until(|| dropped.load(Ordering::Relaxed) == 2).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_named_often_takes_room_as_often() {
+    let tree = tree().await;
+    let room = Arc::new(Room { size: 1 << 20, taken: Mutex::default(), dropped: Arc::default() });
+    let asked = asking(&vec![link("image", "http://web.example/a.png"); 7].join(","));
+    tree.regions[0].then(Step::Raw(ANSWER.to_owned()));
+    submit(&tree, ChatJob { held: Some(Arc::clone(&room) as Arc<dyn HeldMemory>), ..message(&tree, &asked) }).await.unwrap();
+    assert_eq!(*room.taken.lock().unwrap(), 7 * PNG.len().div_ceil(3) * 4);
+}

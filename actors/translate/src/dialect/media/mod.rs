@@ -5,10 +5,7 @@
 
 mod base64_text;
 
-use std::{
-    cell::Cell,
-    collections::{HashMap, HashSet},
-};
+use std::{cell::Cell, collections::HashMap};
 
 use outcrop_domain::{
     chat::{Content, Media, MediaFormat, MediaKind, MediaSource},
@@ -24,6 +21,8 @@ pub struct MediaUrl {
     pub param: String,
     /// The address.
     pub url: String,
+    /// How often the request names it: what stands behind it is sent as often.
+    pub mentions: usize,
 }
 
 /// What was fetched, by address.
@@ -61,16 +60,23 @@ impl FetchedMedia {
 /// Collects the web addresses of a request, each once, in order.
 #[derive(Default)]
 pub(crate) struct UrlList {
-    seen: HashSet<String>,
+    /// Places in `urls`.
+    seen: HashMap<String, usize>,
     urls: Vec<MediaUrl>,
 }
 
 impl UrlList {
-    /// Adds `url` when it is a web address that is not listed yet. `param` is its path.
+    /// Adds `url` when it is a web address, and counts it when it is listed already. `param` is its path.
     pub(crate) fn add(&mut self, url: &str, param: impl FnOnce() -> String) {
-        if is_web(url) && !self.seen.contains(url) {
-            self.seen.insert(url.to_owned());
-            self.urls.push(MediaUrl { param: param(), url: url.to_owned() });
+        if !is_web(url) {
+            return;
+        }
+        match self.seen.get(url).and_then(|place| self.urls.get_mut(*place)) {
+            Some(listed) => listed.mentions += 1,
+            None => {
+                self.seen.insert(url.to_owned(), self.urls.len());
+                self.urls.push(MediaUrl { param: param(), url: url.to_owned(), mentions: 1 });
+            }
         }
     }
 

@@ -153,6 +153,9 @@ impl<'b> AddedTo<'b> {
     /// # Errors
     /// As [`AddedTo::guard`].
     pub fn label(&mut self, labels: &BTreeMap<String, String>, notes: &mut Adjustments) -> Result<(), GatewayError> {
+        if labels.is_empty() {
+            return Ok(());
+        }
         match self.said(LABELS) {
             None => match labelled(b"{}", labels, notes).and_then(|json| String::from_utf8(json).ok()) {
                 Some(json) => self.set(LABELS, json),

@@ -64,8 +64,11 @@ pub(super) fn converse(body: &[u8]) -> Result<NativeRequest, GatewayError> {
     }
     let max_tokens = find("inferenceConfig").and_then(|config| limit(body, &members_of(body, config.span)));
     let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last, life));
-    let service_tier = find(TIER).and_then(|tier| tier_of(body, tier));
-    Ok(NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, service_tier, opening })
+    // The last one that says something, as where it is set.
+    let said = members.iter().rev().find(|(key, value)| value.kind != Kind::Null && key.is(body, TIER));
+    let service_tier = said.and_then(|(_, tier)| tier_of(body, *tier));
+    let earlier_tokens = before_last.tokens();
+    Ok(NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, earlier_tokens, service_tier, opening })
 }
 
 /// Is an InvokeModel body Anthropic's?
@@ -93,9 +96,11 @@ pub(super) fn any(body: &[u8], members: &[(Text, Value)]) -> NativeRequest {
         let holders = members.iter().filter(|(key, _)| LIMIT_HOLDERS.iter().any(|name| key.is(body, name)));
         holders.filter_map(|(_, value)| limit(body, &members_of(body, value.span))).next()
     };
-    let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last.unwrap_or(walk.size), life));
+    let before_last = before_last.unwrap_or(walk.size);
+    let cached = walk.marked.map(|(covered, life)| prefix(covered, before_last, life));
     let max_tokens = limit(body, members).or_else(held);
-    NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, service_tier: None, opening }
+    let earlier_tokens = before_last.tokens();
+    NativeRequest { max_tokens, prompt_tokens: walk.size.tokens(), cached, earlier_tokens, service_tier: None, opening }
 }
 
 /// The members of a body, which must be an object. All of them: what is not seen here could name what only the operator may.

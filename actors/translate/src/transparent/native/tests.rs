@@ -18,7 +18,11 @@ fn a_converse_body_tells_limit_size_and_marks() {
     // Three long texts, names, arguments and schema by their text, a frame for each turn.
     assert_eq!(read.prompt_tokens, 3_000 + (4 + 4 + 12 + 11u64).div_ceil(4) + 3 * 4);
     assert_eq!(read.cached, Some(CachedPrefix { tokens: 2_004, life: CacheLife::Long }));
-    assert_eq!(converse(r#"{"messages":[{"role":"user","content":[{"text":"12345678"}]}]}"#).cached, None);
+    let unmarked = converse(
+        r#"{"messages":[{"role":"user","content":[{"text":"12345678"}]},{"role":"assistant","content":[{"text":"12345678"}]},{"role":"user","content":[{"text":"1234"}]}]}"#,
+    );
+    assert_eq!(unmarked.cached, None);
+    assert!(unmarked.earlier_tokens > 0 && unmarked.earlier_tokens < unmarked.prompt_tokens, "{unmarked:?}");
     assert_eq!(converse(r#"{"serviceTier":{"type":"flex"}}"#).service_tier, Some(ServiceTier::Flex));
     assert_eq!(converse(r#"{"serviceTier":{"type":"gold"}}"#).service_tier, None);
 }

@@ -10,6 +10,8 @@ use outcrop_domain::{
     adjust::{Adjustments, word},
     chat::Guardrail,
     error::GatewayError,
+    model::ChatCapabilities,
+    routing::view::CacheLife,
 };
 use outcrop_translate::{
     dialect::guardrail::GuardrailRule,
@@ -58,8 +60,7 @@ pub(super) fn prepare(ground: Ground, input: NativeInput) -> Result<Prepared, Ga
     let route = if operation == RuntimeOperation::CountTokens {
         facts::aside(ground.strategy)
     } else {
-        let least = spec.chat.as_ref().and_then(|chat| chat.cache.as_ref()).map(|support| u64::from(support.min_tokens));
-        let cached = seen.cached.filter(|prefix| least.is_some_and(|least| prefix.tokens >= least));
+        let cached = spec.chat.as_ref().and_then(|chat| cached(seen.cached, seen.earlier_tokens, chat));
         let conversation = |prefix: CachedPrefix| (prefix, seen.affinity(&body, &[spec.id.as_str()], ground.overrides.session.as_deref()));
         let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
         facts::passing(&seen, spec, ground.strategy)
@@ -68,12 +69,23 @@ pub(super) fn prepare(ground: Ground, input: NativeInput) -> Result<Prepared, Ga
     Ok(ground.prepared(wire, body, route, notes, tier))
 }
 
+/// What the model keeps of the prompt: what is marked, or with models that cache by themselves all but the newest turn.
+fn cached(marked: Option<CachedPrefix>, earlier_tokens: u64, model: &ChatCapabilities) -> Option<CachedPrefix> {
+    let marked = marked.zip(model.cache.as_ref().map(|support| support.min_tokens));
+    let unmarked = CachedPrefix { tokens: earlier_tokens, life: CacheLife::Short };
+    let unmarked = (model.implicit_cache_min_tokens > 0).then_some((unmarked, model.implicit_cache_min_tokens));
+    let (prefix, least) = marked.or(unmarked)?;
+    (prefix.tokens >= u64::from(least)).then_some(prefix)
+}
+
 /// A Converse body with what its headers ask and what the operator has for it.
 fn converse(ground: &Ground, streams: bool, body: Bytes, headers: &HeaderMap, notes: &mut Adjustments) -> Result<Bytes, GatewayError> {
     let overrides = &ground.overrides;
     let rule = guardrail_rule(&ground.settings.chat, &ground.aliases, overrides.guardrail.as_ref())?;
     let guardrail = applicable(&rule, ground)?;
     let (tier, labels) = (ground.tier(), ground.labels());
+    // Faults are told of what the client wrote, not of what is added to it.
+    native::checked(&body)?;
     let mut heard: Vec<&HeaderName> = Vec::new();
     let is_idle = guardrail.is_none() && overrides.service_tier.or(tier).is_none() && overrides.latency.is_none() && labels.is_empty();
     // The usual case: what is not to be changed need not be looked at.
@@ -126,6 +138,7 @@ fn invoke(
     notes: &mut Adjustments,
 ) -> Result<(Bytes, HeaderMap), GatewayError> {
     let rule = guardrail_rule(&ground.settings.chat, &ground.aliases, None)?;
+    native::checked(&body)?;
     let body = match applicable(&rule, ground)? {
         Some(guardrail) => guard_invoke(body, &mut headers, guardrail, matches!(rule, GuardrailRule::Fixed(_)), streams)?,
         None => body,
@@ -166,4 +179,25 @@ fn applicable<'r>(rule: &'r GuardrailRule, ground: &Ground) -> Result<Option<&'r
         return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
     }
     Ok(Some(guardrail))
+}
+
+#[cfg(test)]
+mod tests {
+    use outcrop_domain::{chat::CacheTtl, model::CacheSupport};
+
+    use super::*;
+
+    #[test]
+    fn a_model_keeps_what_is_marked_or_by_itself_what_came_before() {
+        let support =
+            CacheSupport { min_tokens: 1_000, max_points: 4, ttls: vec![CacheTtl::FiveMinutes], system: true, messages: true, tools: true };
+        let marking = ChatCapabilities { cache: Some(support), ..ChatCapabilities::default() };
+        let implicit = ChatCapabilities { implicit_cache_min_tokens: 2_000, ..ChatCapabilities::default() };
+        let mark = |tokens| CachedPrefix { tokens, life: CacheLife::Long };
+        assert_eq!(cached(Some(mark(1_500)), 5_000, &marking), Some(mark(1_500)));
+        assert_eq!(cached(Some(mark(900)), 5_000, &marking), None);
+        assert_eq!(cached(None, 5_000, &marking), None, "nothing is marked");
+        assert_eq!(cached(None, 2_500, &implicit), Some(CachedPrefix { tokens: 2_500, life: CacheLife::Short }));
+        assert_eq!(cached(None, 1_500, &implicit), None);
+    }
 }

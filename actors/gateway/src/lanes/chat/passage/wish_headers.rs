@@ -70,7 +70,9 @@ pub(super) fn fall_back_to_tier(headers: &mut HeaderMap, tier: Option<ServiceTie
 /// The tier that is asked for; `None` also for a word that nobody knows.
 pub(super) fn tier(headers: &HeaderMap) -> Option<ServiceTier> {
     let word = headers.get(&SERVICE_TIER)?.to_str().ok()?.trim();
-    [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex, ServiceTier::Reserved].into_iter().find(|tier| tier.as_str() == word)
+    [ServiceTier::Priority, ServiceTier::Default, ServiceTier::Flex, ServiceTier::Reserved]
+        .into_iter()
+        .find(|tier| tier.as_str().eq_ignore_ascii_case(word))
 }
 
 /// Adds labels to those that there are, where they have none of the name.
