@@ -19,7 +19,7 @@ const CLOSE_REST: Duration = Duration::from_secs(8);
 const CLOSE_PAUSE: Duration = Duration::from_millis(250);
 /// A target that is short by more than this share of its depth...
 const FAR: f64 = 0.5;
-/// ...is not tested for so long after a refusal: the answer is known.
+/// ...is not tested for so long after its level was measured: the answer is known.
 const FAR_REST: Duration = Duration::from_secs(30);
 /// A request may be so much larger than a depth and still test it: the depth itself is an estimate.
 const DEPTH_DOUBT: f64 = 0.9;
@@ -42,6 +42,8 @@ pub struct ResourceProbe {
     pub gap: Duration,
     /// Last refusal.
     pub refused: Option<Moment>,
+    /// Last time the level was measured.
+    pub synced: Moment,
     /// How much more than believed may be there, units: [`Shadow::slack`](super::shadow::Shadow::slack).
     pub slack: f64,
 }
@@ -153,9 +155,8 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
     if tokens.known && tokens.depth < DEPTH_DOUBT * demand.tokens() {
         return Due::Not;
     }
-    // A refusal tells what was not there; an answer only what was there at least.
-    let refused = last_refused(probe).map(|last| now.since(last));
-    if missing > FAR && refused.is_some_and(|ago| ago < FAR_REST) {
+    let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
+    if missing > FAR && now.since(measured) < FAR_REST {
         return Due::Not;
     }
     // The resources that are short say how often to ask.
@@ -166,6 +167,7 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
         return if rested(probe, gap, now) { Due::Now } else { Due::Not };
     }
     let may_be_there = short.clone().all(|((view, amount), resource)| amount - view.level < resource.slack);
+    let refused = last_refused(probe).map(|last| now.since(last));
     if !may_be_there && (missing > CLOSE || refused.is_some_and(|ago| ago < gap.min(CLOSE_REST))) {
         return if rested(probe, gap, now) { Due::Now } else { Due::Not };
     }
@@ -227,7 +229,7 @@ mod tests {
     }
 
     fn probed(seconds: u64, gap: u64) -> ProbeView {
-        let resource = ResourceProbe { gap: Duration::from_secs(gap), refused: None, slack: 0.0 };
+        let resource = ResourceProbe { gap: Duration::from_secs(gap), refused: None, synced: ago(600), slack: 0.0 };
         ProbeView { probed: Some(ago(seconds)), resources: [resource; RESOURCES] }
     }
 
@@ -307,10 +309,9 @@ mod tests {
     #[test]
     fn what_was_measured_far_short_is_not_asked_again() {
         let targets = [target(1e5, -6e4)];
-        let mut measured = probed(40, 2);
-        measured.resources[1].refused = Some(ago(30));
+        let mut measured = probed(10, 2);
         assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), Some(Probe::Test(0)));
-        measured.resources[1].refused = Some(ago(29));
+        measured.resources[1].synced = ago(29);
         assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), None);
     }
 

@@ -384,6 +384,12 @@ impl Shadow {
     pub fn last_refused(&self) -> Option<Moment> {
         self.refused
     }
+
+    /// When its level was last measured.
+    #[must_use]
+    pub fn synced(&self) -> Moment {
+        self.synced
+    }
 }
 
 #[cfg(test)]

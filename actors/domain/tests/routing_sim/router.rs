@@ -143,7 +143,7 @@ impl Router {
             probed: target.probed.map(moment),
             resources: Resource::ALL.map(|resource| {
                 let shadow = target.quota.shadow(resource);
-                ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), slack: shadow.slack() }
+                ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: shadow.slack() }
             }),
         };
         self.targets.iter().map(of).collect()

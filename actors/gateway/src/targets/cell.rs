@@ -356,7 +356,7 @@ fn spent_earlier(region: &Region) -> UpstreamFailure {
 fn probing(quota: &TargetQuota) -> [ResourceProbe; RESOURCES] {
     Resource::ALL.map(|resource| {
         let shadow = quota.shadow(resource);
-        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), slack: 0.0 }
+        ResourceProbe { gap: shadow.gap(), refused: shadow.last_refused(), synced: shadow.synced(), slack: 0.0 }
     })
 }
 

@@ -61,8 +61,6 @@ async fn who_may_not_wait_takes_from_the_margin() {
 async fn who_may_not_wait_and_fits_nowhere_is_told_of_the_line() {
     let (world, _used) = world(-0.6 * DEPTH, quotas(&[DEPTH])).await;
     let _line = fill_line(&world);
-    // Nor may it test.
-    spend_retries(&world);
     let mut attempts = world.attempts();
     let refused = attempts.run(|_, _| after(0, Ok(()))).await.err();
     let Some(GatewayError::RateLimited { message, .. }) = refused else { panic!("{refused:?}") };
