@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    every_route::{Envelope, Everywhere, Route, Wrong, shown},
+    every_route::{Envelope, Everywhere, Route, Wrong, addresses_within, shown},
     support::{CLAUDE, WebServer},
 };
 
@@ -212,16 +212,8 @@ fn naming(route: &Route, picture: bool, url: &str) -> Option<(Value, &'static st
 async fn addresses_that_must_not_be_fetched_are_refused_by_their_place_on_every_route_that_knows_any() {
     let web = WebServer::plain().await;
     let everywhere = Everywhere::with(Some(&format!("fetch.allowed_hosts=127.0.0.1:{}", web.address.port()))).await;
-    let urls = [
-        "http://127.0.0.1:1/x.png".to_owned(),
-        "http://169.254.169.254/latest/meta-data/iam".to_owned(),
-        "http://10.0.0.7/x.png".to_owned(),
-        "http://[::1]/x.png".to_owned(),
-        "http://[::ffff:127.0.0.1]/x.png".to_owned(),
-        "http://2130706433/x.png".to_owned(),
-        "http://0x7f000001/x.png".to_owned(),
-        "http://0177.0.0.1/x.png".to_owned(),
-        format!("http://localhost:{}/pixel.png", web.address.port()),
+    let mut urls = addresses_within(web.address.port());
+    urls.extend([
         "https://user:secret@example.com/x.png".to_owned(),
         web.url("/missing.png"),
         web.url("/to-metadata"),
@@ -233,7 +225,7 @@ async fn addresses_that_must_not_be_fetched_are_refused_by_their_place_on_every_
         "x.png".to_owned(),
         String::new(),
         format!("http://127.0.0.1/{}", "p".repeat(1 << 20)),
-    ];
+    ]);
     let mut known = Vec::new();
     for route in &everywhere.routes {
         for picture in [true, false] {

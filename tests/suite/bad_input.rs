@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chat::{base64_of, says},
+    every_route::{addresses_within, no_json},
     support::{CLAUDE, Client, EAST, KEY, Raw, TestGateway, WebServer},
     tools::weather,
 };
@@ -35,18 +36,7 @@ fn refusal(status: u16, code: Option<&str>, param: Option<&str>) -> (u16, Option
 async fn bodies_that_are_no_json_are_refused() {
     let gateway = gateway().await;
     let whole = says("hello").to_string();
-    let bodies: [&[u8]; 9] = [
-        b"",
-        b" ",
-        b"{",
-        b"{\"model\":}",
-        b"not json",
-        b"{'model': 'x'}",
-        &whole.as_bytes()[..whole.len() - 1],
-        b"\xef\xbb\xbf{}",
-        b"{}{}",
-    ];
-    for body in bodies {
+    for body in no_json(&whole) {
         assert_eq!(refused(&gateway, body).await, refusal(400, None, None), "{:?}", String::from_utf8_lossy(body));
     }
     let mut invalid_utf8 = says("X").to_string().into_bytes();
@@ -262,20 +252,14 @@ fn picture(url: &str) -> Value {
 async fn addresses_that_must_not_or_cannot_be_fetched_are_refused() {
     let web = WebServer::plain().await;
     let gateway = TestGateway::builder().regions([EAST]).set(format!("fetch.allowed_hosts=127.0.0.1:{}", web.address.port())).start().await;
-    let urls = [
-        "http://127.0.0.1:1/x.png".to_owned(),
-        "http://169.254.169.254/latest/meta-data/iam".to_owned(),
-        "http://10.0.0.7/x.png".to_owned(),
-        "http://[::1]/x.png".to_owned(),
-        "http://[::ffff:127.0.0.1]/x.png".to_owned(),
-        "http://2130706433/x.png".to_owned(),
-        format!("http://localhost:{}/pixel.png", web.address.port()),
+    let mut urls = addresses_within(web.address.port());
+    urls.extend([
         "https://user:secret@example.com/x.png".to_owned(),
         "http://no-such-host.invalid/x.png".to_owned(),
         web.url("/missing.png"),
         web.url("/to-metadata"),
         web.url("/page.html"),
-    ];
+    ]);
     for url in &urls {
         let answer = gateway.chat(&picture(url)).await;
         let message = answer.refusal(400, INVALID, Some("failed_to_download"));

@@ -106,6 +106,30 @@ impl Envelope {
     }
 }
 
+/// Bodies that are no JSON, one of them the beginning of `whole`.
+pub fn no_json(whole: &str) -> [&[u8]; 9] {
+    let cut = &whole.as_bytes()[..whole.len() - 1];
+    [b"", b" ", b"{", b"{\"model\":}", b"not json", b"{'model': 'x'}", cut, b"\xef\xbb\xbf{}", b"{}{}"]
+}
+
+/// Addresses that stand for this machine or its network, in the spellings they have; `port` is one on which something listens.
+pub fn addresses_within(port: u16) -> Vec<String> {
+    let mut addresses = [
+        "http://127.0.0.1:1/x.png",
+        "http://169.254.169.254/latest/meta-data/iam",
+        "http://10.0.0.7/x.png",
+        "http://[::1]/x.png",
+        "http://[::ffff:127.0.0.1]/x.png",
+        "http://2130706433/x.png",
+        "http://0x7f000001/x.png",
+        "http://0177.0.0.1/x.png",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    addresses.push(format!("http://localhost:{port}/pixel.png"));
+    addresses
+}
+
 fn members(value: &Value) -> Vec<&str> {
     value.as_object().unwrap_or_else(|| panic!("no object: {value}")).keys().map(String::as_str).collect()
 }

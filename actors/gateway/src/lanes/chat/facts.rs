@@ -58,16 +58,18 @@ const UNTOLD_MAX_TOKENS: u64 = 4_096;
 /// Reads them from a request that is ready to be written.
 pub(super) fn facts(request: &ChatRequest, body: &ConverseBody, spec: &ModelSpec, hints: &Hints, strategy: Strategy) -> RouteFacts {
     let prompt_tokens = estimate::prompt_tokens(request);
-    let cached = spec.chat.as_ref().and_then(|chat| cached(request, chat, prompt_tokens));
+    let earlier = earlier_tokens(request, prompt_tokens);
+    let marked = marks(request).map(|life| CachedPrefix { tokens: earlier, life });
+    let cached = spec.chat.as_ref().and_then(|chat| kept(marked, earlier, chat));
     // As written: the client's number may have been lowered to the model's ceiling, or raised for its thinking.
     let told = body.max_tokens.map(u64::from).or(spec.max_output_tokens.map(u64::from));
     RouteFacts {
         strategy,
         reservation: Reservation { input_estimate: prompt_tokens, max_tokens: told.unwrap_or(UNTOLD_MAX_TOKENS) },
-        prefix: cached.map_or(0.0, |(_, tokens)| tokens),
+        prefix: prefix_of(cached),
         // Hashing a long prompt costs something: only where it decides.
         affinity: if cached.is_some() { conversation(request, &spec.id, hints) } else { 0 },
-        cache: cached.map_or_else(CacheLife::default, |(life, _)| life),
+        cache: cached.map_or_else(CacheLife::default, |prefix| prefix.life),
         size: PromptSize::of(prompt_tokens),
         writes: body.max_tokens.map_or(Duration::ZERO, writing_time),
     }
@@ -87,11 +89,10 @@ pub(super) struct Passing {
 pub(super) fn passing(seen: &Passing, spec: &ModelSpec, strategy: Strategy) -> RouteFacts {
     let untold = || spec.chat.as_ref().map_or(0, |_| spec.max_output_tokens.map_or(UNTOLD_MAX_TOKENS, u64::from));
     let writes = seen.max_tokens.map(|tokens| writing_time(u32::try_from(tokens).unwrap_or(u32::MAX)));
-    let prefix = seen.cached.map_or(0, |(prefix, _)| prefix.tokens);
     RouteFacts {
         strategy,
         reservation: Reservation { input_estimate: seen.prompt_tokens, max_tokens: seen.max_tokens.unwrap_or_else(untold) },
-        prefix: f64::from(u32::try_from(prefix).unwrap_or(u32::MAX)),
+        prefix: prefix_of(seen.cached.map(|(prefix, _)| prefix)),
         affinity: seen.cached.map_or(0, |(_, conversation)| conversation),
         cache: seen.cached.map_or_else(CacheLife::default, |(prefix, _)| prefix.life),
         size: PromptSize::of(seen.prompt_tokens),
@@ -121,14 +122,20 @@ fn writing_time(max_tokens: u32) -> Duration {
     Duration::from_secs(u64::from(max_tokens) / SLOWEST_WRITER).min(LONGEST_WRITING)
 }
 
-/// What a prompt cache keeps of a request: for how long, and how many tokens. `None` where nothing is cached, as of a prefix that is
-/// shorter than the model caches at all.
-fn cached(request: &ChatRequest, model: &ChatCapabilities, prompt_tokens: u64) -> Option<(CacheLife, f64)> {
-    let tokens = prefix_tokens(request, prompt_tokens);
-    let marked = model.cache.as_ref().and_then(|support| Some((marks(request)?, support.min_tokens)));
-    let unmarked = (model.implicit_cache_min_tokens > 0).then_some((CacheLife::Short, model.implicit_cache_min_tokens));
-    let (life, least) = marked.or(unmarked)?;
-    (tokens >= f64::from(least)).then_some((life, tokens))
+/// What the model keeps of a prompt: what is marked, or with models that cache by themselves all but the newest turn. `None` where
+/// that is shorter than the model caches at all.
+pub(super) fn kept(marked: Option<CachedPrefix>, earlier_tokens: u64, model: &ChatCapabilities) -> Option<CachedPrefix> {
+    let marked = marked.zip(model.cache.as_ref().map(|support| support.min_tokens));
+    let unmarked = CachedPrefix { tokens: earlier_tokens, life: CacheLife::Short };
+    let unmarked = (model.implicit_cache_min_tokens > 0).then_some((unmarked, model.implicit_cache_min_tokens));
+    let (prefix, least) = marked.or(unmarked)?;
+    (prefix.tokens >= u64::from(least)).then_some(prefix)
+}
+
+/// Its tokens, as routing counts them.
+fn prefix_of(cached: Option<CachedPrefix>) -> f64 {
+    let tokens = cached.map_or(0, |prefix| prefix.tokens);
+    f64::from(u32::try_from(tokens).unwrap_or(u32::MAX))
 }
 
 /// The longest life of the cache marks of a request; `None` without any.
@@ -158,9 +165,8 @@ fn life(ttl: Option<CacheTtl>) -> CacheLife {
 }
 
 /// All but the last turn: what a cache can know of a conversation before it goes on.
-fn prefix_tokens(request: &ChatRequest, prompt_tokens: u64) -> f64 {
-    let last = request.messages.last().map_or(0, |message| estimate::answer_tokens(&message.content));
-    f64::from(u32::try_from(prompt_tokens.saturating_sub(last)).unwrap_or(u32::MAX))
+fn earlier_tokens(request: &ChatRequest, prompt_tokens: u64) -> u64 {
+    prompt_tokens.saturating_sub(request.messages.last().map_or(0, |message| estimate::answer_tokens(&message.content)))
 }
 
 /// Its conversation: what the client calls it, else what stays the same in every turn of it.
@@ -188,35 +194,24 @@ fn conversation(request: &ChatRequest, model: &ModelId, hints: &Hints) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use outcrop_domain::{
-        chat::{CachePolicy, Message},
-        model::CacheSupport,
-    };
+    use outcrop_domain::model::CacheSupport;
 
     use super::*;
 
-    /// A conversation of three turns; `policy` says what is marked.
-    fn talk(policy: CachePolicy) -> ChatRequest {
-        let turn = |role| Message { role, content: vec![Content::Text("so many words".to_owned())] };
-        ChatRequest { messages: vec![turn(Role::User), turn(Role::Assistant), turn(Role::User)], cache: policy, ..ChatRequest::default() }
-    }
-
     #[test]
-    fn a_model_caches_what_is_marked_or_by_itself_and_nothing_that_is_short() {
+    fn a_model_keeps_what_is_marked_or_by_itself_what_came_before() {
         let support =
             CacheSupport { min_tokens: 1_000, max_points: 4, ttls: vec![CacheTtl::FiveMinutes], system: true, messages: true, tools: true };
-        let marking = ChatCapabilities { cache: Some(support.clone()), ..ChatCapabilities::default() };
+        let marking = ChatCapabilities { cache: Some(support), ..ChatCapabilities::default() };
         let implicit = ChatCapabilities { implicit_cache_min_tokens: 2_000, ..ChatCapabilities::default() };
-        let both = ChatCapabilities { cache: Some(support), ..implicit.clone() };
-        let marked = || talk(CachePolicy { messages: true, ttl: Some(CacheTtl::OneHour), ..CachePolicy::default() });
-        let plain = || talk(CachePolicy::default());
-        let life = |request: ChatRequest, model: &ChatCapabilities, tokens| cached(&request, model, tokens).map(|(life, _)| life);
-        assert_eq!(life(marked(), &marking, 1_500), Some(CacheLife::Long));
-        assert_eq!(life(marked(), &marking, 900), None, "a shorter prefix is not cached");
-        assert_eq!(life(plain(), &marking, 1_500), None, "nothing is marked");
-        assert_eq!(life(plain(), &implicit, 2_500), Some(CacheLife::Short), "it needs no mark");
-        assert_eq!(life(plain(), &implicit, 1_500), None);
-        assert_eq!(life(marked(), &both, 1_500), Some(CacheLife::Long), "the mark says more");
-        assert_eq!(life(marked(), &ChatCapabilities::default(), 9_000), None);
+        let both = ChatCapabilities { implicit_cache_min_tokens: 2_000, ..marking.clone() };
+        let mark = |tokens| Some(CachedPrefix { tokens, life: CacheLife::Long });
+        assert_eq!(kept(mark(1_500), 5_000, &marking), mark(1_500));
+        assert_eq!(kept(mark(900), 5_000, &marking), None, "a shorter prefix is not cached");
+        assert_eq!(kept(None, 5_000, &marking), None, "nothing is marked");
+        assert_eq!(kept(None, 2_500, &implicit), Some(CachedPrefix { tokens: 2_500, life: CacheLife::Short }), "it needs no mark");
+        assert_eq!(kept(None, 1_500, &implicit), None);
+        assert_eq!(kept(mark(1_500), 5_000, &both), mark(1_500), "the mark says more");
+        assert_eq!(kept(mark(9_000), 9_000, &ChatCapabilities::default()), None);
     }
 }

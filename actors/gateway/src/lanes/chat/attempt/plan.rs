@@ -200,11 +200,7 @@ impl Attempts<'_> {
         };
         let (route, seen) = (self.routes.get(position)?, probes.get(position)?);
         let shared = self.context.board.shared();
-        if !is_test {
-            if !self.pays(now) {
-                return None;
-            }
-        } else {
+        if is_test {
             // A claim that cannot be paid would keep others from asking, and who loses the claim has nothing to pay.
             if shared.retries_left(now) == 0 {
                 return None;
@@ -217,6 +213,8 @@ impl Attempts<'_> {
                 route.cell.unclaim_quota_probe(seen, now);
                 return None;
             }
+        } else if !self.pays(now) {
+            return None;
         }
         self.probed = probed;
         let debit = Debit::force(&route.cell, &self.context.ports.clock, self.demand, self.facts.estimate());

@@ -10,8 +10,6 @@ use outcrop_domain::{
     adjust::{Adjustments, word},
     chat::Guardrail,
     error::GatewayError,
-    model::ChatCapabilities,
-    routing::view::CacheLife,
 };
 use outcrop_translate::{
     dialect::guardrail::GuardrailRule,
@@ -60,22 +58,13 @@ pub(super) fn prepare(ground: Ground, input: NativeInput) -> Result<Prepared, Ga
     let route = if operation == RuntimeOperation::CountTokens {
         facts::aside(ground.strategy)
     } else {
-        let cached = spec.chat.as_ref().and_then(|chat| cached(seen.cached, seen.earlier_tokens, chat));
+        let cached = spec.chat.as_ref().and_then(|chat| facts::kept(seen.cached, seen.earlier_tokens, chat));
         let conversation = |prefix: CachedPrefix| (prefix, seen.affinity(&body, &[spec.id.as_str()], ground.overrides.session.as_deref()));
         let seen = Passing { prompt_tokens: seen.prompt_tokens, max_tokens: seen.max_tokens, cached: cached.map(conversation) };
         facts::passing(&seen, spec, ground.strategy)
     };
     let wire = Wire { operation, headers, reading: Reading::Native { kind: spec.kind } };
     Ok(ground.prepared(wire, body, route, notes, tier))
-}
-
-/// What the model keeps of the prompt: what is marked, or with models that cache by themselves all but the newest turn.
-fn cached(marked: Option<CachedPrefix>, earlier_tokens: u64, model: &ChatCapabilities) -> Option<CachedPrefix> {
-    let marked = marked.zip(model.cache.as_ref().map(|support| support.min_tokens));
-    let unmarked = CachedPrefix { tokens: earlier_tokens, life: CacheLife::Short };
-    let unmarked = (model.implicit_cache_min_tokens > 0).then_some((unmarked, model.implicit_cache_min_tokens));
-    let (prefix, least) = marked.or(unmarked)?;
-    (prefix.tokens >= u64::from(least)).then_some(prefix)
 }
 
 /// A Converse body with what its headers ask and what the operator has for it.
@@ -179,25 +168,4 @@ fn applicable<'r>(rule: &'r GuardrailRule, ground: &Ground) -> Result<Option<&'r
         return Err(GatewayError::invalid("guardrail", format!("model `{}` does not support guardrails", ground.asked)));
     }
     Ok(Some(guardrail))
-}
-
-#[cfg(test)]
-mod tests {
-    use outcrop_domain::{chat::CacheTtl, model::CacheSupport};
-
-    use super::*;
-
-    #[test]
-    fn a_model_keeps_what_is_marked_or_by_itself_what_came_before() {
-        let support =
-            CacheSupport { min_tokens: 1_000, max_points: 4, ttls: vec![CacheTtl::FiveMinutes], system: true, messages: true, tools: true };
-        let marking = ChatCapabilities { cache: Some(support), ..ChatCapabilities::default() };
-        let implicit = ChatCapabilities { implicit_cache_min_tokens: 2_000, ..ChatCapabilities::default() };
-        let mark = |tokens| CachedPrefix { tokens, life: CacheLife::Long };
-        assert_eq!(cached(Some(mark(1_500)), 5_000, &marking), Some(mark(1_500)));
-        assert_eq!(cached(Some(mark(900)), 5_000, &marking), None);
-        assert_eq!(cached(None, 5_000, &marking), None, "nothing is marked");
-        assert_eq!(cached(None, 2_500, &implicit), Some(CachedPrefix { tokens: 2_500, life: CacheLife::Short }));
-        assert_eq!(cached(None, 1_500, &implicit), None);
-    }
 }

@@ -186,7 +186,7 @@ async fn who_has_stood_in_line_does_not_wait_for_the_budget_as_long_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_that_is_lost_costs_nothing() {
+async fn a_probe_is_claimed_once_and_the_claim_can_be_given_back() {
     let policy = RoutingPolicy { max_wait: Duration::from_millis(200), ..quotas(&[DEPTH]) };
     let (world, _used) = world(-WITHIN_THE_MARGIN, policy).await;
     let cell = world.cell(0);
