@@ -152,16 +152,18 @@ fn last_refused(probe: &ProbeView) -> Option<Moment> {
 
 fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, urgency: Urgency, now: Moment) -> Due {
     let tokens = target.tokens();
-    if tokens.known && tokens.depth < DEPTH_DOUBT * demand.tokens() {
-        return Due::Not;
-    }
-    let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
-    if missing > FAR && now.since(measured) < FAR_REST {
+    if tokens.known && !tokens.doubted && tokens.depth < DEPTH_DOUBT * demand.tokens() {
         return Due::Not;
     }
     // The resources that are short say how often to ask.
     let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
     let short = short.filter(|((view, amount), _)| view.known && *amount > view.level);
+    // Whether what is doubted is far short is what a test shows.
+    let doubted = short.clone().all(|((view, _), _)| view.doubted);
+    let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
+    if missing > FAR && !doubted && now.since(measured) < FAR_REST {
+        return Due::Not;
+    }
     let gap = short.clone().map(|(_, resource)| resource.gap).max().unwrap_or_default();
     if urgency == Urgency::Arrival {
         return if rested(probe, gap, now) { Due::Now } else { Due::Not };
@@ -220,7 +222,7 @@ mod tests {
     }
 
     fn target(depth: f64, level: f64) -> TargetView {
-        let tokens = ResourceView { rate: depth / 60.0, depth, level, margin: 0.01, known: true, refills_after: None };
+        let tokens = ResourceView { rate: depth / 60.0, depth, level, margin: 0.01, known: true, doubted: false, refills_after: None };
         TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(1) }
     }
 
@@ -313,6 +315,20 @@ mod tests {
         assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), Some(Probe::Test(0)));
         measured.resources[1].synced = ago(29);
         assert_eq!(probe(&request(1e4), &targets, &[measured], None, Urgency::Arrival, NOW), None);
+    }
+
+    #[test]
+    fn what_is_doubted_is_tested_however_far_short_it_seems() {
+        let ask = |doubted: bool, refused: u64| {
+            let mut seen = target(100.0, 10.0);
+            seen.resources[1].doubted = doubted;
+            let mut probes = probed(90, 2);
+            probes.resources[1] = ResourceProbe { refused: Some(ago(refused)), synced: ago(refused), ..probes.resources[1] };
+            probe(&request(6e4), &[seen], &[probes], None, Urgency::Arrival, NOW)
+        };
+        assert_eq!(ask(true, 2), Some(Probe::Test(0)));
+        assert_eq!(ask(true, 1), None, "not before its gap");
+        assert_eq!(ask(false, 2), None, "such a bucket never holds it");
     }
 
     #[test]

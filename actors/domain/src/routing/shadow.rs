@@ -59,6 +59,9 @@ const SMALL_NEWS_BEFORE: u32 = 2;
 /// Most of the depth that a gained probe adds to the level.
 const GAIN_LEVEL: f64 = 0.1;
 
+/// An answer beyond a quota that is doubted ([`Resource::doubtful`]) makes it so many times larger, up to where doubt ends.
+const LEAP: f64 = 8.0;
+
 /// A quota that is counted by minutes refills after so many seconds.
 const REFILL_SECONDS: f64 = 60.0;
 
@@ -74,6 +77,10 @@ pub struct Shadow {
     models: Models,
     margin: f64,
     known: bool,
+    /// Units per second: where doubt about what refusals taught ends.
+    doubtful: f64,
+    /// By how much the last leap of a doubted rate has raised it; `None` when it is not doubted.
+    doubted: Option<f64>,
     at: Moment,
     synced: Moment,
     refused: Option<Moment>,
@@ -107,6 +114,9 @@ pub struct ShadowSnapshot {
     /// Number of the model of how the bucket works that was believed.
     #[serde(default)]
     pub model: usize,
+    /// It may be far larger: [`ResourceView::doubted`].
+    #[serde(default)]
+    pub doubted: bool,
 }
 
 impl Shadow {
@@ -136,6 +146,8 @@ impl Shadow {
             models,
             margin: MARGIN_MIN,
             known: true,
+            doubtful: resource.doubtful() / 60.0,
+            doubted: None,
             at: now,
             synced: now,
             refused: None,
@@ -160,6 +172,7 @@ impl Shadow {
         let level = if age > STALE_LEVEL { snapshot.depth / 2.0 } else { snapshot.level + snapshot.rate * age.as_secs_f64() };
         let mut shadow = Self::with_rate(resource, snapshot.rate, snapshot.model, now, minute);
         shadow.margin = snapshot.margin.clamp(MARGIN_MIN, MARGIN_MAX);
+        shadow.doubted = snapshot.doubted.then_some(1.0);
         if snapshot.depth > shadow.models.depth() {
             shadow.models.assume(snapshot.depth);
         }
@@ -177,6 +190,7 @@ impl Shadow {
             margin: self.margin,
             known: self.known,
             model: self.models.chosen(),
+            doubted: self.is_doubted(),
         }
     }
 
@@ -189,6 +203,7 @@ impl Shadow {
             level: self.models.level(),
             margin: self.margin,
             known: self.known,
+            doubted: self.is_doubted(),
             refills_after: self.minute().map(|began| REFILL_SECONDS - self.at.since(began).as_secs_f64()),
         }
     }
@@ -308,6 +323,9 @@ impl Shadow {
         if !self.known || !before.is_finite() || !(before < amount || quiet) {
             return;
         }
+        if self.leap(amount, before, now) {
+            return;
+        }
         if amount - before < SMALL_NEWS * self.models.depth() && self.small_news < SMALL_NEWS_BEFORE {
             self.small_news += 1;
             self.raise(|models| models.at_least(amount, before, 0.0, 1.0, now));
@@ -329,6 +347,41 @@ impl Shadow {
         self.synced = now;
     }
 
+    /// A doubted quota got a call through that it had no room for: it is not that small. True when it was doubted.
+    ///
+    /// How large it is, nothing tells. The rate leaps until it is no more unusual, and back once if that meets a refusal.
+    fn leap(&mut self, amount: f64, before: f64, now: Moment) -> bool {
+        if !self.is_doubted() {
+            self.doubted = None;
+            return false;
+        }
+        if before < amount {
+            let factor = LEAP.min(self.doubtful / self.models.rate());
+            self.raise(|models| {
+                models.at_least(amount, before, 0.0, 0.0, now);
+                models.scale(factor);
+                // A target that is hardly used is rather full than empty.
+                models.shift((models.depth() / 2.0 - models.level()).max(0.0));
+            });
+            self.doubted = Some(factor);
+        }
+        self.gap = GAP_MIN;
+        self.synced = now;
+        true
+    }
+
+    fn is_doubted(&self) -> bool {
+        self.doubted.is_some() && self.models.rate() < self.doubtful
+    }
+
+    /// A call was refused. If it follows a leap, the quota is as small as it was taken for before: true then.
+    fn leapt_too_far(&mut self) -> bool {
+        let Some(factor) = self.doubted.filter(|factor| *factor > 1.0) else { return false };
+        self.models.scale(1.0 / factor);
+        self.doubted = None;
+        true
+    }
+
     /// Raises the level, by what was reckoned with.
     fn raise(&mut self, by: impl FnOnce(&mut Models)) {
         let level = self.models.level();
@@ -348,9 +401,11 @@ impl Shadow {
         if !self.known {
             self.known = true;
             self.models.learn(&self.ring, amount, now);
+            self.doubted = (self.models.rate() < self.doubtful).then_some(1.0);
         } else {
-            // A level from before the last measurement has been corrected since.
-            let before = if sent > self.synced && before.is_finite() { before } else { self.models.level() };
+            let leapt = self.leapt_too_far();
+            // A level from before the last measurement has been corrected since, and so has that of a leap.
+            let before = if sent > self.synced && before.is_finite() && !leapt { before } else { self.models.level() };
             self.models.at_most(&Refusal { amount, before, sent, credit, news }, now);
             if news {
                 self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);

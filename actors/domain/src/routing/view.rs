@@ -42,6 +42,16 @@ impl Resource {
             Self::Tokens => 1_000_000.0,
         }
     }
+
+    /// A quota below this that was learned from refusals alone is doubted, units per minute: few accounts have so little, and a
+    /// target that is hardly used may be refused for reasons of the service's own.
+    #[must_use]
+    pub const fn doubtful(self) -> f64 {
+        match self {
+            Self::Requests => 10.0,
+            Self::Tokens => 10_000.0,
+        }
+    }
 }
 
 /// What one call reserves of each resource, in the order of [`Resource::ALL`].
@@ -83,6 +93,8 @@ pub struct ResourceView {
     pub margin: f64,
     /// It is a limit at all: a quota is known, or a call was refused. Unknown resources take everything.
     pub known: bool,
+    /// It was learned from refusals that our own use does not explain: it may be far larger, and nothing is known of its depth.
+    pub doubted: bool,
     /// Seconds until it refills at once, if it is counted by minutes; `None` when it refills all the time.
     pub refills_after: Option<f64>,
 }
@@ -92,7 +104,7 @@ impl ResourceView {
     #[must_use]
     pub fn unknown(resource: Resource) -> Self {
         let depth = resource.guess();
-        Self { rate: depth / 60.0, depth, level: depth, margin: 0.0, known: false, refills_after: None }
+        Self { rate: depth / 60.0, depth, level: depth, margin: 0.0, known: false, doubted: false, refills_after: None }
     }
 
     /// Is there room for `amount` now?
@@ -104,7 +116,7 @@ impl ResourceView {
     /// Could there ever be room for `amount`?
     #[must_use]
     pub fn holds(&self, amount: f64) -> bool {
-        !self.known || amount <= self.depth
+        !self.known || self.doubted || amount <= self.depth
     }
 
     /// Seconds until `amount` fits; infinite when it never will.
@@ -113,7 +125,7 @@ impl ResourceView {
         if !self.known {
             return 0.0;
         }
-        if amount > self.depth || self.rate <= 0.0 {
+        if !self.holds(amount) || self.rate <= 0.0 {
             return f64::INFINITY;
         }
         let wanted = (amount + self.margin * self.depth).min(NEARLY_FULL * self.depth);
@@ -152,7 +164,7 @@ impl ResourceView {
 
     /// So large that the margin would keep it out for ever: it gets a full bucket instead.
     fn is_giant(&self, amount: f64) -> bool {
-        amount > self.depth * (1.0 - self.margin) && amount <= self.depth
+        amount > self.depth * (1.0 - self.margin) && self.holds(amount)
     }
 }
 

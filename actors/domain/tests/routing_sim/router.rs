@@ -123,6 +123,7 @@ impl Router {
                             level: bucket.level,
                             margin: 0.0,
                             known: true,
+                            doubted: false,
                             refills_after: None,
                         }
                     })

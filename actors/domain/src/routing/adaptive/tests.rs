@@ -14,7 +14,15 @@ fn later(milliseconds: u64) -> Moment {
 /// A target of so many thousand tokens a minute, full to `fill`.
 fn target(id: u64, thousands: f64, fill: f64) -> TargetView {
     let depth = thousands * 1_000.0;
-    let tokens = ResourceView { rate: depth / 60.0, depth, level: depth * (1.0 - fill), margin: 0.01, known: true, refills_after: None };
+    let tokens = ResourceView {
+        rate: depth / 60.0,
+        depth,
+        level: depth * (1.0 - fill),
+        margin: 0.01,
+        known: true,
+        doubted: false,
+        refills_after: None,
+    };
     TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(id) }
 }
 

@@ -93,7 +93,7 @@ fn an_unknown_resource_takes_everything_until_it_refuses() {
 
 #[test]
 fn a_bucket_that_refills_with_the_minute_stands_still_until_then() {
-    let view = ResourceView { rate: 10.0, depth: 600.0, level: 200.0, margin: 0.0, known: true, refills_after: Some(20.0) };
+    let view = ResourceView { rate: 10.0, depth: 600.0, level: 200.0, margin: 0.0, known: true, doubted: false, refills_after: Some(20.0) };
     // Half past each minute: at 70 s the present one began at 30 s.
     let cell = ResourceCell::new(&view, Some(at(30.0)), at(70.0));
     for (now, level, refills) in [(70.0, 200.0, 20.0), (89.0, 200.0, 1.0), (90.0, 600.0, 60.0), (95.0, 600.0, 55.0)] {
@@ -108,7 +108,7 @@ fn a_bucket_that_refills_with_the_minute_stands_still_until_then() {
 fn editions() -> [ResourceView; 2] {
     [10_000.0, 15_000.0].map(|rate| {
         let depth = 60.0 * rate;
-        ResourceView { rate, depth, level: 500_000.0, margin: 0.0, known: true, refills_after: None }
+        ResourceView { rate, depth, level: 500_000.0, margin: 0.0, known: true, doubted: false, refills_after: None }
     })
 }
 

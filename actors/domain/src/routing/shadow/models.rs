@@ -231,6 +231,13 @@ impl Models {
         self.granted = self.granted.max(amount);
     }
 
+    /// Multiplies every rate.
+    pub(super) fn scale(&mut self, factor: f64) {
+        self.each().for_each(|(belief, _)| belief.rate = (belief.rate * factor).max(RATE_MIN));
+        // Levels lie within the depth.
+        self.shift(0.0);
+    }
+
     /// Raises the believed rate.
     pub(super) fn grow(&mut self, factor: f64) {
         if let Some(belief) = self.beliefs.get_mut(self.chosen) {

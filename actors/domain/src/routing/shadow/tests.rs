@@ -130,6 +130,63 @@ fn the_first_refusal_makes_an_unknown_resource_a_limit() {
     assert!(view.level <= 500.0 && !shadow.fits(1_000.0));
 }
 
+/// A target that is hardly used, and refused a call of 100 tokens twice, a second apart.
+fn doubted() -> Shadow {
+    let mut shadow = Shadow::unknown(Resource::Tokens, at(0.0), at(0.0));
+    refuse(&mut shadow, 1.0, 100.0);
+    refuse(&mut shadow, 2.2, 100.0);
+    assert!(shadow.view().doubted && shadow.view().depth < 200.0, "{:?}", shadow.view());
+    shadow
+}
+
+#[test]
+fn a_quota_that_refusals_at_a_hardly_used_target_taught_leaps_with_every_answer_beyond_it() {
+    let mut shadow = doubted();
+    assert!(shadow.view().holds(60_000.0), "nothing is known of its depth");
+    assert!(shadow.eta(60_000.0) <= 120.0, "at most until it is full: {}", shadow.eta(60_000.0));
+    let mut answers = 0;
+    while shadow.view().doubted {
+        let now = 10.0 + 2.0 * f64::from(answers);
+        shadow.advance(at(now));
+        let amount = shadow.view().level.max(0.0) + 100.0;
+        let before = shadow.send(at(now), amount);
+        let rate = shadow.view().rate;
+        shadow.granted(at(now + 0.5), amount, before);
+        assert!(shadow.view().rate > 2.0 * rate || !shadow.view().doubted, "{:?}", shadow.view());
+        assert_eq!(shadow.gap(), GAP_MIN);
+        answers += 1;
+    }
+    assert!(answers <= 4, "{answers}");
+    let view = shadow.view();
+    assert!((view.rate * 60.0 - Resource::Tokens.doubtful()).abs() < 1.0 && view.level >= view.depth / 3.0, "{view:?}");
+}
+
+#[test]
+fn a_leap_that_meets_a_refusal_is_taken_back_once_and_ends_the_doubt() {
+    let mut shadow = doubted();
+    let rate = shadow.view().rate;
+    let before = shadow.send(at(10.0), 150.0);
+    shadow.granted(at(10.1), 150.0, before);
+    assert!(shadow.view().rate > 7.0 * rate);
+    refuse(&mut shadow, 11.0, 150.0);
+    let view = shadow.view();
+    assert!(!view.doubted && view.rate < 1.3 * rate && view.rate > 0.7 * rate, "{view:?} {rate}");
+    assert!(view.level < 150.0 && !view.holds(60_000.0), "{view:?}");
+}
+
+#[test]
+fn what_use_explains_is_not_doubted_nor_what_was_told() {
+    let mut shadow = Shadow::unknown(Resource::Tokens, at(0.0), at(0.0));
+    for second in 1..=60 {
+        shadow.send(at(f64::from(second)), 1_000.0);
+    }
+    refuse(&mut shadow, 61.0, 1_000.0);
+    assert!(shadow.view().known && !shadow.view().doubted);
+    let mut told = known();
+    refuse(&mut told, 1.0, 100.0);
+    assert!(!told.view().doubted, "the settings say 6,000");
+}
+
 #[test]
 fn an_answer_without_room_raises_level_and_rate() {
     let mut shadow = known();
@@ -238,6 +295,8 @@ fn a_snapshot_brings_the_bucket_back_as_it_was() {
     assert!((restored.level - before.level - 10.0 * before.rate).abs() < 1e-6, "it refilled meanwhile");
     let stale = Shadow::restore(Resource::Tokens, &kept, Duration::from_secs(901), at(5.0), at(0.0)).view();
     assert_eq!(stale.level, stale.depth / 2.0);
+    let kept = doubted().snapshot();
+    assert!(Shadow::restore(Resource::Tokens, &kept, Duration::ZERO, at(5.0), at(0.0)).view().doubted);
 }
 
 #[test]
