@@ -170,7 +170,8 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
     }
     let may_be_there = short.clone().all(|((view, amount), resource)| amount - view.level < resource.slack);
     let refused = last_refused(probe).map(|last| now.since(last));
-    if !may_be_there && (missing > CLOSE || refused.is_some_and(|ago| ago < gap.min(CLOSE_REST))) {
+    let far = missing > CLOSE && !doubted;
+    if !may_be_there && (far || refused.is_some_and(|ago| ago < gap.min(CLOSE_REST))) {
         return if rested(probe, gap, now) { Due::Now } else { Due::Not };
     }
     match probe.probed.map(|last| last.after(gap.min(CLOSE_PAUSE))) {
@@ -319,16 +320,19 @@ mod tests {
 
     #[test]
     fn what_is_doubted_is_tested_however_far_short_it_seems() {
-        let ask = |doubted: bool, refused: u64| {
+        let ask = |doubted: bool, refused: u64, tested: u64, urgency| {
             let mut seen = target(100.0, 10.0);
             seen.resources[1].doubted = doubted;
-            let mut probes = probed(90, 2);
+            let mut probes = probed(tested, 2);
             probes.resources[1] = ResourceProbe { refused: Some(ago(refused)), synced: ago(refused), ..probes.resources[1] };
-            probe(&request(6e4), &[seen], &[probes], None, Urgency::Arrival, NOW)
+            probe(&request(6e4), &[seen], &[probes], None, urgency, NOW)
         };
-        assert_eq!(ask(true, 2), Some(Probe::Test(0)));
-        assert_eq!(ask(true, 1), None, "not before its gap");
-        assert_eq!(ask(false, 2), None, "such a bucket never holds it");
+        assert_eq!(ask(true, 2, 90, Urgency::Arrival), Some(Probe::Test(0)));
+        assert_eq!(ask(true, 1, 90, Urgency::Arrival), None, "not before its gap");
+        assert_eq!(ask(true, 2, 1, Urgency::Arrival), None);
+        assert_eq!(ask(true, 2, 1, Urgency::Deadline), Some(Probe::Test(0)), "the last test was not refused");
+        assert_eq!(ask(true, 1, 1, Urgency::Deadline), None, "it was");
+        assert_eq!(ask(false, 2, 90, Urgency::Deadline), None, "such a bucket never holds it");
     }
 
     #[test]

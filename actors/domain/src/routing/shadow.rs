@@ -61,6 +61,9 @@ const GAIN_LEVEL: f64 = 0.1;
 
 /// An answer beyond a quota that is doubted ([`Resource::doubtful`]) makes it so many times larger, up to where doubt ends.
 const LEAP: f64 = 8.0;
+/// So many leaps that were taken back are no accident: the account has so little. With three, rates of 1,200 tokens a minute are
+/// still off by a third after two minutes.
+const FAILED_LEAPS: u32 = 2;
 
 /// A quota that is counted by minutes refills after so many seconds.
 const REFILL_SECONDS: f64 = 60.0;
@@ -79,8 +82,8 @@ pub struct Shadow {
     known: bool,
     /// Units per second: where doubt about what refusals taught ends.
     doubtful: f64,
-    /// By how much the last leap of a doubted rate has raised it; `None` when it is not doubted.
-    doubted: Option<f64>,
+    /// `None` when the rate is not doubted.
+    doubt: Option<Doubt>,
     at: Moment,
     synced: Moment,
     refused: Option<Moment>,
@@ -96,6 +99,15 @@ pub struct Shadow {
     /// How much more than believed the last refusal left open.
     slack: f64,
     ring: Ring,
+}
+
+/// What became of the leaps of a doubted rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Doubt {
+    /// By how much the last one raised it, unless that was taken back.
+    leapt: Option<f64>,
+    /// How many were taken back.
+    failed: u32,
 }
 
 /// What of a shadow outlives the process.
@@ -147,7 +159,7 @@ impl Shadow {
             margin: MARGIN_MIN,
             known: true,
             doubtful: resource.doubtful() / 60.0,
-            doubted: None,
+            doubt: None,
             at: now,
             synced: now,
             refused: None,
@@ -172,7 +184,7 @@ impl Shadow {
         let level = if age > STALE_LEVEL { snapshot.depth / 2.0 } else { snapshot.level + snapshot.rate * age.as_secs_f64() };
         let mut shadow = Self::with_rate(resource, snapshot.rate, snapshot.model, now, minute);
         shadow.margin = snapshot.margin.clamp(MARGIN_MIN, MARGIN_MAX);
-        shadow.doubted = snapshot.doubted.then_some(1.0);
+        shadow.doubt = snapshot.doubted.then(Doubt::default);
         if snapshot.depth > shadow.models.depth() {
             shadow.models.assume(snapshot.depth);
         }
@@ -349,12 +361,12 @@ impl Shadow {
 
     /// A doubted quota got a call through that it had no room for: it is not that small. True when it was doubted.
     ///
-    /// How large it is, nothing tells. The rate leaps until it is no more unusual, and back once if that meets a refusal.
+    /// How large it is, nothing tells. The rate leaps until it is no more unusual, and back when it meets a refusal.
     fn leap(&mut self, amount: f64, before: f64, now: Moment) -> bool {
-        if !self.is_doubted() {
-            self.doubted = None;
+        let Some(doubt) = self.doubt.filter(|_| self.is_doubted()) else {
+            self.doubt = None;
             return false;
-        }
+        };
         if before < amount {
             let factor = LEAP.min(self.doubtful / self.models.rate());
             self.raise(|models| {
@@ -363,22 +375,24 @@ impl Shadow {
                 // A target that is hardly used is rather full than empty.
                 models.shift((models.depth() / 2.0 - models.level()).max(0.0));
             });
-            self.doubted = Some(factor);
+            // One leap proves little, as the next refusal may show.
+            self.gap = if doubt.leapt.is_some() { GAP_MIN } else { self.gap };
+            self.doubt = Some(Doubt { leapt: Some(factor), ..doubt });
         }
-        self.gap = GAP_MIN;
         self.synced = now;
         true
     }
 
     fn is_doubted(&self) -> bool {
-        self.doubted.is_some() && self.models.rate() < self.doubtful
+        self.doubt.is_some() && self.models.rate() < self.doubtful
     }
 
-    /// A call was refused. If it follows a leap, the quota is as small as it was taken for before: true then.
+    /// A call was refused. If it follows a leap, that is taken back: true then.
     fn leapt_too_far(&mut self) -> bool {
-        let Some(factor) = self.doubted.filter(|factor| *factor > 1.0) else { return false };
+        let Some((doubt, factor)) = self.doubt.and_then(|doubt| Some((doubt, doubt.leapt?))) else { return false };
         self.models.scale(1.0 / factor);
-        self.doubted = None;
+        let failed = doubt.failed + 1;
+        self.doubt = (failed < FAILED_LEAPS).then_some(Doubt { leapt: None, failed });
         true
     }
 
@@ -401,7 +415,7 @@ impl Shadow {
         if !self.known {
             self.known = true;
             self.models.learn(&self.ring, amount, now);
-            self.doubted = (self.models.rate() < self.doubtful).then_some(1.0);
+            self.doubt = (self.models.rate() < self.doubtful).then(Doubt::default);
         } else {
             let leapt = self.leapt_too_far();
             // A level from before the last measurement has been corrected since, and so has that of a leap.
