@@ -39,8 +39,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     && mkdir /reports
 
 # `docker run outcrop-chaos:local run --smoke` works with the defaults of the command line: the files lie where a checkout has
-# them. Reports go to /lab/target/chaos, the only place it writes to. The scenario `credentials-expire` needs /bin/cat and so a
-# machine of its own.
+# them. Reports go to /lab/target/chaos, the only place it writes to. The scenarios `credentials-expire` and
+# `day-of-mixed-weather` need /bin/cat and so a machine of their own.
 FROM scratch AS chaos
 COPY --from=build-chaos /programs/outcrop-sim /programs/outcrop-chaos /
 COPY --from=build-gateway /programs/outcrop /lab/target/release/outcrop

@@ -23,7 +23,7 @@ const PATH: Parsed<String> = Parsed {
     show: Clone::clone,
 };
 
-/// The port of operators: health, metrics, reload.
+/// The port of operators: metrics, state, reload, drains.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admin {
     /// Whether to listen.

@@ -233,6 +233,19 @@ async fn without_failover_the_first_region_is_the_only_one() {
 }
 
 #[tokio::test]
+async fn one_throttle_of_a_region_that_is_hardly_used_shuts_nobody_out() {
+    let gateway = TestGateway::builder().regions([EAST]).set("routing.strategy=adaptive").start().await;
+    gateway.simulator.script(Rule::once(throttled()));
+    for (max_tokens, calls) in [(20, 2), (30_000, 3)] {
+        let mut request = says("say exactly: served");
+        request["max_tokens"] = json!(max_tokens);
+        assert_eq!(gateway.completion(&request).await["choices"][0]["message"]["content"], "served");
+        assert_eq!(gateway.regions().len(), calls);
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn one_choice_of_several_may_be_answered_elsewhere() {
     let gateway = TestGateway::start().await;
     gateway.simulator.script(Rule::once(throttled()).region(EAST).skip(1));

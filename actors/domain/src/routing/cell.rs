@@ -131,7 +131,7 @@ struct Parameters {
     depth: Number,
     margin: Number,
     known: AtomicBool,
-    doubted: AtomicBool,
+    tentative: AtomicBool,
     /// Some moment at which a minute begins; infinite when the bucket refills all the time.
     minute: Number,
 }
@@ -242,7 +242,7 @@ impl Parameters {
         self.depth.store(view.depth);
         self.margin.store(view.margin);
         self.known.store(view.known, Ordering::Release);
-        self.doubted.store(view.doubted, Ordering::Release);
+        self.tentative.store(view.tentative, Ordering::Release);
         self.minute.store(minute.map_or(f64::INFINITY, seconds_of));
     }
 
@@ -257,7 +257,7 @@ impl Parameters {
             level: depth - missing,
             margin: self.margin.load(),
             known: self.known.load(Ordering::Acquire),
-            doubted: self.doubted.load(Ordering::Acquire),
+            tentative: self.tentative.load(Ordering::Acquire),
             refills_after: into_minute.map(|into| MINUTE - into),
         }
     }

@@ -17,11 +17,11 @@ const CLOSE_REST: Duration = Duration::from_secs(8);
 /// No test at a deadline follows the last one sooner: a refusal has come back by then. When none has, the level is higher than
 /// believed, and those who are refused meanwhile had room.
 const CLOSE_PAUSE: Duration = Duration::from_millis(250);
-/// A target that is short by more than this share of its depth...
+/// A target that is short by more than this share of its depth, unless its quota is tentative...
 const FAR: f64 = 0.5;
 /// ...is not tested for so long after its level was measured: the answer is known.
 const FAR_REST: Duration = Duration::from_secs(30);
-/// A request may be so much larger than a depth and still test it: the depth itself is an estimate.
+/// A request may be so much larger than a depth and still test it: the depth itself is an estimate. That of a tentative quota is none.
 const DEPTH_DOUBT: f64 = 0.9;
 /// A request larger than every depth tests the deepest bucket once in so long: it may be the depth that is wrong.
 const GIANT_GAP: Duration = Duration::from_secs(60);
@@ -152,16 +152,16 @@ fn last_refused(probe: &ProbeView) -> Option<Moment> {
 
 fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, urgency: Urgency, now: Moment) -> Due {
     let tokens = target.tokens();
-    if tokens.known && !tokens.doubted && tokens.depth < DEPTH_DOUBT * demand.tokens() {
+    if tokens.known && !tokens.tentative && tokens.depth < DEPTH_DOUBT * demand.tokens() {
         return Due::Not;
     }
     // The resources that are short say how often to ask.
     let short = target.resources.iter().zip(demand.0).zip(&probe.resources);
     let short = short.filter(|((view, amount), _)| view.known && *amount > view.level);
-    // Whether what is doubted is far short is what a test shows.
-    let doubted = short.clone().all(|((view, _), _)| view.doubted);
+    // Whether a tentative quota is far short is what a test shows.
+    let tentative = short.clone().all(|((view, _), _)| view.tentative);
     let measured = probe.resources.iter().map(|resource| resource.synced).max().unwrap_or_default();
-    if missing > FAR && !doubted && now.since(measured) < FAR_REST {
+    if missing > FAR && !tentative && now.since(measured) < FAR_REST {
         return Due::Not;
     }
     let gap = short.clone().map(|(_, resource)| resource.gap).max().unwrap_or_default();
@@ -170,8 +170,9 @@ fn due(demand: &Demand, target: &TargetView, probe: &ProbeView, missing: f64, ur
     }
     let may_be_there = short.clone().all(|((view, amount), resource)| amount - view.level < resource.slack);
     let refused = last_refused(probe).map(|last| now.since(last));
-    let far = missing > CLOSE && !doubted;
-    if !may_be_there && (far || refused.is_some_and(|ago| ago < gap.min(CLOSE_REST))) {
+    let far = missing > CLOSE && !tentative;
+    let rest = if tentative { gap } else { gap.min(CLOSE_REST) };
+    if !may_be_there && (far || refused.is_some_and(|ago| ago < rest)) {
         return if rested(probe, gap, now) { Due::Now } else { Due::Not };
     }
     match probe.probed.map(|last| last.after(gap.min(CLOSE_PAUSE))) {
@@ -223,7 +224,7 @@ mod tests {
     }
 
     fn target(depth: f64, level: f64) -> TargetView {
-        let tokens = ResourceView { rate: depth / 60.0, depth, level, margin: 0.01, known: true, doubted: false, refills_after: None };
+        let tokens = ResourceView { rate: depth / 60.0, depth, level, margin: 0.01, known: true, tentative: false, refills_after: None };
         TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(1) }
     }
 
@@ -319,10 +320,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_doubted_is_tested_however_far_short_it_seems() {
-        let ask = |doubted: bool, refused: u64, tested: u64, urgency| {
+    fn what_is_tentative_is_tested_however_far_short_it_seems() {
+        let ask = |tentative: bool, refused: u64, tested: u64, urgency| {
             let mut seen = target(100.0, 10.0);
-            seen.resources[1].doubted = doubted;
+            seen.resources[1].tentative = tentative;
             let mut probes = probed(tested, 2);
             probes.resources[1] = ResourceProbe { refused: Some(ago(refused)), synced: ago(refused), ..probes.resources[1] };
             probe(&request(6e4), &[seen], &[probes], None, urgency, NOW)

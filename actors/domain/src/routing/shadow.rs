@@ -59,11 +59,13 @@ const SMALL_NEWS_BEFORE: u32 = 2;
 /// Most of the depth that a gained probe adds to the level.
 const GAIN_LEVEL: f64 = 0.1;
 
-/// An answer beyond a quota that is doubted ([`Resource::doubtful`]) makes it so many times larger, up to where doubt ends.
+/// An answer beyond a tentative quota ([`Resource::tentative_below`]) makes it so many times larger, up to that bound.
 const LEAP: f64 = 8.0;
 /// So many leaps that were taken back are no accident: the account has so little. With three, rates of 1,200 tokens a minute are
 /// still off by a third after two minutes.
 const FAILED_LEAPS: u32 = 2;
+/// A leap is confirmed when so much later nothing contradicts it: a bucket of the larger rate has refilled.
+const LEAP_TRIED: Duration = Duration::from_secs(60);
 
 /// A quota that is counted by minutes refills after so many seconds.
 const REFILL_SECONDS: f64 = 60.0;
@@ -80,10 +82,10 @@ pub struct Shadow {
     models: Models,
     margin: f64,
     known: bool,
-    /// Units per second: where doubt about what refusals taught ends.
-    doubtful: f64,
-    /// `None` when the rate is not doubted.
-    doubt: Option<Doubt>,
+    /// Units per second: [`Resource::tentative_below`].
+    tentative_below: f64,
+    /// `None` when the rate is no longer tentative.
+    tentative: Option<Tentative>,
     at: Moment,
     synced: Moment,
     refused: Option<Moment>,
@@ -101,11 +103,11 @@ pub struct Shadow {
     ring: Ring,
 }
 
-/// What became of the leaps of a doubted rate.
+/// What became of the leaps of a tentative rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Doubt {
-    /// By how much the last one raised it, unless that was taken back.
-    leapt: Option<f64>,
+struct Tentative {
+    /// The last one, unless it was taken back: when, and by how much it raised the rate.
+    leapt: Option<(Moment, f64)>,
     /// How many were taken back.
     failed: u32,
 }
@@ -126,9 +128,9 @@ pub struct ShadowSnapshot {
     /// Number of the model of how the bucket works that was believed.
     #[serde(default)]
     pub model: usize,
-    /// It may be far larger: [`ResourceView::doubted`].
+    /// It may be far larger: [`ResourceView::tentative`]. What became of its leaps is not kept: another run tries anew.
     #[serde(default)]
-    pub doubted: bool,
+    pub tentative: bool,
 }
 
 impl Shadow {
@@ -158,8 +160,8 @@ impl Shadow {
             models,
             margin: MARGIN_MIN,
             known: true,
-            doubtful: resource.doubtful() / 60.0,
-            doubt: None,
+            tentative_below: resource.tentative_below() / 60.0,
+            tentative: None,
             at: now,
             synced: now,
             refused: None,
@@ -184,7 +186,7 @@ impl Shadow {
         let level = if age > STALE_LEVEL { snapshot.depth / 2.0 } else { snapshot.level + snapshot.rate * age.as_secs_f64() };
         let mut shadow = Self::with_rate(resource, snapshot.rate, snapshot.model, now, minute);
         shadow.margin = snapshot.margin.clamp(MARGIN_MIN, MARGIN_MAX);
-        shadow.doubt = snapshot.doubted.then(Doubt::default);
+        shadow.tentative = snapshot.tentative.then(Tentative::default);
         if snapshot.depth > shadow.models.depth() {
             shadow.models.assume(snapshot.depth);
         }
@@ -202,7 +204,7 @@ impl Shadow {
             margin: self.margin,
             known: self.known,
             model: self.models.chosen(),
-            doubted: self.is_doubted(),
+            tentative: self.is_tentative(),
         }
     }
 
@@ -215,7 +217,7 @@ impl Shadow {
             level: self.models.level(),
             margin: self.margin,
             known: self.known,
-            doubted: self.is_doubted(),
+            tentative: self.is_tentative(),
             refills_after: self.minute().map(|began| REFILL_SECONDS - self.at.since(began).as_secs_f64()),
         }
     }
@@ -251,7 +253,8 @@ impl Shadow {
         }
         let before = std::mem::replace(&mut self.at, now);
         let new_slot = self.ring.roll(now);
-        if new_slot {
+        // A test of any size may be out at a tentative rate: it counts when it is answered.
+        if new_slot && !self.is_tentative() {
             self.models.rise_to_floor(&self.ring);
         }
         if self.known && now < self.limited_until {
@@ -359,40 +362,49 @@ impl Shadow {
         self.synced = now;
     }
 
-    /// A doubted quota got a call through that it had no room for: it is not that small. True when it was doubted.
+    /// A tentative quota got a call through that it had no room for: it is not that small. True when it was tentative.
     ///
-    /// How large it is, nothing tells. The rate leaps until it is no more unusual, and back when it meets a refusal.
+    /// How large it is, nothing tells. The rate leaps until it is no more unusual, and back when that meets a refusal.
     fn leap(&mut self, amount: f64, before: f64, now: Moment) -> bool {
-        let Some(doubt) = self.doubt.filter(|_| self.is_doubted()) else {
-            self.doubt = None;
+        let Some(tentative) = self.tentative.filter(|_| self.is_tentative()) else {
+            self.tentative = None;
             return false;
         };
         if before < amount {
-            let factor = LEAP.min(self.doubtful / self.models.rate());
-            self.raise(|models| {
-                models.at_least(amount, before, 0.0, 0.0, now);
-                models.scale(factor);
-                // A target that is hardly used is rather full than empty.
-                models.shift((models.depth() / 2.0 - models.level()).max(0.0));
-            });
+            self.models.rise_to_floor(&self.ring);
+            let factor = LEAP.min(self.tentative_below / self.models.rate()).max(1.0);
+            self.models.scale(factor);
+            // A target that is hardly used is rather full than empty.
+            self.models.shift(self.models.depth() / 2.0 - self.models.level());
+            self.slack = 0.0;
             // One leap proves little, as the next refusal may show.
-            self.gap = if doubt.leapt.is_some() { GAP_MIN } else { self.gap };
-            self.doubt = Some(Doubt { leapt: Some(factor), ..doubt });
+            self.gap = if tentative.leapt.is_some() { GAP_MIN } else { self.gap };
+            self.tentative = Some(Tentative { leapt: Some((now, factor)), ..tentative });
         }
         self.synced = now;
         true
     }
 
-    fn is_doubted(&self) -> bool {
-        self.doubt.is_some() && self.models.rate() < self.doubtful
+    fn is_tentative(&self) -> bool {
+        // What has leapt to the bound is there but for rounding.
+        self.tentative.is_some() && self.models.rate() < 0.999 * self.tentative_below
     }
 
-    /// A call was refused. If it follows a leap, that is taken back: true then.
-    fn leapt_too_far(&mut self) -> bool {
-        let Some((doubt, factor)) = self.doubt.and_then(|doubt| Some((doubt, doubt.leapt?))) else { return false };
+    /// A call was refused. If nothing but the last leap had room for it, that is taken back: true then.
+    fn leapt_too_far(&mut self, refusal: &Refusal, now: Moment) -> bool {
+        let Some((tentative, (leapt, factor))) = self.tentative.and_then(|tentative| Some((tentative, tentative.leapt?))) else {
+            return false;
+        };
+        if now.since(leapt) > LEAP_TRIED {
+            self.tentative = Some(Tentative { leapt: None, ..tentative });
+            return false;
+        }
+        if refusal.sent <= leapt || refusal.before < refusal.amount {
+            return false;
+        }
         self.models.scale(1.0 / factor);
-        let failed = doubt.failed + 1;
-        self.doubt = (failed < FAILED_LEAPS).then_some(Doubt { leapt: None, failed });
+        let failed = tentative.failed + 1;
+        self.tentative = (failed < FAILED_LEAPS).then_some(Tentative { leapt: None, failed });
         true
     }
 
@@ -407,6 +419,11 @@ impl Shadow {
     /// back.
     pub fn refused(&mut self, now: Moment, amount: f64, sent: Moment, before: f64) {
         self.take_back(now, amount);
+        if amount > self.models.depth() && before.is_finite() {
+            // The level could not fall by all of the debit, and must not rise by it.
+            let most = before + self.models.rate() * now.since(sent).as_secs_f64();
+            self.models.shift((most - self.models.level()).min(0.0));
+        }
         self.gain = 1.0;
         self.small_news = 0;
         self.pressed = 0.0;
@@ -415,12 +432,15 @@ impl Shadow {
         if !self.known {
             self.known = true;
             self.models.learn(&self.ring, amount, now);
-            self.doubt = (self.models.rate() < self.doubtful).then(Doubt::default);
+            self.tentative = (self.models.rate() < self.tentative_below).then(Tentative::default);
         } else {
-            let leapt = self.leapt_too_far();
-            // A level from before the last measurement has been corrected since, and so has that of a leap.
-            let before = if sent > self.synced && before.is_finite() && !leapt { before } else { self.models.level() };
-            self.models.at_most(&Refusal { amount, before, sent, credit, news }, now);
+            // A level from before the last measurement has been corrected since.
+            let before = if sent > self.synced && before.is_finite() { before } else { self.models.level() };
+            let mut refusal = Refusal { amount, before, sent, credit, news };
+            if self.leapt_too_far(&refusal, now) {
+                refusal.before = self.models.level();
+            }
+            self.models.at_most(&refusal, now);
             if news {
                 self.margin = (self.margin + MARGIN_STEP).min(MARGIN_MAX);
                 self.gap = (self.gap * 2).min(GAP_MAX);

@@ -43,10 +43,10 @@ impl Resource {
         }
     }
 
-    /// A quota below this that was learned from refusals alone is doubted, units per minute: few accounts have so little, and a
+    /// A quota below this that was learned from a refusal is tentative, units per minute: few accounts have so little, and a
     /// target that is hardly used may be refused for reasons of the service's own.
     #[must_use]
-    pub const fn doubtful(self) -> f64 {
+    pub const fn tentative_below(self) -> f64 {
         match self {
             Self::Requests => 10.0,
             Self::Tokens => 10_000.0,
@@ -93,8 +93,8 @@ pub struct ResourceView {
     pub margin: f64,
     /// It is a limit at all: a quota is known, or a call was refused. Unknown resources take everything.
     pub known: bool,
-    /// It was learned from refusals that our own use does not explain: it may be far larger, and nothing is known of its depth.
-    pub doubted: bool,
+    /// It was learned from refusals of a hardly used target, and may be far larger: to be tested whatever seems to be missing.
+    pub tentative: bool,
     /// Seconds until it refills at once, if it is counted by minutes; `None` when it refills all the time.
     pub refills_after: Option<f64>,
 }
@@ -104,7 +104,7 @@ impl ResourceView {
     #[must_use]
     pub fn unknown(resource: Resource) -> Self {
         let depth = resource.guess();
-        Self { rate: depth / 60.0, depth, level: depth, margin: 0.0, known: false, doubted: false, refills_after: None }
+        Self { rate: depth / 60.0, depth, level: depth, margin: 0.0, known: false, tentative: false, refills_after: None }
     }
 
     /// Is there room for `amount` now?
@@ -116,7 +116,7 @@ impl ResourceView {
     /// Could there ever be room for `amount`?
     #[must_use]
     pub fn holds(&self, amount: f64) -> bool {
-        !self.known || self.doubted || amount <= self.depth
+        !self.known || amount <= self.depth
     }
 
     /// Seconds until `amount` fits; infinite when it never will.
@@ -125,7 +125,7 @@ impl ResourceView {
         if !self.known {
             return 0.0;
         }
-        if !self.holds(amount) || self.rate <= 0.0 {
+        if amount > self.depth || self.rate <= 0.0 {
             return f64::INFINITY;
         }
         let wanted = (amount + self.margin * self.depth).min(NEARLY_FULL * self.depth);
@@ -164,7 +164,7 @@ impl ResourceView {
 
     /// So large that the margin would keep it out for ever: it gets a full bucket instead.
     fn is_giant(&self, amount: f64) -> bool {
-        amount > self.depth * (1.0 - self.margin) && self.holds(amount)
+        amount > self.depth * (1.0 - self.margin) && amount <= self.depth
     }
 }
 

@@ -123,7 +123,7 @@ impl Router {
                             level: bucket.level,
                             margin: 0.0,
                             known: true,
-                            doubted: false,
+                            tentative: false,
                             refills_after: None,
                         }
                     })

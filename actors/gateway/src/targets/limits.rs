@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn bucket(per_minute: f64, level: f64, known: bool) -> ResourceView {
-        ResourceView { rate: per_minute / 60.0, depth: per_minute, level, margin: 0.0, known, doubted: false, refills_after: None }
+        ResourceView { rate: per_minute / 60.0, depth: per_minute, level, margin: 0.0, known, tentative: false, refills_after: None }
     }
 
     fn sum(buckets: &[ResourceView]) -> Option<Limit> {

@@ -20,7 +20,7 @@ fn target(id: u64, thousands: f64, fill: f64) -> TargetView {
         level: depth * (1.0 - fill),
         margin: 0.01,
         known: true,
-        doubted: false,
+        tentative: false,
         refills_after: None,
     };
     TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(id) }

@@ -20,7 +20,11 @@ fn known() -> (QuotaCell, TargetQuota) {
 
 fn close(a: &ResourceView, b: &ResourceView) -> bool {
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
-    near(a.level, b.level) && near(a.rate, b.rate) && near(a.depth, b.depth) && near(a.margin, b.margin) && a.known == b.known
+    near(a.level, b.level)
+        && near(a.rate, b.rate)
+        && near(a.depth, b.depth)
+        && near(a.margin, b.margin)
+        && (a.known, a.tentative) == (b.known, b.tentative)
 }
 
 #[test]
@@ -92,8 +96,19 @@ fn an_unknown_resource_takes_everything_until_it_refuses() {
 }
 
 #[test]
+fn a_tentative_quota_is_seen_as_one() {
+    let mut quota = TargetQuota::new(&Priors::default(), None, at(0.0), DAY);
+    let cell = QuotaCell::new(&quota, at(0.0));
+    let demand = Demand::of_tokens(100.0);
+    let sent = cell.debit(&demand, 0.0, at(1.0)).unwrap();
+    cell.update(&mut quota, at(1.2), |quota| quota.refused(at(1.2), &demand, &sent, Refused::Tokens, 0.5));
+    assert_eq!(cell.view(at(1.3)).map(|view| view.tentative), [false, true]);
+}
+
+#[test]
 fn a_bucket_that_refills_with_the_minute_stands_still_until_then() {
-    let view = ResourceView { rate: 10.0, depth: 600.0, level: 200.0, margin: 0.0, known: true, doubted: false, refills_after: Some(20.0) };
+    let view =
+        ResourceView { rate: 10.0, depth: 600.0, level: 200.0, margin: 0.0, known: true, tentative: false, refills_after: Some(20.0) };
     // Half past each minute: at 70 s the present one began at 30 s.
     let cell = ResourceCell::new(&view, Some(at(30.0)), at(70.0));
     for (now, level, refills) in [(70.0, 200.0, 20.0), (89.0, 200.0, 1.0), (90.0, 600.0, 60.0), (95.0, 600.0, 55.0)] {
@@ -108,7 +123,7 @@ fn a_bucket_that_refills_with_the_minute_stands_still_until_then() {
 fn editions() -> [ResourceView; 2] {
     [10_000.0, 15_000.0].map(|rate| {
         let depth = 60.0 * rate;
-        ResourceView { rate, depth, level: 500_000.0, margin: 0.0, known: true, doubted: false, refills_after: None }
+        ResourceView { rate, depth, level: 500_000.0, margin: 0.0, known: true, tentative: false, refills_after: None }
     })
 }
 

@@ -28,7 +28,7 @@ fn request() -> RouteRequest {
 }
 
 fn full(id: u64) -> TargetView {
-    let tokens = ResourceView { rate: 100.0, depth: 6_000.0, level: 0.0, margin: 0.0, known: true, doubted: false, refills_after: None };
+    let tokens = ResourceView { rate: 100.0, depth: 6_000.0, level: 0.0, margin: 0.0, known: true, tentative: false, refills_after: None };
     TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(id) }
 }
 

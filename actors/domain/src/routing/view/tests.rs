@@ -1,7 +1,7 @@
 use super::*;
 
 fn bucket(level: f64) -> ResourceView {
-    ResourceView { rate: 10.0, depth: 600.0, level, margin: 0.01, known: true, doubted: false, refills_after: None }
+    ResourceView { rate: 10.0, depth: 600.0, level, margin: 0.01, known: true, tentative: false, refills_after: None }
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_copy_that_was_overtaken_has_no_room_of_that_size() {
     let mut giant = TargetView { held: 0.0, resources: [view.resources[0], bucket(600.0)], ..view };
     giant.overtaken(&Demand::of_tokens(598.0));
     assert!(!giant.fits(&Demand::of_tokens(598.0)) && giant.fits(&Demand::of_tokens(500.0)));
-    let calls = ResourceView { rate: 1.0, depth: 60.0, level: 2.0, margin: 0.0, known: true, doubted: false, refills_after: None };
+    let calls = ResourceView { rate: 1.0, depth: 60.0, level: 2.0, margin: 0.0, known: true, tentative: false, refills_after: None };
     let mut tight = TargetView { resources: [calls, bucket(600.0)], held: 0.0, ..view };
     tight.overtaken(&demand);
     assert!(!tight.fits(&demand) && tight.tokens().level == 600.0, "calls were the tighter limit");
@@ -74,7 +74,7 @@ fn the_first_of_a_set_is_its_smallest_index() {
 #[test]
 fn the_binding_resource_is_the_later_one() {
     let mut view = TargetView::unknown(1);
-    let requests = ResourceView { rate: 1.0, depth: 60.0, level: -5.0, margin: 0.0, known: true, doubted: false, refills_after: None };
+    let requests = ResourceView { rate: 1.0, depth: 60.0, level: -5.0, margin: 0.0, known: true, tentative: false, refills_after: None };
     view.resources = [requests, bucket(0.0)];
     assert_eq!(view.binding(&Demand::of_tokens(10.0)), Resource::Requests);
     assert_eq!(view.binding(&Demand::of_tokens(100.0)), Resource::Tokens);

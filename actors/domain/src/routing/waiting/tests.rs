@@ -9,7 +9,7 @@ fn at(milliseconds: u64) -> Moment {
 
 /// 600 tokens a second, 36,000 deep.
 fn target(level: f64) -> TargetView {
-    let tokens = ResourceView { rate: 600.0, depth: 36_000.0, level, margin: 0.0, known: true, doubted: false, refills_after: None };
+    let tokens = ResourceView { rate: 600.0, depth: 36_000.0, level, margin: 0.0, known: true, tentative: false, refills_after: None };
     TargetView { resources: [ResourceView::unknown(Resource::Requests), tokens], ..TargetView::unknown(1) }
 }
 

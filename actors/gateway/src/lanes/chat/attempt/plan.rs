@@ -221,9 +221,10 @@ impl Attempts<'_> {
         Some(Step::Call { position, debit: Some(debit) })
     }
 
-    /// Could a target that is closed now, or that was tried, hold the request?
+    /// Could a target that is closed now, or that was tried, hold the request, or one of whose depth nothing is known yet?
     fn may_fit_later(&self) -> bool {
-        self.views.iter().zip(&self.routes).any(|(view, route)| (!view.open() || route.tried) && view.holds(&self.demand))
+        let mut seen = self.views.iter().zip(&self.routes);
+        seen.any(|(view, route)| view.tokens().tentative || ((!view.open() || route.tried) && view.holds(&self.demand)))
     }
 
     /// Gives back what was reserved for a call that is not made.
