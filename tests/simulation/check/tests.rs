@@ -14,6 +14,7 @@ use crate::{
     books::{Books, Ended, Row, Seen},
     load::Arrival,
     options::{DrainPlan, FaultPlan, Limit, Options, Weather},
+    run::CANARIES,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -254,6 +255,23 @@ fn a_refusal_in_calm_weather_is_found() {
     assert_eq!(found(ends::failures, refused(Weather::Calm)), 1);
     assert_eq!(found(ends::failures, refused(Weather::Deeds)), 1, "nobody was made to panic");
     assert_eq!(found(ends::failures, refused(Weather::Mixed)), 0);
+}
+
+#[test]
+fn a_canary_that_is_refused_is_found_unless_its_only_region_has_no_quota_left() {
+    let refused = |strategy, by_quota| {
+        move |books: &mut Books| {
+            books.options.strategy = strategy;
+            books.requests[0].asked.id = CANARIES;
+            books.requests[0].end = Ended::Refused;
+            if by_quota {
+                books.calls = throttled().calls;
+            }
+        }
+    };
+    assert_eq!(found(ends::failures, refused("disabled", true)), 0);
+    assert_eq!(found(ends::failures, refused("disabled", false)), 1);
+    assert_eq!(found(ends::failures, refused("adaptive", true)), 1);
 }
 
 #[test]

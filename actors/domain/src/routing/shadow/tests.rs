@@ -165,6 +165,16 @@ fn a_tentative_rate_leaps_with_every_answer_beyond_it_up_to_its_bound() {
 }
 
 #[test]
+fn what_old_calls_give_back_hides_no_rate() {
+    let mut shadow = Shadow::unknown(Resource::Tokens, at(0.0), at(0.0));
+    shadow.send(at(1.0), 50_000.0);
+    shadow.settle(at(200.0), 50_000.0, 1_000.0);
+    refuse(&mut shadow, 201.0, 1_000.0);
+    let full = shadow.view().eta(shadow.view().depth);
+    assert!(full < 200.0, "half of it within two minutes: {full} s, {:?}", shadow.view());
+}
+
+#[test]
 fn a_large_answer_proves_as_much_at_once() {
     let mut shadow = tentative();
     answer(&mut shadow, 10.0, 60_000.0);
