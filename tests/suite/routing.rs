@@ -234,8 +234,9 @@ async fn without_failover_the_first_region_is_the_only_one() {
 
 #[tokio::test]
 async fn one_throttle_of_a_region_that_is_hardly_used_shuts_nobody_out() {
-    let gateway = TestGateway::builder().regions([EAST]).set("routing.strategy=adaptive").start().await;
-    gateway.simulator.script(Rule::once(throttled()));
+    let gateway = TestGateway::builder().regions([EAST]).set("routing.strategy=adaptive").set("routing.max_wait=3s").start().await;
+    let words = "Too many tokens, please wait before trying again.";
+    gateway.simulator.script(Rule::once(Action::Error(ScriptedError::new(429, "ThrottlingException", words))));
     for (max_tokens, calls) in [(20, 2), (30_000, 3)] {
         let mut request = says("say exactly: served");
         request["max_tokens"] = json!(max_tokens);

@@ -125,6 +125,13 @@ pub fn probe(
     chosen.or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
 }
 
+/// Will a test of a tentative quota of this target be due by `deadline`, however much it asks for?
+#[must_use]
+pub fn testable_by(target: &TargetView, probe: &ProbeView, deadline: Moment) -> bool {
+    let mut tentative = target.resources.iter().zip(&probe.resources).filter(|(view, _)| view.tentative);
+    tentative.any(|(_, resource)| rested(probe, resource.gap, deadline))
+}
+
 fn members<'a>(
     targets: &'a [TargetView],
     probes: &'a [ProbeView],

@@ -253,8 +253,9 @@ impl Shadow {
         }
         let before = std::mem::replace(&mut self.at, now);
         let new_slot = self.ring.roll(now);
-        // A test of any size may be out at a tentative rate: it counts when it is answered.
-        if new_slot && !self.is_tentative() {
+        // Tests of any size may be out at a rate that is tentative or was a moment ago: they count when they are answered.
+        let leapt = self.tentative.and_then(|tentative| tentative.leapt).is_some_and(|(at, _)| now.since(at) <= LEAP_TRIED);
+        if new_slot && !leapt && !self.is_tentative() {
             self.models.rise_to_floor(&self.ring);
         }
         if self.known && now < self.limited_until {
@@ -325,7 +326,9 @@ impl Shadow {
     /// Undoes a debit at once: the call never was in the bucket.
     pub fn take_back(&mut self, now: Moment, amount: f64) {
         self.advance(now);
-        self.models.shift(amount);
+        // The level could not fall by all of a test of more than twice the depth, and must not rise by it.
+        let fallen = if amount > 2.0 * self.models.depth() { -self.models.level() } else { amount };
+        self.models.shift(fallen.min(amount));
         self.ring.add(-amount);
     }
 
@@ -371,7 +374,7 @@ impl Shadow {
             return false;
         };
         if before < amount {
-            self.models.rise_to_floor(&self.ring);
+            self.models.rise_to(amount);
             let factor = LEAP.min(self.tentative_below / self.models.rate()).max(1.0);
             self.models.scale(factor);
             // A target that is hardly used is rather full than empty.
@@ -419,11 +422,6 @@ impl Shadow {
     /// back.
     pub fn refused(&mut self, now: Moment, amount: f64, sent: Moment, before: f64) {
         self.take_back(now, amount);
-        if amount > self.models.depth() && before.is_finite() {
-            // The level could not fall by all of the debit, and must not rise by it.
-            let most = before + self.models.rate() * now.since(sent).as_secs_f64();
-            self.models.shift((most - self.models.level()).min(0.0));
-        }
         self.gain = 1.0;
         self.small_news = 0;
         self.pressed = 0.0;
@@ -436,7 +434,7 @@ impl Shadow {
         } else {
             // A level from before the last measurement has been corrected since.
             let before = if sent > self.synced && before.is_finite() { before } else { self.models.level() };
-            let mut refusal = Refusal { amount, before, sent, credit, news };
+            let mut refusal = Refusal { amount, before, sent, credit, news, tentative: self.tentative.is_some() };
             if self.leapt_too_far(&refusal, now) {
                 refusal.before = self.models.level();
             }

@@ -455,7 +455,8 @@ pub enum Decision {
     },
     /// No target has room.
     Full {
-        /// How long until one has; `None` when the request is larger than every bucket, so that waiting is in vain.
+        /// How long until one has; `None` when the request is larger than every bucket: waiting is in vain then, but for a
+        /// test of a tentative one.
         eta: Option<Duration>,
     },
     /// No target may be called: closed, tried, drained or not allowed.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::ring::Ring;
+use super::ring::{self, Ring};
 use crate::clock::Moment;
 
 /// One way a bucket may work.
@@ -144,6 +144,8 @@ pub(super) struct Refusal {
     pub(super) credit: f64,
     /// It is the first refusal of its window, which says something of rates.
     pub(super) news: bool,
+    /// The quota is tentative: what of it is wrong says nothing of how the bucket works.
+    pub(super) tentative: bool,
 }
 
 /// All models, and which one is believed.
@@ -262,6 +264,13 @@ impl Models {
         }
     }
 
+    /// A call of this size was answered at once: every rate is at least what that proves under its model.
+    pub(super) fn rise_to(&mut self, amount: f64) {
+        for (belief, model) in self.each() {
+            belief.rate = belief.rate.max(FLOOR_TRUST * ring::floor_of(amount, model.span, model.refill));
+        }
+    }
+
     /// Moves all levels.
     pub(super) fn shift(&mut self, difference: f64) {
         let least = self.least();
@@ -275,8 +284,8 @@ impl Models {
         let least = self.least();
         for (belief, model) in self.each() {
             // What calls from before the ring's memory give back now may hide all that was granted.
-            let least = amount / 2.0 / RING_SECONDS;
-            belief.rate = ring.floor(amount / 2.0, model.span, model.refill).max(least).max(RATE_MIN);
+            let slowest = (amount / 2.0 / RING_SECONDS).max(RATE_MIN);
+            belief.rate = ring.floor(amount / 2.0, model.span, model.refill).max(slowest);
             belief.level = (amount / 2.0).min(belief.depth(model, least));
             belief.synced = now;
         }
@@ -325,7 +334,10 @@ impl Models {
 
     /// Measured: there was less than was refused.
     pub(super) fn at_most(&mut self, refusal: &Refusal, now: Moment) {
-        if refusal.before - refusal.credit >= FULL * self.depth() && refusal.amount > self.proven_depth() {
+        let depth = self.depth();
+        let was_full = refusal.before - refusal.credit >= FULL * depth;
+        let wanted_all = (FULL * depth..=depth).contains(&refusal.amount);
+        if was_full && refusal.amount > self.proven_depth() && refusal.amount <= depth {
             // It had a bucket that was full as far as we know, and as deep as was assumed for it: so it is not that deep.
             self.assumed = 0.0;
             // Levels lie within the depth.
@@ -344,7 +356,9 @@ impl Models {
             // What was on credit was tried on purpose: no error, and no news of the rate.
             let error = excess - refusal.credit;
             if error > 0.0 {
-                belief.err(error);
+                if !refusal.tentative {
+                    belief.err(error);
+                }
                 if refusal.news {
                     let fallen = belief.rate - DRIFT_SHARE * error / belief.drift_seconds(model, now);
                     belief.rate = fallen.max(FALL_MAX * belief.rate).max(RATE_MIN);
@@ -352,9 +366,15 @@ impl Models {
             }
             let depth = belief.depth(model, least);
             belief.level = (belief.level - (excess + BELOW_REFUSED * depth).max(0.0)).clamp(-depth, depth);
+            if was_full && wanted_all {
+                // It would count as full again at once, and be asked without an end.
+                belief.level = belief.level.min(depth / 2.0);
+            }
             belief.synced = now;
         }
-        self.choose();
+        if !refusal.tentative {
+            self.choose();
+        }
     }
 
     /// Measured: there was `amount` when the believed level was `before`, and `proven` more since the last measurement.
@@ -442,7 +462,7 @@ mod tests {
             let now = at(60.0 * f64::from(second));
             models.advance(at(60.0 * f64::from(second - 1)), now);
             // Never more than 150 of 600: fifteen seconds of the rate.
-            let refusal = Refusal { amount: 150.0, before: models.level(), sent: now, credit: 0.0, news: false };
+            let refusal = Refusal { amount: 150.0, before: models.level(), sent: now, credit: 0.0, news: false, tentative: false };
             models.at_most(&refusal, now);
             if second == 1 {
                 assert_eq!(models.chosen(), 0);

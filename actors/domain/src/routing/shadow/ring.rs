@@ -52,12 +52,21 @@ impl Ring {
         self.slots.iter().fold(0.0, |best: f64, slot| {
             used += slot;
             within += f64::from(SLOT_SECONDS);
-            let seconds = match refill {
-                Refill::Steady => span + within,
-                Refill::Minutes => 60.0 * ((within / 60.0).ceil() + 1.0),
-            };
-            best.max(used / seconds)
+            best.max(used / seconds(within, span, refill))
         })
+    }
+}
+
+/// As [`Ring::floor`], of this use alone.
+pub(super) fn floor_of(amount: f64, span: f64, refill: Refill) -> f64 {
+    amount / seconds(f64::from(SLOT_SECONDS), span, refill)
+}
+
+/// Seconds of its rate that a bucket lets through within so many.
+fn seconds(within: f64, span: f64, refill: Refill) -> f64 {
+    match refill {
+        Refill::Steady => span + within,
+        Refill::Minutes => 60.0 * ((within / 60.0).ceil() + 1.0),
     }
 }
 

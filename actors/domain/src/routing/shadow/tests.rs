@@ -165,6 +165,50 @@ fn a_tentative_rate_leaps_with_every_answer_beyond_it_up_to_its_bound() {
 }
 
 #[test]
+fn a_quota_of_a_few_calls_a_minute_is_used_up_with_few_refusals() {
+    for per_minute in [2.0, 3.0] {
+        let (mut shadow, mut level) = (Shadow::unknown(Resource::Requests, at(0.0), at(0.0)), 1.0);
+        let (mut tested, mut refused, mut granted) = (0.0, 0, 0);
+        // Somebody waits all the time, and looks twice a second.
+        for look in 1..=1_800 {
+            let now = f64::from(look) / 2.0;
+            level = (level + per_minute / 120.0_f64).min(per_minute);
+            shadow.limited(at(now));
+            shadow.advance(at(now));
+            let fits = shadow.fits(1.0);
+            let rested = shadow.last_refused().is_none_or(|last| at(now).since(last) >= shadow.gap());
+            if !fits && !(rested && now - tested >= shadow.gap().as_secs_f64()) {
+                continue;
+            }
+            tested = if fits { tested } else { now };
+            let before = shadow.send(at(now), 1.0);
+            if level >= 1.0 {
+                level -= 1.0;
+                granted += 1;
+                if !fits {
+                    shadow.granted(at(now + 0.1), 1.0, before);
+                }
+            } else {
+                refused += 1;
+                shadow.refused(at(now + 0.1), 1.0, at(now), before);
+            }
+        }
+        assert!(refused <= 45 && f64::from(granted) >= 0.9 * 15.0 * per_minute, "{per_minute}: {refused} refused, {granted} granted");
+    }
+}
+
+#[test]
+fn a_test_that_is_still_out_counts_for_nothing_when_another_is_answered() {
+    let mut shadow = tentative();
+    let large = shadow.send(at(10.0), 60_000.0);
+    shadow.advance(at(10.3));
+    answer(&mut shadow, 10.3, 150.0);
+    assert!(shadow.view().rate < 200.0, "{:?}", shadow.view());
+    shadow.refused(at(10.9), 60_000.0, at(10.0), large);
+    assert!(shadow.view().tentative && shadow.view().rate < 200.0, "{:?}", shadow.view());
+}
+
+#[test]
 fn what_old_calls_give_back_hides_no_rate() {
     let mut shadow = Shadow::unknown(Resource::Tokens, at(0.0), at(0.0));
     shadow.send(at(1.0), 50_000.0);

@@ -6,7 +6,7 @@ use outcrop_domain::{
     clock::Moment,
     error::Cause,
     routing::{
-        probe::{Probe, ProbeView, Urgency, probe},
+        probe::{Probe, ProbeView, Urgency, probe, testable_by},
         strategy::{Strategy, limited, plan, spilled},
         view::{Decision, Home, MAX_TARGETS, Resource, RouteRequest, TargetSet, TargetView},
     },
@@ -223,8 +223,10 @@ impl Attempts<'_> {
 
     /// Could a target that is closed now, or that was tried, hold the request, or one of whose depth nothing is known yet?
     fn may_fit_later(&self) -> bool {
+        let deadline = self.waits.deadline();
+        let tested = |view: &TargetView, route: &Route| view.tokens().tentative && testable_by(view, &route.cell.probe_view(), deadline);
         let mut seen = self.views.iter().zip(&self.routes);
-        seen.any(|(view, route)| view.tokens().tentative || ((!view.open() || route.tried) && view.holds(&self.demand)))
+        seen.any(|(view, route)| ((!view.open() || route.tried) && view.holds(&self.demand)) || tested(view, route))
     }
 
     /// Gives back what was reserved for a call that is not made.

@@ -35,7 +35,7 @@ impl Attempts<'_> {
         );
         let eta = open.iter().map(|view| view.eta(&self.demand)).fold(f64::INFINITY, f64::min);
         let come_back = |eta: Duration| retry_after(eta, self.context.ports.entropy.unit());
-        if !eta.is_finite() && !open.iter().any(|view| view.tokens().tentative) {
+        if !eta.is_finite() {
             let largest = open.iter().map(|view| view.tokens().depth).fold(0.0, f64::max);
             return GatewayError::RateLimited {
                 message: format!(
