@@ -177,7 +177,8 @@ fn a_quota_of_a_few_calls_a_minute_is_used_up_with_few_refusals() {
             shadow.advance(at(now));
             let fits = shadow.fits(1.0);
             let rested = shadow.last_refused().is_none_or(|last| at(now).since(last) >= shadow.gap());
-            if !fits && !(rested && now - tested >= shadow.gap().as_secs_f64()) {
+            let test = rested && now - tested >= shadow.gap().as_secs_f64();
+            if !fits && !test {
                 continue;
             }
             tested = if fits { tested } else { now };
