@@ -253,9 +253,8 @@ impl Shadow {
         }
         let before = std::mem::replace(&mut self.at, now);
         let new_slot = self.ring.roll(now);
-        // Tests of any size may be out at a rate that is tentative or was a moment ago: they count when they are answered.
-        let leapt = self.tentative.and_then(|tentative| tentative.leapt).is_some_and(|(at, _)| now.since(at) <= LEAP_TRIED);
-        if new_slot && !leapt && !self.is_tentative() {
+        // Tests of any size may be out: they count when they are answered.
+        if new_slot && !self.is_unsettled(now) {
             self.models.rise_to_floor(&self.ring);
         }
         if self.known && now < self.limited_until {
@@ -393,6 +392,12 @@ impl Shadow {
         self.tentative.is_some() && self.models.rate() < 0.999 * self.tentative_below
     }
 
+    /// It is tentative, or its last leap is still to be confirmed.
+    fn is_unsettled(&self, now: Moment) -> bool {
+        let leapt = self.tentative.and_then(|tentative| tentative.leapt);
+        self.is_tentative() || leapt.is_some_and(|(at, _)| now.since(at) <= LEAP_TRIED)
+    }
+
     /// A call was refused. If nothing but the last leap had room for it, that is taken back: true then.
     fn leapt_too_far(&mut self, refusal: &Refusal, now: Moment) -> bool {
         let Some((tentative, (leapt, factor))) = self.tentative.and_then(|tentative| Some((tentative, tentative.leapt?))) else {
@@ -434,7 +439,9 @@ impl Shadow {
         } else {
             // A level from before the last measurement has been corrected since.
             let before = if sent > self.synced && before.is_finite() { before } else { self.models.level() };
-            let mut refusal = Refusal { amount, before, sent, credit, news, tentative: self.tentative.is_some() };
+            let tentative = self.is_unsettled(now);
+            self.tentative = self.tentative.filter(|_| tentative);
+            let mut refusal = Refusal { amount, before, sent, credit, news, tentative };
             if self.leapt_too_far(&refusal, now) {
                 refusal.before = self.models.level();
             }

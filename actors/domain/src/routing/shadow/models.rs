@@ -144,7 +144,7 @@ pub(super) struct Refusal {
     pub(super) credit: f64,
     /// It is the first refusal of its window, which says something of rates.
     pub(super) news: bool,
-    /// The quota is tentative: what of it is wrong says nothing of how the bucket works.
+    /// The quota is tentative, or was until a moment ago: what of it is wrong says nothing of how the bucket works.
     pub(super) tentative: bool,
 }
 
