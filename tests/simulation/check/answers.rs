@@ -39,7 +39,9 @@ pub fn said(books: &Books) -> Verdict {
         let Some(first) = seen.first_content else { continue };
         for call in books.calls_of(seen) {
             let arrived = call.arrived.duration();
-            let good = arrived <= first || (books.options.resume && call.prefill.is_some());
+            // Of a call that was cut before anything was decided nobody knows with what it went on.
+            let goes_on = call.prefill.is_some() || call.decided.is_none();
+            let good = arrived <= first || (books.options.resume && goes_on);
             verdict.expect(good, arrived, || format!("request {} had heard words, and call {} was made", seen.asked.id, call.id));
         }
     }

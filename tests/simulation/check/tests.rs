@@ -48,7 +48,7 @@ fn call(id: u64, arrived: Duration) -> CallRecord {
         arrived: Nanos::from(arrived),
         read: None,
         decision: Decision::Pending,
-        decided: None,
+        decided: Some(Nanos::from(arrived)),
         fault: None,
         head: None,
         first_byte: None,
@@ -116,6 +116,8 @@ fn words_of_another_call_are_found_unless_it_goes_on_with_what_was_heard() {
     assert_eq!(books(|books| books.options.resume = false), (1, 1), "nobody wanted that");
     assert_eq!(books(|books| books.calls[1].prefill = None), (1, 1), "it began anew");
     assert_eq!(books(|books| books.calls[1].prefill = Some("1.0".to_owned())), (1, 0), "a word is doubled or lost");
+    let undecided = |books: &mut Books| books.calls.push(CallRecord { decided: None, ..call(2, 12 * SECOND) });
+    assert_eq!(books(undecided), (0, 0), "it may have gone on with what was heard");
     assert_eq!(books(|books| books.calls[1].words_total = 4), (1, 0), "told as whole");
     assert_eq!(books(|books| books.calls[0].nonce = None), (1, 0), "of another request");
 }
