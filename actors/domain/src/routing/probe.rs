@@ -125,11 +125,11 @@ pub fn probe(
     chosen.or_else(|| giant(request, targets, probes, usable, now).map(Probe::Test))
 }
 
-/// Will a test of a tentative quota of this target be due by `deadline`, however much it asks for?
+/// Are this target's tokens tentative, and may be tested by `deadline` however much is wanted of them?
 #[must_use]
 pub fn testable_by(target: &TargetView, probe: &ProbeView, deadline: Moment) -> bool {
-    let mut tentative = target.resources.iter().zip(&probe.resources).filter(|(view, _)| view.tentative);
-    tentative.any(|(_, resource)| rested(probe, resource.gap, deadline))
+    let [_, tokens] = probe.resources;
+    target.tokens().tentative && rested(probe, tokens.gap, deadline)
 }
 
 fn members<'a>(
@@ -341,6 +341,16 @@ mod tests {
         assert_eq!(ask(true, 2, 1, Urgency::Deadline), Some(Probe::Test(0)), "the last test was not refused");
         assert_eq!(ask(true, 1, 1, Urgency::Deadline), None, "it was");
         assert_eq!(ask(false, 2, 90, Urgency::Deadline), None, "such a bucket never holds it");
+    }
+
+    #[test]
+    fn tentative_tokens_are_testable_by_a_deadline_after_their_gap() {
+        let mut seen = target(100.0, 10.0);
+        let probes = probed(1, 4);
+        let by = |seen: &TargetView, seconds| testable_by(seen, &probes, Moment(NOW.0 + Duration::from_secs(seconds)));
+        assert!(!by(&seen, 60), "what is known is not tested by what is larger");
+        seen.resources[1].tentative = true;
+        assert_eq!([2, 3].map(|seconds| by(&seen, seconds)), [false, true]);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub struct Shadow {
 /// What became of the leaps of a tentative rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Tentative {
-    /// The last one, unless it was taken back: when, and by how much it raised the rate.
+    /// The last one, unless it was taken back: when, and by how much it raised the rate. It counts for [`LEAP_TRIED`].
     leapt: Option<(Moment, f64)>,
     /// How many were taken back.
     failed: u32,
@@ -380,7 +380,7 @@ impl Shadow {
             self.models.shift(self.models.depth() / 2.0 - self.models.level());
             self.slack = 0.0;
             // One leap proves little, as the next refusal may show.
-            self.gap = if tentative.leapt.is_some() { GAP_MIN } else { self.gap };
+            self.gap = if self.last_leap(now).is_some() { GAP_MIN } else { self.gap };
             self.tentative = Some(Tentative { leapt: Some((now, factor)), ..tentative });
         }
         self.synced = now;
@@ -394,19 +394,17 @@ impl Shadow {
 
     /// It is tentative, or its last leap is still to be confirmed.
     fn is_unsettled(&self, now: Moment) -> bool {
-        let leapt = self.tentative.and_then(|tentative| tentative.leapt);
-        self.is_tentative() || leapt.is_some_and(|(at, _)| now.since(at) <= LEAP_TRIED)
+        self.is_tentative() || self.last_leap(now).is_some()
+    }
+
+    /// The last leap, while it may be taken back.
+    fn last_leap(&self, now: Moment) -> Option<(Moment, f64)> {
+        self.tentative?.leapt.filter(|(at, _)| now.since(*at) <= LEAP_TRIED)
     }
 
     /// A call was refused. If nothing but the last leap had room for it, that is taken back: true then.
     fn leapt_too_far(&mut self, refusal: &Refusal, now: Moment) -> bool {
-        let Some((tentative, (leapt, factor))) = self.tentative.and_then(|tentative| Some((tentative, tentative.leapt?))) else {
-            return false;
-        };
-        if now.since(leapt) > LEAP_TRIED {
-            self.tentative = Some(Tentative { leapt: None, ..tentative });
-            return false;
-        }
+        let Some((tentative, (leapt, factor))) = self.tentative.zip(self.last_leap(now)) else { return false };
         if refusal.sent <= leapt || refusal.before < refusal.amount {
             return false;
         }

@@ -81,8 +81,6 @@ const FLOOR_TRUST: f64 = 0.97;
 /// Share of the depth from which on a bucket counts as full, for what a refusal says of the depth: just below the level at
 /// which [`ResourceView::fits`](crate::routing::view::ResourceView::fits) lets a call have a whole bucket.
 const FULL: f64 = 0.98;
-/// The ring remembers so many seconds, in which half of what was refused at first is there again at least.
-const RING_SECONDS: f64 = 120.0;
 /// No rate is below this, units per second: it is divided by.
 const RATE_MIN: f64 = 1e-6;
 
@@ -283,8 +281,9 @@ impl Models {
         self.assume(amount);
         let least = self.least();
         for (belief, model) in self.each() {
-            // What calls from before the ring's memory give back now may hide all that was granted.
-            let slowest = (amount / 2.0 / RING_SECONDS).max(RATE_MIN);
+            // What calls from before the ring's memory give back now may hide all that was granted: half of what was refused is
+            // taken to be there again within that memory.
+            let slowest = (amount / 2.0 / ring::SECONDS).max(RATE_MIN);
             belief.rate = ring.floor(amount / 2.0, model.span, model.refill).max(slowest);
             belief.level = (amount / 2.0).min(belief.depth(model, least));
             belief.synced = now;

@@ -7,6 +7,8 @@ use crate::clock::Moment;
 const SLOTS: usize = 24;
 /// Seconds per slot: the shortest span over which granted use says anything of a rate.
 const SLOT_SECONDS: u32 = 5;
+/// How far back it remembers, seconds: all its slots.
+pub(super) const SECONDS: f64 = 120.0;
 
 /// Granted use by slot, newest at the head.
 #[derive(Debug, Clone, PartialEq)]

@@ -224,9 +224,11 @@ impl Attempts<'_> {
     /// Could a target that is closed now, or that was tried, hold the request, or one of whose depth nothing is known yet?
     fn may_fit_later(&self) -> bool {
         let deadline = self.waits.deadline();
-        let tested = |view: &TargetView, route: &Route| view.tokens().tentative && testable_by(view, &route.cell.probe_view(), deadline);
         let mut seen = self.views.iter().zip(&self.routes);
-        seen.any(|(view, route)| ((!view.open() || route.tried) && view.holds(&self.demand)) || tested(view, route))
+        seen.any(|(view, route)| {
+            let held = (!view.open() || route.tried) && view.holds(&self.demand);
+            held || testable_by(view, &route.cell.probe_view(), deadline)
+        })
     }
 
     /// Gives back what was reserved for a call that is not made.
