@@ -1,12 +1,27 @@
 //! What the tests of several rooms stand on.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use arc_swap::ArcSwap;
 use outcrop_domain::{
     clock::{Blocking, Clock, Entropy, Moment, Ports},
-    routing::view::{CacheLife, Demand, RouteRequest, Spill, TargetSet},
+    routing::{
+        quota::Priors,
+        strategy::Strategy,
+        view::{CacheLife, Demand, RouteRequest, Spill, TargetSet},
+    },
 };
+use outcrop_upstream::fetch::FetchLimits;
 use tokio::time::Instant;
+
+use crate::{
+    settings::{ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, SettingsCell, Timeouts},
+    targets::{HealthBoard, RoutingMemory},
+};
 
 /// tokio's clock, which tests pause and advance. It starts late enough for tests to speak of earlier times.
 #[derive(Debug)]
@@ -41,8 +56,25 @@ impl Blocking for Middle {
 
 /// Ports of a test; within a paused runtime.
 pub(crate) fn ports() -> Ports {
-    use std::sync::Arc;
     Ports { clock: Arc::new(TestClock(Instant::now())), entropy: Arc::new(Middle), blocking: Arc::new(Middle) }
+}
+
+/// The region of a [`small_board`].
+pub(crate) const REGION: &str = "us-east-1";
+
+/// A board on which every model of one region holds 6,000 tokens and regains 100 a second, and its settings.
+pub(crate) fn small_board(ports: &Ports) -> (Arc<HealthBoard>, SettingsCell) {
+    let each = Priors { tokens_per_minute: Some(6_000.0), ..Priors::default() };
+    let quotas = HashMap::from([(REGION.into(), RegionQuotas { each, ..RegionQuotas::default() })]);
+    let settings = LiveSettings {
+        chat: ChatPolicy::default(),
+        routing: RoutingPolicy { strategy: Strategy::Adaptive, quotas, ..RoutingPolicy::default() },
+        timeouts: Timeouts::default(),
+        fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+        responses: ResponsesPolicy::default(),
+    };
+    let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(settings));
+    (Arc::new(HealthBoard::new(Arc::clone(&settings), Arc::clone(&ports.clock), RoutingMemory::default())), settings)
 }
 
 /// A request without a conversation that reserves so many tokens, and may wait for so long from `now` on.

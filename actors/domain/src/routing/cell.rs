@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! sender   cell.debit(..) -> Ok(sent)            no message
-//! answer   owner <- Settled / Refused / Granted  one message when a call ends, one more when a probe got through
+//! answer   laid before the owner                 who settles what has ended every few milliseconds; no message of its own
+//! refusal  owner <- Refused / Granted            one message, and one when a probe got through
 //! owner    cell.update(&mut quota, now, |quota| quota.settle(now, &demand, used))
 //! ```
 //!

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{
     ModelPool, SharedRouting, TargetCell,
     cell::Beginning,
+    ended::EndedCalls,
     memory::{RememberedDay, RememberedTarget, RoutingMemory, unix_seconds},
     tell::tell_of_beginning,
 };
@@ -22,6 +23,8 @@ use crate::settings::SettingsCell;
 #[derive(Debug)]
 pub struct HealthBoard {
     pools: DashMap<ModelId, Arc<ModelPool>>,
+    /// By region.
+    ended: DashMap<Region, Arc<EndedCalls>>,
     shared: SharedRouting,
     settings: SettingsCell,
     clock: Arc<dyn Clock>,
@@ -34,7 +37,15 @@ impl HealthBoard {
     /// An empty board. Targets begin with what `memory` has of them, else with what the settings say of their quotas.
     #[must_use]
     pub fn new(settings: SettingsCell, clock: Arc<dyn Clock>, memory: RoutingMemory) -> Self {
-        Self { pools: DashMap::new(), shared: SharedRouting::default(), settings, clock, memory, changed: Arc::new(watch::Sender::new(0)) }
+        Self {
+            pools: DashMap::new(),
+            ended: DashMap::new(),
+            shared: SharedRouting::default(),
+            settings,
+            clock,
+            memory,
+            changed: Arc::new(watch::Sender::new(0)),
+        }
     }
 
     /// The targets of a model.
@@ -76,6 +87,11 @@ impl HealthBoard {
         let mut cells: Vec<_> = self.pools.iter().filter_map(|pool| pool.find(region)).map(|(_, cell)| cell).collect();
         cells.sort_by(|a, b| a.model.cmp(&b.model));
         cells
+    }
+
+    /// The calls of a region that have ended, for its actor.
+    pub(super) fn ended(&self, region: &Region) -> Arc<EndedCalls> {
+        Arc::clone(&self.ended.entry(region.clone()).or_default())
     }
 
     /// The targets of every model that was asked for, in no order.
@@ -165,6 +181,13 @@ impl HealthBoard {
         }
         let breaker = remembered.map_or_else(Breaker::default, |target| target.breaker(now));
         let usual = remembered.map(|target| target.usual).unwrap_or_default();
-        Beginning { breaker, quota, usual, now }
+        Beginning { breaker, quota, usual, ended: self.ended(region), now }
+    }
+}
+
+impl Drop for HealthBoard {
+    fn drop(&mut self) {
+        // Calls that lie there hold their targets, and these the place where they lie.
+        self.ended.iter().for_each(|ended| ended.take(&mut Vec::new()));
     }
 }

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use super::{
     TargetMeters,
+    ended::EndedCalls,
     pace::{Answering, Pace, UsualTimes},
     probe::ProbeFlag,
 };
@@ -54,7 +55,7 @@ pub struct TargetCell {
     pub(super) throttles: ArcSwap<Breaker>,
     /// The levels, which everybody debits.
     pub(super) quota: QuotaCell,
-    /// What is behind the levels. Only the region's actor locks it: it stands here so that it outlives the actor.
+    /// What is behind the levels. Only the region's actor changes it: it stands here so that it outlives the actor.
     pub(super) book: Mutex<TargetQuota>,
     /// Whether the quotas let calls through: a spent day, a rest after refusals that nothing explains.
     pub(super) quota_gate: ArcSwap<Gate>,
@@ -77,6 +78,8 @@ pub struct TargetCell {
     pub(super) failed: AtomicU64,
     pub(super) last_failure: ArcSwapOption<UpstreamFailure>,
     pub(super) meters: TargetMeters,
+    /// Calls of its region that have ended, which its owner learns from.
+    pub(super) ended: Arc<EndedCalls>,
     changed: Arc<watch::Sender<u64>>,
 }
 
@@ -86,6 +89,7 @@ pub(super) struct Beginning {
     pub(super) breaker: Breaker,
     pub(super) quota: TargetQuota,
     pub(super) usual: UsualTimes,
+    pub(super) ended: Arc<EndedCalls>,
     pub(super) now: Moment,
 }
 
@@ -94,7 +98,7 @@ const PRESSED_EVERY: Duration = Duration::from_secs(1);
 
 impl TargetCell {
     pub(super) fn new(model: &ModelId, region: &Region, begin: Beginning, changed: Arc<watch::Sender<u64>>) -> Self {
-        let Beginning { breaker, quota, usual, now } = begin;
+        let Beginning { breaker, quota, usual, ended, now } = begin;
         // What those are told who find the day spent: the process that was refused is gone.
         let spent = quota.spent_day(now).map(|_| Arc::new(spent_earlier(region)));
         Self {
@@ -120,6 +124,7 @@ impl TargetCell {
             failed: AtomicU64::new(0),
             last_failure: ArcSwapOption::new(spent),
             meters: TargetMeters::new(model, region),
+            ended,
         }
     }
 

@@ -11,7 +11,7 @@ use super::TargetCell;
 
 /// A reservation at a target, from before the call until the target's owner has learned how it ended.
 ///
-/// It travels with the call and then with the report of its end. Whoever drops it without having closed it (a killed job, a
+/// It travels with the call and then with the report of its end, or lies among the calls that have ended. Whoever drops it without having closed it (a killed job, a
 /// message that nobody reads, an owner that dies over it) settles it by the estimate of its input, which AWS counts also
 /// for answers that nobody waits for; before the call was made, all of it is given back.
 #[derive(Debug)]
@@ -106,6 +106,12 @@ impl Debit {
     /// The estimate that its size came of.
     pub(super) fn estimate(&self) -> Estimate {
         self.estimate
+    }
+
+    /// The owner settles it now: nothing happens on drop.
+    pub(super) fn settled(&mut self) -> Demand {
+        self.open = false;
+        self.demand
     }
 
     /// The owner takes over: nothing happens on drop.

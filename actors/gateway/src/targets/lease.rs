@@ -12,6 +12,7 @@ use outcrop_supervision::Slot;
 
 use super::{
     Debit, Patience, Sight, TargetCell, TargetMsg,
+    ended::EndedCall,
     probe::ProbeClaim,
     target::{AttemptEnded, QuotaNews, QuotaTold},
 };
@@ -126,7 +127,7 @@ impl Lease {
             Metering::Estimated => (debit.cached(), None),
         };
         let used = (settled(usage, f64::from(burn)) - cached).max(0.0);
-        self.tell(QuotaNews::Settled { debit, used, usage: told });
+        self.cell.ended.add(EndedCall { debit, used, usage: told }, &self.owner);
     }
 
     /// The call failed.

@@ -6,6 +6,7 @@
 mod board;
 mod cell;
 mod debit;
+mod ended;
 mod lease;
 mod limits;
 mod memory;

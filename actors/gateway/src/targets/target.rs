@@ -13,11 +13,10 @@ use outcrop_domain::{
         Breaker, Gate, Outcome,
         daily::Pace,
         quota::{Refused, Sent, TargetQuota},
-        reserve::{Drift, Estimate},
+        reserve::Drift,
         silence::RegionTrips,
         view::{Demand, Resource},
     },
-    usage::Usage,
 };
 use outcrop_supervision::{Reply, Slot};
 use outcrop_upstream::ports::RuntimeClient;
@@ -25,7 +24,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::Serialize;
 
 use super::{
-    Debit, HealthBoard, Sight, TargetCell, TargetHealth, WaitingRoomMsg,
+    Debit, HealthBoard, ModelPool, Sight, TargetCell, TargetHealth, WaitingRoomMsg,
+    ended::{EndedCall, EndedCalls},
     probe::ProbeClaim,
     tell::{tell_of_gate, tell_of_quota, tell_operators},
 };
@@ -36,6 +36,10 @@ use crate::settings::SettingsCell;
 pub enum TargetMsg {
     /// A call ended in a way that may move a breaker.
     AttemptEnded(AttemptEnded),
+    /// Calls have ended: they lie on the board.
+    CallsEnded,
+    /// The time has passed in which calls that ended were gathered.
+    Gathered,
     /// Something is to be learned of a target's quotas.
     QuotaTold(Box<QuotaTold>),
     /// A second has passed in which quotas moved.
@@ -73,8 +77,6 @@ pub struct QuotaTold {
 pub(super) enum QuotaNews {
     /// A call got through that there seemed to be no room for, or that was sent while the quotas were closed.
     Granted { demand: Demand, sent: Sent },
-    /// A call has ended that took `used` of the token quota; `usage` where upstream told it.
-    Settled { debit: Debit, used: f64, usage: Option<Usage> },
     /// A call was refused.
     Refused { debit: Debit, by: Refused },
     /// A call was not made, or AWS did not count it.
@@ -121,11 +123,14 @@ pub struct TargetArgs {
 ///
 /// * Owns: the breakers and the quotas of the region's targets (published on the [`HealthBoard`]).
 /// * Told by: leases, when a call failed, was given up after too long a silence, was answered by a target that was not
-///   healthy, or ended and has a reservation to settle; jobs and the waiting room, when requests wait at a limit.
+///   healthy, or is the first in a while that ended and has a reservation to settle; jobs and the waiting room, when
+///   requests wait at a limit.
 /// * Tells: the waiting room, when there is new room for a model that somebody waits for; jobs read the board.
-/// * On restart: keeps breakers and quotas from the board and frees all probes; reservations whose reports were lost with
-///   the mailbox settle themselves, other reports come again with the next calls.
-/// * Bounded by: two messages per call that failed, one per call that ended; calls are bounded by the lanes.
+/// * On restart: keeps breakers and quotas from the board, learns from the calls that ended meanwhile, and frees all
+///   probes; reservations whose reports were lost with the mailbox settle themselves, other reports come again with the
+///   next calls.
+/// * Bounded by: two messages per call that failed, two per 10 ms for those that ended, of which 65,536 wait at most; calls
+///   are bounded by the lanes.
 #[derive(Debug, Default)]
 pub struct Target;
 
@@ -134,6 +139,12 @@ pub struct Target;
 pub struct TargetState {
     args: TargetArgs,
     trips: RegionTrips,
+    /// Calls of the region that have ended.
+    ended: Arc<EndedCalls>,
+    /// The buffer that changes places with theirs.
+    taken: Vec<EndedCall>,
+    /// A [`TargetMsg::Gathered`] is under way.
+    gathering: bool,
     /// A [`TargetMsg::Tick`] is under way.
     ticking: bool,
     /// Something was told since the last tick.
@@ -142,6 +153,9 @@ pub struct TargetState {
 
 /// Quotas are let pass time, published and measured this often while they move.
 const TICK: Duration = Duration::from_secs(1);
+
+/// So long those that end are gathered once one has: while the owner runs, a call's unused tokens are back so much later.
+const GATHER: Duration = Duration::from_millis(10);
 
 impl Actor for Target {
     type Msg = TargetMsg;
@@ -152,25 +166,26 @@ impl Actor for Target {
         for cell in args.board.of_region(&args.region) {
             cell.free_probe();
         }
-        let mut state = TargetState { args, trips: RegionTrips::default(), ticking: false, moved: true };
+        let ended = args.board.ended(&args.region);
+        let mut state =
+            TargetState { args, trips: RegionTrips::default(), ended, taken: Vec::new(), gathering: false, ticking: false, moved: true };
+        // The one before was told of these, and can look no more.
+        state.learn_from_ended();
+        state.keep_gathering(&myself);
         state.keep_ticking(&myself);
         Ok(state)
     }
 
     async fn handle(&self, myself: ActorRef<TargetMsg>, message: TargetMsg, state: &mut TargetState) -> Result<(), ActorProcessingErr> {
         match message {
+            TargetMsg::CallsEnded => state.on_calls_ended(&myself),
+            TargetMsg::Gathered => state.on_gathered(&myself),
             TargetMsg::AttemptEnded(ended) => state.on_attempt_ended(ended),
-            TargetMsg::QuotaTold(told) => {
-                state.on_quota_told(*told);
-                state.keep_ticking(&myself);
-            }
-            TargetMsg::Tick => {
-                state.ticking = false;
-                state.on_tick();
-                state.keep_ticking(&myself);
-            }
+            TargetMsg::QuotaTold(told) => state.on_quota_told(*told),
+            TargetMsg::Tick => state.on_tick(),
             TargetMsg::Describe { reply } => state.on_describe(reply),
         }
+        state.keep_ticking(&myself);
         Ok(())
     }
 }
@@ -181,6 +196,26 @@ impl TargetState {
             self.ticking = true;
             // The timer ends with the actor.
             let _timer = myself.send_after(TICK, || TargetMsg::Tick);
+        }
+    }
+
+    fn keep_gathering(&mut self, myself: &ActorRef<TargetMsg>) {
+        if !self.gathering {
+            self.gathering = true;
+            // The timer ends with the actor.
+            let _timer = myself.send_after(GATHER, || TargetMsg::Gathered);
+        }
+    }
+
+    fn on_calls_ended(&mut self, myself: &ActorRef<TargetMsg>) {
+        self.learn_from_ended();
+        self.keep_gathering(myself);
+    }
+
+    fn on_gathered(&mut self, myself: &ActorRef<TargetMsg>) {
+        self.gathering = false;
+        if self.learn_from_ended() || !self.ended.rest() {
+            self.keep_gathering(myself);
         }
     }
 
@@ -242,6 +277,11 @@ impl TargetState {
     fn on_quota_told(&mut self, told: QuotaTold) {
         self.moved = true;
         let QuotaTold { cell, news } = told;
+        // What has ended comes before what is judged by the levels. A call that got through is learned from before its own
+        // end, which lies there already when its answer came in one piece.
+        if !matches!(news, QuotaNews::Granted { .. }) {
+            self.learn_from_ended();
+        }
         let now = self.args.ports.clock.now();
         let unit = self.args.ports.entropy.unit();
         let mut room = false;
@@ -251,18 +291,6 @@ impl TargetState {
                     cell.meters.quota_probe(true);
                 }
                 change(&cell, now, |quota| quota.granted(now, &demand, &sent));
-                room = true;
-            }
-            QuotaNews::Settled { debit, used, usage } => {
-                let estimate = debit.estimate();
-                let (demand, _) = debit.close();
-                let pace = change(&cell, now, |quota| quota.settle(now, &demand, used));
-                if let Some(usage) = usage {
-                    self.learn(&cell, estimate, &usage);
-                }
-                if pace == Pace::Warn {
-                    tracing::warn!(model.id = %cell.model, region = %cell.region, "80 % of the daily token quota are used");
-                }
                 room = true;
             }
             QuotaNews::Refused { debit, by } => {
@@ -283,28 +311,59 @@ impl TargetState {
             QuotaNews::Limited(resource) => change(&cell, now, |quota| quota.limited(now, resource)),
         }
         if room {
-            self.nudge(&cell);
+            self.nudge(&self.args.board.pool(&cell.model));
         }
     }
 
-    /// How far an estimate was off, once it is known.
-    fn learn(&self, cell: &TargetCell, estimate: Estimate, usage: &Usage) {
-        self.args.board.pool(&cell.model).learn_bias(estimate.input, usage);
-        if let (Some(conversation), Some(drift)) = (estimate.conversation, Drift::of(estimate.input, usage)) {
-            self.args.board.shared().learn_drift(conversation, drift);
+    /// Learns from all calls that have ended. False when there were none.
+    fn learn_from_ended(&mut self) -> bool {
+        let mut calls = std::mem::take(&mut self.taken);
+        self.ended.take(&mut calls);
+        let any = !calls.is_empty();
+        if any {
+            self.moved = true;
+            calls.sort_by_key(|call| call.debit.cell().id);
+            for of_target in calls.chunk_by_mut(|one, next| one.debit.cell().id == next.debit.cell().id) {
+                self.learn_from(of_target);
+            }
+            calls.clear();
         }
+        self.taken = calls;
+        any
+    }
+
+    /// Learns from calls of one target that have ended.
+    fn learn_from(&self, calls: &mut [EndedCall]) {
+        let Some(cell) = calls.first().map(|call| Arc::clone(call.debit.cell())) else { return };
+        let now = self.args.ports.clock.now();
+        let warn = change(&cell, now, |quota| {
+            let settle = |call: &mut EndedCall| quota.settle(now, &call.debit.settled(), call.used);
+            calls.iter_mut().map(settle).fold(false, |warn, pace| warn | (pace == Pace::Warn))
+        });
+        if warn {
+            tracing::warn!(model.id = %cell.model, region = %cell.region, "80 % of the daily token quota are used");
+        }
+        let pool = self.args.board.pool(&cell.model);
+        for (estimate, usage) in calls.iter().filter_map(|call| Some((call.debit.estimate(), call.usage.as_ref()?))) {
+            pool.learn_bias(estimate.input, usage);
+            if let (Some(conversation), Some(drift)) = (estimate.conversation, Drift::of(estimate.input, usage)) {
+                self.args.board.shared().learn_drift(conversation, drift);
+            }
+        }
+        self.nudge(&pool);
     }
 
     /// Tells the waiting room that a model has more room than before, if somebody waits for it.
-    fn nudge(&self, cell: &TargetCell) {
-        let pool = self.args.board.pool(&cell.model);
-        if pool.claim_nudge() && self.args.waiting.cast(WaitingRoomMsg::Room { model: cell.model.clone() }).is_err() {
+    fn nudge(&self, pool: &ModelPool) {
+        if pool.claim_nudge() && self.args.waiting.cast(WaitingRoomMsg::Room { model: pool.model().clone() }).is_err() {
             // It looks at everything when it is back.
             pool.looked();
         }
     }
 
     fn on_tick(&mut self) {
+        self.ticking = false;
+        self.learn_from_ended();
         let now = self.args.ports.clock.now();
         let mut busy = false;
         for cell in self.args.board.of_region(&self.args.region) {
@@ -317,7 +376,8 @@ impl TargetState {
         self.moved = busy;
     }
 
-    fn on_describe(&self, reply: Reply<TargetReport>) {
+    fn on_describe(&mut self, reply: Reply<TargetReport>) {
+        self.learn_from_ended();
         let now = self.args.ports.clock.now();
         let board = &self.args.board;
         let targets = board.of_region(&self.args.region).iter().map(|cell| cell.describe(now)).collect();
@@ -332,7 +392,8 @@ fn region_wide(outcome: Outcome) -> bool {
 
 /// Changes a target's quotas and publishes what came of it.
 fn change<T>(cell: &TargetCell, now: Moment, how: impl FnOnce(&mut TargetQuota) -> T) -> T {
-    // Nobody else locks it; a panic of an earlier owner left it as it was between two steps.
+    // Nobody else locks it, but for a moment who writes down what the next run should know; a panic of an earlier owner left
+    // it as it was between two steps.
     let mut book = cell.book.lock().unwrap_or_else(PoisonError::into_inner);
     let result = cell.quota.update(&mut book, now, how);
     let gate = book.gate(now);
@@ -357,3 +418,6 @@ pub struct RegionHandle {
 /// All regions.
 #[derive(Debug, Clone, Default)]
 pub struct RegionTargets(pub std::collections::HashMap<Region, RegionHandle>);
+
+#[cfg(test)]
+mod tests;

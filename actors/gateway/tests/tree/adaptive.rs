@@ -191,7 +191,7 @@ async fn a_target_that_dies_with_reports_unread_leaks_no_reservation() {
     let tree = TestTree::with(&TWO, adaptive(10, &[("us-east-1", 10_000.0), ("us-west-2", 10_000.0)]), LIMITS).await;
     for _ in 0..4 {
         tree.ask(&asks(2_000)).await.unwrap();
-        // Its report of the last call may be in the mailbox or not.
+        // It may have learned of the last call or not.
         tree.kill("target-us-east-1").await;
         tree.kill("target-us-west-2").await;
         let asked = usize::from(served(&tree)[1] > 0);

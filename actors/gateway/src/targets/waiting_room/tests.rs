@@ -1,22 +1,15 @@
 //! A waiting room over one target that holds 6,000 tokens and regains 100 a second.
 
-use arc_swap::ArcSwap;
 use outcrop_domain::{
     clock::Moment,
-    routing::{quota::Priors, view::Demand, waiting::QUEUE_LIMIT},
+    routing::{view::Demand, waiting::QUEUE_LIMIT},
 };
 use outcrop_supervision::{Answer, CallError};
-use outcrop_upstream::fetch::FetchLimits;
 
 use super::*;
-use crate::{
-    settings::{ChatPolicy, LiveSettings, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
-    targets::RoutingMemory,
-    testing::{ports, route_request},
-};
+use crate::testing::{REGION, ports, route_request, small_board};
 
 const MODEL: &str = "amazon.nova-lite-v1:0";
-const REGION: &str = "us-east-1";
 /// What the target holds at most.
 const DEPTH: f64 = 6_000.0;
 const LONG: Duration = Duration::from_secs(3_600);
@@ -30,17 +23,7 @@ struct World {
 impl World {
     async fn new() -> Self {
         let ports = ports();
-        let each = Priors { tokens_per_minute: Some(DEPTH), ..Priors::default() };
-        let quotas = HashMap::from([(REGION.into(), RegionQuotas { each, ..RegionQuotas::default() })]);
-        let settings = LiveSettings {
-            chat: ChatPolicy::default(),
-            routing: RoutingPolicy { strategy: Strategy::Adaptive, quotas, ..RoutingPolicy::default() },
-            timeouts: Timeouts::default(),
-            fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-            responses: ResponsesPolicy::default(),
-        };
-        let settings = Arc::new(ArcSwap::from_pointee(settings));
-        let board = Arc::new(HealthBoard::new(settings, Arc::clone(&ports.clock), RoutingMemory::default()));
+        let (board, _) = small_board(&ports);
         let room = room(&board, &ports).await;
         Self { board, ports, room }
     }
