@@ -1,9 +1,10 @@
 //! What it costs to choose a region: the chat path with strategy `adaptive` over the same with `ordered`, which looks at no quota.
 //!
-//! They have the one region of the other measurements; what it costs to choose among three, which are the same simulator, is
-//! shown beside. A process is faster or slower than another one of the same program by where its memory happens to lie, and the
-//! limit is finer than that: so there are many short rounds, each with new processes, and beside the others a second `ordered`,
-//! whose ratio shows how far the run itself can be trusted.
+//! They have the one region of the other measurements. What it costs to choose among three, which are the same simulator, is
+//! shown beside, and so is what it costs to tell each client in six headers what is left of the quotas, which routing does not
+//! need. A process is faster or slower than another one of the same program by where its memory happens to lie, and the limit is
+//! finer than that: so there are many short rounds, each with new processes, and beside the others a second `ordered`, whose
+//! ratio shows how far the run itself can be trusted.
 
 use std::path::Path;
 
@@ -35,9 +36,12 @@ pub(super) enum Choice {
     OrderedAgain,
     /// Adaptive, with quotas that nobody has told.
     AdaptiveCold,
-    /// Adaptive, with quotas that the settings tell, and that are never used up.
+    /// Adaptive, with quotas that the settings tell, that are never used up, and that no answer tells of.
     AdaptiveKnown,
-    /// The same in three regions. It is shown and not judged: more connections cost, too.
+    /// The same, and every answer tells in its headers what is left of them, as it does by default. It is shown and not judged:
+    /// the headers cost what they cost with any strategy that keeps quotas.
+    AdaptiveTold,
+    /// The same in three regions, without these headers. It is shown and not judged: more connections cost, too.
     AdaptiveOfThree,
 }
 
@@ -50,7 +54,8 @@ pub(super) struct StrategyRow {
 }
 
 impl Choice {
-    const ALL: [Self; 5] = [Self::Ordered, Self::OrderedAgain, Self::AdaptiveCold, Self::AdaptiveKnown, Self::AdaptiveOfThree];
+    const ALL: [Self; 6] =
+        [Self::Ordered, Self::OrderedAgain, Self::AdaptiveCold, Self::AdaptiveKnown, Self::AdaptiveTold, Self::AdaptiveOfThree];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -58,13 +63,14 @@ impl Choice {
             Self::OrderedAgain => "ordered, another process",
             Self::AdaptiveCold => "adaptive, from cold",
             Self::AdaptiveKnown => "adaptive, quotas known",
-            Self::AdaptiveOfThree => "the same, three regions",
+            Self::AdaptiveTold => "the same, told in headers",
+            Self::AdaptiveOfThree => "quotas known, three regions",
         }
     }
 
     fn regions(self) -> &'static [&'static str] {
         match self {
-            Self::Ordered | Self::OrderedAgain | Self::AdaptiveCold | Self::AdaptiveKnown => &["us-east-1"],
+            Self::Ordered | Self::OrderedAgain | Self::AdaptiveCold | Self::AdaptiveKnown | Self::AdaptiveTold => &["us-east-1"],
             Self::AdaptiveOfThree => &["us-east-1", "us-west-2", "us-east-2"],
         }
     }
@@ -74,9 +80,10 @@ impl Choice {
         match self {
             Self::Ordered | Self::OrderedAgain => "[routing]\nstrategy = \"ordered\"\n".to_owned(),
             Self::AdaptiveCold => "[routing]\nstrategy = \"adaptive\"\n".to_owned(),
-            Self::AdaptiveKnown | Self::AdaptiveOfThree => {
+            Self::AdaptiveKnown | Self::AdaptiveTold | Self::AdaptiveOfThree => {
                 let quotas: String = self.regions().iter().map(large).collect();
-                format!("[routing]\nstrategy = \"adaptive\"\n[routing.quotas]\n{quotas}")
+                let told = self == Self::AdaptiveTold;
+                format!("[routing]\nstrategy = \"adaptive\"\nreport_limits = {told}\n[routing.quotas]\n{quotas}")
             }
         }
     }
@@ -145,9 +152,9 @@ pub(super) fn keeps(ratio: Ratio) -> bool {
 mod tests {
     use super::*;
 
-    /// CPU seconds of the choices but the last, which has no limit: it is ten times as dear.
+    /// CPU seconds of the choices but the last two, which have no limit: they are ten times as dear.
     fn told(answers: [f64; 4], streams: [f64; 4]) -> Round {
-        [answers, streams].map(|cpu| cpu.into_iter().chain([10.0 * cpu[0]]).collect())
+        [answers, streams].map(|cpu| cpu.into_iter().chain([10.0 * cpu[0]; 2]).collect())
     }
 
     #[test]
@@ -160,10 +167,11 @@ mod tests {
             (Choice::OrderedAgain, "1.10", "1.10"),
             (Choice::AdaptiveCold, "1.02", "1.03"),
             (Choice::AdaptiveKnown, "1.03", "1.00"),
+            (Choice::AdaptiveTold, "10.00", "10.00"),
             (Choice::AdaptiveOfThree, "10.00", "10.00"),
         ];
         assert_eq!(medians, expected.map(|(choice, answers, streams)| (choice, answers.to_owned(), streams.to_owned())));
-        assert_eq!(exceeded(&rows), [""; 0], "what another process of the same costs, and three regions, has no limit");
+        assert_eq!(exceeded(&rows), [""; 0], "what another process of the same costs, and headers, and three regions, has no limit");
         let dear = compared(&[told([1.0, 1.0, 1.04, 1.0], [1.0, 1.0, 1.0, 1.05])]);
         assert_eq!(
             exceeded(&dear),
