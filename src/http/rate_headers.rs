@@ -132,6 +132,8 @@ impl Display for Until {
 
 #[cfg(test)]
 mod tests {
+    use outcrop_gateway::ports::Limit;
+
     use super::*;
 
     fn limits() -> ModelLimits {
