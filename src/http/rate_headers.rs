@@ -1,13 +1,12 @@
 //! What is left of a model's quotas, in the headers that each dialect's clients read.
 
 use std::{
-    fmt::{self, Display, Formatter, Write as _},
+    fmt::Display,
     time::{Duration, SystemTime},
 };
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use bytes::BytesMut;
-use outcrop_gateway::ports::{AnswerDialect, AnswerFacts, ModelLimits};
+use outcrop_gateway::ports::{AnswerDialect, AnswerFacts, Limit, ModelLimits};
 use time::OffsetDateTime;
 
 /// The three headers of one quota.
@@ -58,20 +57,13 @@ fn write_all(headers: &mut HeaderMap, limits: &ModelLimits, family: Family) {
         Family::OpenAi => (&OPENAI_REQUESTS, &OPENAI_TOKENS),
         Family::Anthropic => (&ANTHROPIC_REQUESTS, &ANTHROPIC_TOKENS),
     };
-    let told = [(requests, limits.requests), (tokens, limits.tokens)];
-    if told.iter().all(|(_, limit)| limit.is_none()) {
-        return;
-    }
-    headers.reserve(MORE_HEADERS);
-    let mut values = Values(BytesMut::with_capacity(told.len() * VALUES_BYTES));
-    for (names, limit) in told {
+    for (names, limit) in [(requests, limits.requests), (tokens, limits.tokens)] {
         let Some(limit) = limit else { continue };
-        values.put(headers, &names.limit, limit.per_minute);
-        values.put(headers, &names.remaining, limit.remaining);
-        match family {
-            Family::OpenAi => values.put(headers, &names.reset, Length(limit.resets_in)),
-            Family::Anthropic => values.put(headers, &names.reset, Until(limits.at + limit.resets_in)),
-        }
+        let reset = match family {
+            Family::OpenAi => length(limit.resets_in),
+            Family::Anthropic => moment(limits.at, limit.resets_in),
+        };
+        write(headers, names, &limit, &reset);
     }
 }
 
@@ -82,58 +74,36 @@ enum Family {
     Anthropic,
 }
 
-/// The six of both quotas, and as many that others add, the server's own among them: their table grows once.
-const MORE_HEADERS: usize = 12;
-
-/// Most that the values of one quota usually take.
-const VALUES_BYTES: usize = 48;
-
-/// The values, one after the other in one piece of memory: an answer has up to six of them.
-struct Values(BytesMut);
-
-impl Values {
-    fn put(&mut self, headers: &mut HeaderMap, name: &HeaderName, value: impl Display) {
-        let written = write!(self.0, "{value}");
-        let text = self.0.split().freeze();
-        // Memory grows as it must: nothing but the value itself could refuse to be written.
-        if let (Ok(()), Ok(value)) = (written, HeaderValue::from_maybe_shared(text)) {
-            headers.insert(name.clone(), value);
-        }
+fn write(headers: &mut HeaderMap, names: &Names, limit: &Limit, reset: &dyn Display) {
+    headers.insert(names.limit.clone(), HeaderValue::from(limit.per_minute));
+    headers.insert(names.remaining.clone(), HeaderValue::from(limit.remaining));
+    if let Ok(reset) = HeaderValue::try_from(reset.to_string()) {
+        headers.insert(names.reset.clone(), reset);
     }
 }
 
 /// A length of time as OpenAI writes it: `12ms`, `1s`, `6m0s`. Seconds are rounded up, so that nobody comes back too early.
-struct Length(Duration);
-
-impl Display for Length {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.0 < Duration::from_secs(1) {
-            return write!(f, "{}ms", self.0.as_millis());
-        }
-        let seconds = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
-        match (seconds / 60, seconds % 60) {
-            (0, seconds) => write!(f, "{seconds}s"),
-            (minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
-        }
+fn length(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        return format!("{}ms", time.as_millis());
+    }
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
     }
 }
 
 /// A moment in RFC 3339, whole seconds, rounded up.
-struct Until(SystemTime);
-
-impl Display for Until {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let until = OffsetDateTime::from(self.0 + Duration::from_nanos(999_999_999));
-        let (year, month, day) = until.to_calendar_date();
-        let (hour, minute, second) = until.to_hms();
-        write!(f, "{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
-    }
+fn moment(at: SystemTime, after: Duration) -> String {
+    let until = OffsetDateTime::from(at + after + Duration::from_nanos(999_999_999));
+    let (year, month, day) = until.to_calendar_date();
+    let (hour, minute, second) = until.to_hms();
+    format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
 }
 
 #[cfg(test)]
 mod tests {
-    use outcrop_gateway::ports::Limit;
-
     use super::*;
 
     fn limits() -> ModelLimits {
@@ -149,10 +119,6 @@ mod tests {
         assert_eq!(headers["anthropic-ratelimit-tokens-remaining"], "7000000");
         assert_eq!(headers["anthropic-ratelimit-tokens-reset"], "1970-01-01T00:01:02Z");
         assert_eq!(headers.len(), 3);
-    }
-
-    fn length(time: Duration) -> String {
-        Length(time).to_string()
     }
 
     #[test]

@@ -62,18 +62,23 @@ pub(crate) fn ports() -> Ports {
 /// The region of a [`small_board`].
 pub(crate) const REGION: &str = "us-east-1";
 
+/// Settings with this routing; nothing is fetched.
+pub(crate) fn live_settings(routing: RoutingPolicy) -> LiveSettings {
+    LiveSettings {
+        chat: ChatPolicy::default(),
+        routing,
+        timeouts: Timeouts::default(),
+        fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
+        responses: ResponsesPolicy::default(),
+    }
+}
+
 /// A board on which every model of one region holds 6,000 tokens and regains 100 a second, and its settings.
 pub(crate) fn small_board(ports: &Ports) -> (Arc<HealthBoard>, SettingsCell) {
     let each = Priors { tokens_per_minute: Some(6_000.0), ..Priors::default() };
     let quotas = HashMap::from([(REGION.into(), RegionQuotas { each, ..RegionQuotas::default() })]);
-    let settings = LiveSettings {
-        chat: ChatPolicy::default(),
-        routing: RoutingPolicy { strategy: Strategy::Adaptive, quotas, ..RoutingPolicy::default() },
-        timeouts: Timeouts::default(),
-        fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-        responses: ResponsesPolicy::default(),
-    };
-    let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(settings));
+    let routing = RoutingPolicy { strategy: Strategy::Adaptive, quotas, ..RoutingPolicy::default() };
+    let settings: SettingsCell = Arc::new(ArcSwap::from_pointee(live_settings(routing)));
     (Arc::new(HealthBoard::new(Arc::clone(&settings), Arc::clone(&ports.clock), RoutingMemory::default())), settings)
 }
 

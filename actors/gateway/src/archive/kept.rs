@@ -290,29 +290,22 @@ pub(crate) fn seconds_of(stored: UnixMillis) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
     use arc_swap::ArcSwap;
     use outcrop_domain::chat::{ChatEvent, StopReason};
     use outcrop_store::{ConversationStore as _, MemoryStore, NewConversation, ResponseStore as _, Status as StoredStatus};
     use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, response::under_way, stream::EventWriter};
-    use outcrop_upstream::fetch::FetchLimits;
 
     use super::*;
     use crate::{
         archive::Stores,
-        settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
-        testing::ports,
+        settings::RoutingPolicy,
+        testing::{live_settings, ports},
     };
 
     fn vault(store: &Arc<MemoryStore>) -> Vault {
-        let settings = LiveSettings {
-            chat: ChatPolicy::default(),
-            routing: RoutingPolicy::default(),
-            timeouts: Timeouts::default(),
-            fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-            responses: ResponsesPolicy::default(),
-        };
+        let settings = live_settings(RoutingPolicy::default());
         Vault::new(Stores::of(Arc::clone(store), true), Arc::new(ArcSwap::from_pointee(settings)), ports())
     }
 

@@ -204,13 +204,12 @@ mod tests {
     use arc_swap::ArcSwap;
     use outcrop_domain::{clock::Blocking, ids::Region};
     use outcrop_store::MemorySnapshot;
-    use outcrop_upstream::fetch::FetchLimits;
 
     use super::*;
     use crate::{
-        settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
+        settings::RoutingPolicy,
         targets::RoutingMemory,
-        testing::ports,
+        testing::{live_settings, ports},
     };
 
     /// A disk that takes as long as the test wants.
@@ -259,13 +258,7 @@ mod tests {
         async fn new() -> Self {
             let (disk, store) = (Arc::new(SlowDisk::default()), Arc::new(MemorySnapshot::default()));
             let ports = Ports { blocking: Arc::clone(&disk) as Arc<dyn Blocking>, ..ports() };
-            let settings = LiveSettings {
-                chat: ChatPolicy::default(),
-                routing: RoutingPolicy::default(),
-                timeouts: Timeouts::default(),
-                fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-                responses: ResponsesPolicy::default(),
-            };
+            let settings = live_settings(RoutingPolicy::default());
             let settings = Arc::new(ArcSwap::from_pointee(settings));
             let board = Arc::new(HealthBoard::new(settings, Arc::clone(&ports.clock), RoutingMemory::default()));
             let args = RoutingKeeperArgs { board: Arc::clone(&board), store: Some(Arc::clone(&store) as Arc<dyn Snapshots>), ports };

@@ -174,8 +174,8 @@ mod tests {
     use super::*;
     use crate::{
         archive::Stores,
-        settings::{ChatPolicy, LiveSettings, ResponsesPolicy, RoutingPolicy, Timeouts},
-        testing::ports,
+        settings::RoutingPolicy,
+        testing::{live_settings, ports},
     };
 
     /// What is given to it is never done, as after a panic.
@@ -190,13 +190,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sweep_that_breaks_off_is_not_the_last() {
-        let settings = LiveSettings {
-            chat: ChatPolicy::default(),
-            routing: RoutingPolicy::default(),
-            timeouts: Timeouts::default(),
-            fetch: outcrop_upstream::fetch::FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-            responses: ResponsesPolicy::default(),
-        };
+        let settings = live_settings(RoutingPolicy::default());
         let mut ports = ports();
         ports.blocking = Arc::new(Lost);
         let stores = Stores::of(Arc::new(MemoryStore::new(1)), true);

@@ -11,9 +11,10 @@ use super::TargetCell;
 
 /// A reservation at a target, from before the call until the target's owner has learned how it ended.
 ///
-/// It travels with the call and then with the report of its end, or lies among the calls that have ended. Whoever drops it without having closed it (a killed job, a
-/// message that nobody reads, an owner that dies over it) settles it by the estimate of its input, which AWS counts also
-/// for answers that nobody waits for; before the call was made, all of it is given back.
+/// It travels with the call and then with the report of its end, or lies among the calls that have ended. Whoever drops it
+/// without having closed it (a killed job, a message that nobody reads, an owner that dies over it) settles it by the
+/// estimate of its input, which AWS counts also for answers that nobody waits for; before the call was made, all of it is
+/// given back.
 #[derive(Debug)]
 pub struct Debit {
     cell: Arc<TargetCell>,
@@ -108,14 +109,8 @@ impl Debit {
         self.estimate
     }
 
-    /// The owner settles it now: nothing happens on drop.
-    pub(super) fn settled(&mut self) -> Demand {
-        self.open = false;
-        self.demand
-    }
-
     /// The owner takes over: nothing happens on drop.
-    pub(super) fn close(mut self) -> (Demand, Sent) {
+    pub(super) fn close(&mut self) -> (Demand, Sent) {
         self.open = false;
         (self.demand, self.sent)
     }

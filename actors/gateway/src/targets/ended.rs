@@ -22,7 +22,7 @@ pub(super) struct EndedCall {
 }
 
 /// Most calls that wait for an owner that does not look: those of some seconds of the busiest gateway.
-const MOST_WAITING: usize = 65_536;
+pub(super) const MOST_WAITING: usize = 65_536;
 
 /// A buffer keeps room for so many.
 const KEPT: usize = 1_024;
@@ -47,11 +47,13 @@ impl EndedCalls {
     /// Adds a call. Returns at once, whether or not the owner runs.
     pub(super) fn add(&self, call: EndedCall, owner: &Slot<TargetMsg>) {
         if owner.get().is_err() {
+            tracing::debug!(owner = owner.name(), "there is no owner to learn from a call: it settles itself");
             return;
         }
         let mut waiting = self.lock();
         if waiting.calls.len() >= MOST_WAITING {
             drop(waiting);
+            tracing::debug!(owner = owner.name(), "the owner does not look, and too many calls wait for it: one settles itself");
             return;
         }
         waiting.calls.push(call);

@@ -293,7 +293,7 @@ impl TargetState {
                 change(&cell, now, |quota| quota.granted(now, &demand, &sent));
                 room = true;
             }
-            QuotaNews::Refused { debit, by } => {
+            QuotaNews::Refused { mut debit, by } => {
                 let probed = debit.probed();
                 let (demand, sent) = debit.close();
                 change(&cell, now, |quota| quota.refused(now, &demand, &sent, by, unit));
@@ -303,7 +303,7 @@ impl TargetState {
                 tell_of_quota(&cell, by);
                 cell.announce();
             }
-            QuotaNews::NotCounted { debit } => {
+            QuotaNews::NotCounted { mut debit } => {
                 let (demand, _) = debit.close();
                 change(&cell, now, |quota| quota.give_back(now, &demand));
                 room = true;
@@ -337,7 +337,10 @@ impl TargetState {
         let Some(cell) = calls.first().map(|call| Arc::clone(call.debit.cell())) else { return };
         let now = self.args.ports.clock.now();
         let warn = change(&cell, now, |quota| {
-            let settle = |call: &mut EndedCall| quota.settle(now, &call.debit.settled(), call.used);
+            let settle = |call: &mut EndedCall| {
+                let (demand, _) = call.debit.close();
+                quota.settle(now, &demand, call.used)
+            };
             calls.iter_mut().map(settle).fold(false, |warn, pace| warn | (pace == Pace::Warn))
         });
         if warn {

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::{
-    targets::{Answering, Lease, LeaseWish, Patience},
+    targets::{Answering, Lease, LeaseWish, Patience, ended::MOST_WAITING},
     testing::{REGION, ports, small_board},
 };
 
@@ -237,4 +237,18 @@ async fn calls_that_end_wake_the_owner_once_until_it_has_found_none() {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     assert_eq!(expected, [1, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_calls_wait_for_an_owner_that_does_not_look_and_the_next_one_settles_itself() {
+    let world = World::new();
+    let count = Told { told: Arc::default(), expected: |message| matches!(message, TargetMsg::CallsEnded) };
+    world.slot.fill(Told::spawn(None, count, ()).await.unwrap().0);
+    (0..MOST_WAITING).for_each(|_| world.ended());
+    let before = world.missing();
+    world.ended();
+    assert_eq!(world.missing(), before + 1.0, "as its prompt was estimated");
+    let mut calls = Vec::new();
+    world.args.board.ended(&REGION.into()).take(&mut calls);
+    assert_eq!(calls.len(), MOST_WAITING);
 }

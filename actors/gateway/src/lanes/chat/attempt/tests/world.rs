@@ -10,7 +10,7 @@ use outcrop_domain::{
 };
 use outcrop_supervision::Slot;
 use outcrop_upstream::{
-    fetch::{FetchLimits, FetchSettings, Fetcher},
+    fetch::{FetchSettings, Fetcher},
     frames::FrameStream,
     ports::{RuntimeAnswer, RuntimeCall, RuntimeClient},
 };
@@ -19,9 +19,9 @@ use ractor::Actor as _;
 use super::super::*;
 use crate::{
     foundation::UsageInbox,
-    settings::{ChatPolicy, RegionQuotas, ResponsesPolicy, RoutingPolicy, Timeouts},
+    settings::{RegionQuotas, RoutingPolicy},
     targets::{HealthBoard, RegionTargets, RoutingMemory, Target as TargetActor, TargetArgs, TargetMsg, WaitingRoom, WaitingRoomArgs},
-    testing::ports,
+    testing::{live_settings, ports},
 };
 
 pub(super) const MODEL: &str = "amazon.nova-lite-v1:0";
@@ -61,13 +61,7 @@ impl World {
     /// Of so many regions, whose actors run.
     pub(super) async fn with(regions: usize, routing: RoutingPolicy) -> Self {
         let ports = ports();
-        let settings = Arc::new(LiveSettings {
-            chat: ChatPolicy::default(),
-            routing,
-            timeouts: Timeouts::default(),
-            fetch: FetchLimits { max_bytes: 1, total: Duration::from_secs(1) },
-            responses: ResponsesPolicy::default(),
-        });
+        let settings = Arc::new(live_settings(routing));
         let cell = Arc::new(ArcSwap::new(Arc::clone(&settings)));
         let board = Arc::new(HealthBoard::new(Arc::clone(&cell), Arc::clone(&ports.clock), RoutingMemory::default()));
         let waiting = Slot::new("waiting-room");
