@@ -197,7 +197,10 @@ secret = "sk-bench"
     let path = std::env::temp_dir().join(format!("outcrop-bench-{}-{port}.toml", std::process::id()));
     std::fs::write(&path, config).with_context(|| format!("writing {}", path.display()))?;
     let arguments = ["serve".to_owned(), "--config".to_owned(), path.display().to_string()];
-    Server::probed(gateway, &arguments, format!("127.0.0.1:{port}")).await.context("the gateway")
+    let server = Server::probed(gateway, &arguments, format!("127.0.0.1:{port}")).await.context("the gateway");
+    // They are read once, at the start: a benchmark starts hundreds of gateways, and leaves none of their settings behind.
+    std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+    server
 }
 
 /// A port nobody listens on at this moment.
