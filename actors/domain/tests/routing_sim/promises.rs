@@ -123,6 +123,14 @@ fn buckets_that_work_otherwise_are_understood() {
 }
 
 #[test]
+fn a_minute_that_turns_teaches_how_much_it_holds() {
+    // The rate creeps up while many wait for the turn, and they are all sent at it: that is when it must be put right.
+    let case = Case { prior: Prior::Nothing, refill: Refill::Minute, wait: 10.0, seed: 12, ..Case::MAIN };
+    let line = line(&case, &run(case));
+    assert!(line.wasted <= 25.0, "{}", line.wasted);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let case = Case { prior: Prior::Nothing, wait: 2.0, scale: 1.0, ..QUICK };
     let (one, two) = (run(case), run(case));

@@ -161,6 +161,8 @@ pub(super) struct Models {
     slot: u64,
     /// Some moment at which a minute of the wall clock begins.
     minute: Moment,
+    /// The last of our minutes that began before AWS's, as its refusals told.
+    hasty: Option<Moment>,
 }
 
 impl Models {
@@ -170,7 +172,7 @@ impl Models {
         let beliefs = ALL.map(|model| Belief { rate, level: model.span * rate, error: 0.0, synced: now });
         let chosen = if chosen < MODELS { chosen } else { 0 };
         let minute = minute.after(MINUTE_GUARD);
-        Self { beliefs, chosen, granted: 0.0, assumed: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute }
+        Self { beliefs, chosen, granted: 0.0, assumed: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute, hasty: None }
     }
 
     /// The number of the believed model, for snapshots.
@@ -343,10 +345,9 @@ impl Models {
             self.shift(0.0);
         }
         let (least, believed) = (self.least(), self.level());
-        let earlier_minute = minute_began(self.minute, now).after(MINUTE_GUARD) > refusal.sent;
+        let of_minutes = self.tells_of_minutes(refusal, now);
         for (belief, model) in self.each() {
-            if earlier_minute && model.refill == Refill::Minutes {
-                // It tells of a minute that is over, or of clocks that differ.
+            if !of_minutes && model.refill == Refill::Minutes {
                 continue;
             }
             // What happened since the call was sent has happened to all.
@@ -374,6 +375,29 @@ impl Models {
         if !refusal.tentative {
             self.choose();
         }
+    }
+
+    /// Whether a refusal measures this minute's bucket. If not, it tells of a minute that is over, or of clocks that differ.
+    ///
+    /// Who waited for the turn of a minute is sent at once. When AWS's minute begins later than ours it refuses all of them, from
+    /// the first, which had the whole bucket before it; a bucket that is smaller than believed refuses only the last.
+    fn tells_of_minutes(&mut self, refusal: &Refusal, now: Moment) -> bool {
+        let began = minute_began(self.minute, now);
+        if refusal.sent < began {
+            return false;
+        }
+        if refusal.sent >= began.after(MINUTE_GUARD) {
+            return true;
+        }
+        let (least, believed) = (self.least(), self.level());
+        let first = self.each().any(|(belief, model)| {
+            let before = refusal.before + belief.level - believed;
+            model.refill == Refill::Minutes && before > belief.depth(model, least) / 2.0
+        });
+        if first {
+            self.hasty = Some(began);
+        }
+        self.hasty != Some(began)
     }
 
     /// Measured: there was `amount` when the believed level was `before`, and `proven` more since the last measurement.
@@ -425,48 +449,4 @@ fn slot(now: Moment) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: f64) -> Moment {
-        Moment(Duration::from_secs_f64(seconds))
-    }
-
-    #[test]
-    fn minutes_begin_whole_minutes_from_any_one_of_them() {
-        for minute in [30.0, 90.0, 86_430.0] {
-            assert_eq!(minute_began(at(minute), at(100.0)), at(90.0));
-            assert_eq!(minute_began(at(minute), at(150.0)), at(150.0));
-        }
-        assert_eq!(minute_began(at(30.0), at(10.0)), at(0.0), "the first one began before the clock");
-    }
-
-    #[test]
-    fn what_a_call_did_not_use_comes_back_to_each_model_in_its_time() {
-        let mut models = Models::new(0, 10.0, at(0.0), at(0.0));
-        models.shift(-500.0);
-        models.credit(400.0);
-        let level = |models: &Models, number: usize| models.beliefs[number].level;
-        assert_eq!((level(&models, 0), level(&models, 5)), (500.0, 100.0));
-        for (from, to, late) in [(0.0, 2.4, 124.0), (2.4, 4.9, 149.0), (4.9, 5.1, 551.0)] {
-            models.advance(at(from), at(to));
-            assert!((level(&models, 5) - late).abs() < 1e-6, "{to}: {}", level(&models, 5));
-        }
-    }
-
-    #[test]
-    fn one_large_error_changes_no_belief_and_several_do() {
-        let mut models = Models::new(0, 10.0, at(0.0), at(0.0));
-        for second in 1..=6u32 {
-            let now = at(60.0 * f64::from(second));
-            models.advance(at(60.0 * f64::from(second - 1)), now);
-            // Never more than 150 of 600: fifteen seconds of the rate.
-            let refusal = Refusal { amount: 150.0, before: models.level(), sent: now, credit: 0.0, news: false, tentative: false };
-            models.at_most(&refusal, now);
-            if second == 1 {
-                assert_eq!(models.chosen(), 0);
-            }
-        }
-        assert_eq!(ALL[models.chosen()].span, 10.0);
-    }
-}
+mod tests;
