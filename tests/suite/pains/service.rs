@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{called, result, user};
 use crate::{
     chat::says,
+    messages::{MESSAGES, refusal},
     support::{CLAUDE, EAST, EUROPE, TestGateway},
     tools::{asking, calls, weather},
 };
@@ -35,6 +36,31 @@ async fn pain_08_upstream_words_pass_unchanged_and_overflow_has_its_code() {
         assert_eq!(gateway.chat(&says("hello")).await.refusal(400, "invalid_request_error", code), words);
     }
     assert_eq!(gateway.regions(), [EAST, EAST, EAST]);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn pain_08_a_full_context_of_another_model_is_told_to_agents_in_claudes_words() {
+    let gateway = TestGateway::start().await;
+    let asks = |model: &str, words: usize, stream: bool| json!({"model": model, "max_tokens": 4_096, "stream": stream, "messages": [user(&"word ".repeat(words))]});
+    for stream in [false, true] {
+        let answer = gateway.post(MESSAGES, &asks("nova-micro", 140_000, stream)).await;
+        let words = refusal(&answer, 400, "invalid_request_error");
+        assert!(words.starts_with("prompt is too long: ") && words.ends_with(" tokens > 128000 maximum"), "{words}");
+    }
+    let full = |words: &str| gateway.simulator.script(Rule::once(Action::Error(ScriptedError::new(400, "ValidationException", words))));
+    full(
+        "This model's maximum context length is 131072 tokens. However, you requested 132096 tokens (128000 in the messages, 4096 in the completion).",
+    );
+    let words = refusal(&gateway.post(MESSAGES, &asks("qwen3-32b", 1, false)).await, 400, "invalid_request_error");
+    assert!(words.starts_with("input length and `max_tokens` exceed context limit: 128000 + 4096 > 131072"), "{words}");
+    // Claude's words are Claude's, and what a client of another dialect reads is the model's own.
+    let own = "Input is too long for requested model.";
+    full(own);
+    assert_eq!(refusal(&gateway.post(MESSAGES, &asks(CLAUDE, 1, false)).await, 400, "invalid_request_error"), own);
+    let answer = gateway.chat(&asks("nova-micro", 140_000, false)).await;
+    assert_eq!(answer.refusal(400, "invalid_request_error", Some("context_length_exceeded")), own);
+    assert_eq!(gateway.calls().len(), 5, "no other region is asked");
     gateway.end().await;
 }
 

@@ -11,6 +11,7 @@ mod input;
 mod linked;
 mod look;
 mod media;
+mod overflow;
 mod passage;
 mod prepare;
 mod profile;

@@ -14,7 +14,7 @@ use outcrop_translate::converse::Mode;
 use super::{
     ChatContext,
     attempt::{AttemptScope, Attempts},
-    fallback, heal,
+    fallback, heal, overflow,
     prepare::{Prepared, Purpose, prepare},
     stream,
     tally::{CallLog, Tally},
@@ -134,17 +134,28 @@ async fn answer_as(
     }
     tally.adjusted(&prepared.adjustments);
     tally.prepared(prepared.tier);
+    make_calls(context, settings, &prepared, tally, deadline).await.map_err(|error| overflow::told(error, &prepared))
+}
+
+/// Makes the calls of a prepared request.
+async fn make_calls(
+    context: &ChatContext,
+    settings: &Arc<LiveSettings>,
+    prepared: &Prepared,
+    tally: &mut Tally,
+    deadline: Moment,
+) -> Result<Worked, GatewayError> {
     match (prepared.client_mode, prepared.ask.wire.mode()) {
         (Mode::Stream, Mode::Stream) => {
-            stream::open(context, settings, &prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
+            stream::open(context, settings, prepared, tally, deadline).await.map(|opened| Worked::Opened(Box::new(opened)))
         }
         (Mode::Stream, Mode::Whole) => {
             // The model cannot stream this: the whole answer is fetched and replayed as events.
-            let (answers, about) = whole(context, settings, &prepared, tally, deadline).await?;
+            let (answers, about) = whole(context, settings, prepared, tally, deadline).await?;
             Ok(Worked::Whole(stream::replayed(chosen(answers), about)))
         }
         (Mode::Whole, _) => {
-            let (answers, about) = whole(context, settings, &prepared, tally, deadline).await?;
+            let (answers, about) = whole(context, settings, prepared, tally, deadline).await?;
             Ok(Worked::Whole(answered(answers, about)))
         }
     }
