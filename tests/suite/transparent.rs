@@ -6,7 +6,10 @@ use outcrop_gateway::record::JobOutcome;
 use outcrop_sim::{Action, CutManner, Operation, Rule, ScriptedError};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CLAUDE, EAST, TestGateway, WEST};
+use crate::{
+    messages::refusal,
+    support::{Answer, CLAUDE, EAST, TestGateway, WEST},
+};
 
 const MESSAGES: &str = "/anthropic/v1/messages";
 
@@ -223,6 +226,60 @@ async fn pain_21_however_a_stream_breaks_it_ends_in_an_error_event_and_is_booked
         );
         gateway.end().await;
     }
+}
+
+#[tokio::test]
+async fn pain_21_a_claude_without_capacity_says_so_by_its_own_word() {
+    let gateway = TestGateway::builder().set("routing.max_wait=0s").start().await;
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#.to_owned();
+    let start = json!({"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude",
+        "content": [], "stop_reason": null, "usage": {"input_tokens": 9, "output_tokens": 1}}});
+    gateway.simulator.script(Rule::once(Action::AnswerChunks(vec![start.to_string(), overloaded.clone()])));
+    let broken = events(&gateway.post(MESSAGES, &streamed(&says("hello"))).await);
+    assert_eq!(broken.last().unwrap()["error"], json!({"type": "overloaded_error", "message": "Overloaded"}));
+    gateway.simulator.script(Rule::always(Action::AnswerChunks(vec![overloaded])));
+    let mut asks = streamed(&says("hello"));
+    asks["model"] = "claude-opus-4-6".into();
+    let refused = gateway.post(MESSAGES, &asks).await;
+    assert_eq!(refusal(&refused, 529, "overloaded_error"), "Overloaded");
+    assert!(gateway.regions().len() > 2, "every region was asked: {:?}", gateway.regions());
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn what_claude_would_refuse_of_an_agents_body_is_mended_on_the_way() {
+    let gateway = TestGateway::start().await;
+    let tool = |name: &str| json!({"name": name, "input_schema": {"type": "object"}});
+    let mut later = tool("later");
+    later["defer_loading"] = true.into();
+    let called = json!([
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "functions.Bash:0", "name": "Bash", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "functions.Bash:0", "content": "say exactly: mended"}]},
+    ]);
+    for (model, members, adjusted) in [
+        ("claude-opus-4-5", json!({"output_config": {"effort": "low"}}), None),
+        ("claude-opus-4-5", json!({"output_config": {"effort": "max"}}), Some("output_config.effort=clamped")),
+        ("claude-opus-4-6", json!({"output_config": {"effort": "xhigh"}}), Some("output_config.effort=clamped")),
+        ("claude-sonnet-4-5", json!({"output_config": {"effort": "low"}}), Some("output_config.effort=dropped")),
+        (CLAUDE, json!({"thinking": {"type": "between_tools"}}), Some("thinking.type=disabled")),
+        (CLAUDE, json!({"messages": called, "tools": [tool("Bash")]}), Some("messages.tool_call_id=renamed")),
+        (
+            CLAUDE,
+            json!({"tools": [tool("now"), later], "anthropic_beta": ["tool-search-tool-2025-10-19"],
+            "prompt_caching": {"tools": true}}),
+            None,
+        ),
+    ] {
+        let mut asks = says("say exactly: mended");
+        asks["model"] = model.into();
+        asks.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        let answer = gateway.post(MESSAGES, &asks).await;
+        assert_eq!(answer.ok()["type"], "message", "{members}");
+        let told = (answer.header("x-outcrop-adjusted"), answer.header("x-outcrop-attempts"));
+        assert_eq!(told, (adjusted, Some("1")), "{model} {members}");
+    }
+    gateway.end().await;
 }
 
 #[tokio::test]

@@ -86,6 +86,8 @@ pub struct ChatCapabilities {
     pub invoke_messages: bool,
     /// `system` turns in mid-conversation, on InvokeModel.
     pub invoke_mid_system: MidSystem,
+    /// `thinking: {type: between_tools}` is taken, on InvokeModel.
+    pub between_tools: bool,
     /// Reasoning arrives as tags in the text (`think`, `reasoning`, `thinking`): tag names to lift out.
     pub reasoning_tags: Vec<String>,
     /// Metadata and guardrails work on every Converse model; guardrails are refused by a few.
@@ -132,6 +134,7 @@ impl Default for ChatCapabilities {
             betas: ModelBetas::default(),
             invoke_messages: false,
             invoke_mid_system: MidSystem::UserTurn,
+            between_tools: false,
             reasoning_tags: Vec::new(),
             guardrails: true,
         }
@@ -186,6 +189,8 @@ pub enum ForcedTools {
 pub enum ToolIds {
     /// `[a-zA-Z0-9_.:-]{1,64}`, as Converse says.
     Any,
+    /// `[a-zA-Z0-9_-]+`, as Claude's own bodies have it.
+    Words,
     /// Exactly nine letters or digits (Mistral).
     NineAlphanumerics,
 }

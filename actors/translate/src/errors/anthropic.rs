@@ -108,8 +108,9 @@ fn upstream_face(failure: &UpstreamFailure) -> (u16, &'static str) {
     match failure.cause {
         Cause::Throttled | Cause::QuotaExhausted => (429, RATE_LIMIT),
         Cause::NotReady => (OVERLOADED_STATUS, OVERLOADED),
-        // No capacity is not a fault: clients wait longer for it, and turn to another model.
-        Cause::Unavailable if failure.status == 503 => (OVERLOADED_STATUS, OVERLOADED),
+        // No capacity is not a fault: clients wait longer for it, and turn to another model. In a stream Claude says so by this
+        // very word, and there is no status.
+        Cause::Unavailable if failure.status == 503 || failure.code == OVERLOADED => (OVERLOADED_STATUS, OVERLOADED),
         Cause::Unavailable | Cause::BrokenStream => (500, API),
         // Our credentials are our business: to the client the service is out of order.
         Cause::Credentials => (503, API),

@@ -9,7 +9,6 @@ use outcrop_domain::{
     usage::Usage,
 };
 use outcrop_protocol::bedrock::invoke::{ClaudeUsage, InvocationMetrics};
-use serde::Serialize;
 
 use super::{
     event::{Event, METRICS},
@@ -71,8 +70,8 @@ impl ChunkRelay {
     ///
     /// # Errors
     /// The failure that the model tells in an `error` event, and [`Cause::Malformed`] for a payload that cannot be read;
-    /// nothing is appended then, and [`ChunkRelay::write_error`] is what a client that has seen the beginning is owed. In
-    /// native mode there are none: the client reads its frames itself.
+    /// nothing is appended then: whoever may still ask elsewhere does not show it. In native mode there are none: the client
+    /// reads its frames itself.
     pub fn chunk(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), UpstreamFailure> {
         let native = self.mode == RelayMode::Native;
         if self.piece(payload, out) {
@@ -106,13 +105,6 @@ impl ChunkRelay {
         }
         let message = "the stream ended before the model had finished its answer".to_owned();
         Err(answer::failure(Cause::BrokenStream, "TruncatedStream", message))
-    }
-
-    /// Appends the event that tells the client of a failure in mid-stream; nothing may follow it.
-    pub fn write_error(failure: &UpstreamFailure, request_id: Option<&str>, out: &mut Vec<u8>) {
-        let error = ErrorObject { kind: error_kind(failure), message: &failure.message };
-        let json = serde_json::to_vec(&ErrorEvent { kind: "error", error, request_id }).unwrap_or_default();
-        write_event(Some("error"), &json, out);
     }
 
     /// True once the answer is whole: whatever the connection does after that changes nothing.
@@ -324,38 +316,6 @@ const KINDS: [(&str, Cause); 8] = [
     ("authentication_error", Cause::Credentials),
     ("api_error", Cause::Unavailable),
 ];
-
-/// The type that a failure has for the client: the model's own word, else the one for its cause.
-fn error_kind(failure: &UpstreamFailure) -> &'static str {
-    if let Some((kind, _)) = KINDS.iter().find(|(kind, _)| *kind == failure.code) {
-        return kind;
-    }
-    match failure.cause {
-        Cause::Throttled | Cause::QuotaExhausted => "rate_limit_error",
-        Cause::Unavailable | Cause::NotReady => "overloaded_error",
-        Cause::Timeout => "timeout_error",
-        Cause::BadRequest | Cause::ContextOverflow => "invalid_request_error",
-        Cause::AccessDenied => "permission_error",
-        Cause::ModelMissing => "not_found_error",
-        Cause::Connection | Cause::Credentials | Cause::BrokenStream | Cause::Malformed => "api_error",
-    }
-}
-
-#[derive(Serialize)]
-struct ErrorEvent<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    error: ErrorObject<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    message: &'a str,
-}
 
 /// The words tell place and kind, never content.
 fn unreadable(what: &str, text: &[u8], fault: Fault) -> UpstreamFailure {

@@ -17,6 +17,8 @@ use serde::Serialize;
 use self::turns::Turn;
 pub(crate) use self::{
     extras::{MAX_LABELS, clean_labels},
+    names::{ToolIdMap, is_tool_id},
+    reasoning::{EFFORT_BETA, nearest_effort},
     turns::MID_SYSTEM_NOTE,
 };
 use super::context::ReplyContext;

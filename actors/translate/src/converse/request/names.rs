@@ -134,18 +134,18 @@ fn hash(text: &str, counter: u32, digits: usize) -> String {
 
 /// Tool-call ids of one request. Each call gets an id of its own, also when a client numbers its calls anew in
 /// every turn.
-pub(super) struct ToolIdMap {
+pub(crate) struct ToolIdMap {
     form: ToolIds,
     used: HashSet<String>,
 }
 
 impl ToolIdMap {
-    pub(super) fn new(form: ToolIds) -> Self {
+    pub(crate) fn new(form: ToolIds) -> Self {
         Self { form, used: HashSet::new() }
     }
 
     /// An id on the wire for one call.
-    pub(super) fn assign<'i>(&mut self, id: Cow<'i, str>, notes: &mut Adjustments) -> Cow<'i, str> {
+    pub(crate) fn assign<'i>(&mut self, id: Cow<'i, str>, notes: &mut Adjustments) -> Cow<'i, str> {
         if is_tool_id(&id, self.form) && self.used.insert(id.clone().into_owned()) {
             return id;
         }
@@ -161,9 +161,11 @@ impl ToolIdMap {
     }
 }
 
-fn is_tool_id(id: &str, form: ToolIds) -> bool {
+/// An id of this form.
+pub(crate) fn is_tool_id(id: &str, form: ToolIds) -> bool {
     match form {
         ToolIds::Any => (1..=MAX_LENGTH).contains(&id.len()) && id.chars().all(is_id_character),
+        ToolIds::Words => !id.is_empty() && id.chars().all(is_name_character),
         ToolIds::NineAlphanumerics => id.len() == NINE && id.chars().all(|character| character.is_ascii_alphanumeric()),
     }
 }
@@ -174,9 +176,10 @@ fn is_id_character(character: char) -> bool {
 
 fn mapped_id(id: &str, counter: u32, form: ToolIds) -> String {
     match form {
-        ToolIds::Any => {
+        ToolIds::Any | ToolIds::Words => {
             let room = MAX_LENGTH - HASH_DIGITS - 1;
-            let mut mapped: String = id.chars().filter(|character| is_id_character(*character)).take(room).collect();
+            let kept = if form == ToolIds::Any { is_id_character } else { is_name_character };
+            let mut mapped: String = id.chars().filter(|character| kept(*character)).take(room).collect();
             mapped.push('_');
             mapped.push_str(&hash(id, counter, HASH_DIGITS));
             mapped
@@ -211,7 +214,7 @@ mod tests {
 
         #[test]
         fn tool_ids_are_valid_and_unique(ids in prop::collection::vec(prop_oneof![".{0,80}", "call_[0-9]"], 0..12)) {
-            for form in [ToolIds::Any, ToolIds::NineAlphanumerics] {
+            for form in [ToolIds::Any, ToolIds::Words, ToolIds::NineAlphanumerics] {
                 let mut map = ToolIdMap::new(form);
                 let mut seen = HashSet::new();
                 for id in &ids {

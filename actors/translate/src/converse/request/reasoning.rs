@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{Scope, inference, turns::Turn};
 
 /// Lets older Claude models take an effort beside a budget.
-const EFFORT_BETA: &str = "effort-2025-11-24";
+pub(crate) const EFFORT_BETA: &str = "effort-2025-11-24";
 
 /// What was decided about reasoning, and what follows for other fields.
 #[derive(Debug, Default)]
@@ -226,10 +226,7 @@ impl Planner<'_, '_> {
     }
 
     fn clamp(&mut self, effort: Effort, min: Effort, max: Effort) -> Effort {
-        let max = max.max(min);
-        let missing = &self.scope.model.missing_efforts;
-        // A word the model lacks means the next higher one it has, or its highest.
-        let clamped = EFFORTS.into_iter().find(|word| *word >= effort.clamp(min, max) && !missing.contains(word)).unwrap_or(max).min(max);
+        let clamped = nearest_effort(effort, (min, max), &self.scope.model.missing_efforts);
         if clamped != effort {
             self.notes.note("reasoning.effort", "clamped");
         }
@@ -316,6 +313,13 @@ fn tool_loop_lacks_reasoning(turns: &[Turn<'_>]) -> bool {
         }
     }
     in_loop
+}
+
+/// The effort that a model with these takes for the one asked for: a word that it lacks means the next higher one it has, or its
+/// highest.
+pub(crate) fn nearest_effort(asked: Effort, (min, max): (Effort, Effort), missing: &[Effort]) -> Effort {
+    let max = max.max(min);
+    EFFORTS.into_iter().find(|word| *word >= asked.clamp(min, max) && !missing.contains(word)).unwrap_or(max).min(max)
 }
 
 /// Every effort, from low to high.

@@ -50,6 +50,12 @@ fn pain_09_upstream_failures_follow_the_error_map() {
 }
 
 #[test]
+fn pain_21_claudes_own_word_for_no_capacity_reaches_the_client() {
+    assert_eq!(seen(&failed(Cause::Unavailable, 0, "overloaded_error", "Overloaded")), (529, OVERLOADED.to_owned(), "true"));
+    assert_eq!(seen(&failed(Cause::Unavailable, 0, "api_error", "words")), (500, API.to_owned(), "true"));
+}
+
+#[test]
 fn pain_09_our_own_errors_follow_the_error_map() {
     let soon = Duration::from_secs(3);
     let text = || "words".to_owned();

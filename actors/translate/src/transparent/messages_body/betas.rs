@@ -5,7 +5,7 @@ use outcrop_domain::{
     model::{BetaChoice, BetaRules},
 };
 
-use super::Draft;
+use super::{Draft, effort};
 use crate::transparent::json::{Kind, Value, elements_of, said};
 
 /// The field in which InvokeModel reads flags.
@@ -17,12 +17,13 @@ pub(super) const SHORT_FLAGS: &str = "betas";
 /// Fields in which clients put flags, beside the header.
 const FIELDS: [&str; 2] = [FLAGS, SHORT_FLAGS];
 
-/// Puts the flags that the model takes into the body, and takes the fields of the others out. `refused` are flags that upstream
-/// has refused before.
+/// Puts the flags that the model takes into the body, with the one that its effort needs, and takes the fields of the others out.
+/// `refused` are flags that upstream has refused before.
 pub(super) fn settle(draft: &mut Draft<'_>, headers: &[String], rules: &BetaRules, refused: &[String]) -> BetaChoice {
     let written: Vec<String> =
         FIELDS.into_iter().filter_map(|field| draft.value(field)).flat_map(|value| flags(draft.text, value)).collect();
-    let choice = rules.choose(headers.iter().chain(&written).map(String::as_str), refused);
+    let needed = effort::flag(draft, rules).filter(|flag| !refused.iter().any(|known| known == flag));
+    let choice = rules.choose(headers.iter().chain(&written).map(String::as_str).chain(needed), refused);
     for flag in &choice.dropped {
         draft.notes.note("anthropic_beta", format!("dropped:{}", word(flag)));
     }

@@ -2,7 +2,7 @@
 
 use outcrop_domain::estimate::Size;
 
-use super::{Mark, Part, Traits};
+use super::{Mark, Part, Traits, ids};
 use crate::transparent::json::{Fault, Kind, Scanner, Span, Text, Value};
 
 /// Kinds of blocks that rules ask for.
@@ -22,6 +22,11 @@ impl BlockKind {
     pub(in crate::transparent) fn is_thinking(self) -> bool {
         matches!(self, Self::Thinking | Self::RedactedThinking)
     }
+}
+
+/// Is a block of this `type` a call of a tool, whoever runs it?
+pub(super) fn is_call(kind: &str) -> bool {
+    matches!(kind, "tool_use" | "server_tool_use" | "mcp_tool_use")
 }
 
 /// What was seen of a block.
@@ -114,6 +119,8 @@ struct Seen {
     thinking: Option<Text>,
     signature: Option<Text>,
     data: Option<Text>,
+    id: Option<Text>,
+    tool_use_id: Option<Text>,
     /// `name`, `title`, `context`: small texts that count.
     labels: Size,
     input: Option<Value>,
@@ -149,6 +156,8 @@ impl Seen {
                 Some("thinking") => seen.thinking = string(scanner)?,
                 Some("signature") => seen.signature = string(scanner)?,
                 Some("data") => seen.data = string(scanner)?,
+                Some("id") => seen.id = string(scanner)?,
+                Some("tool_use_id") => seen.tool_use_id = string(scanner)?,
                 Some("name" | "title" | "context") => seen.labels = seen.labels.and(length(string(scanner)?)),
                 Some("input") => seen.input = Some(scanner.skip()?),
                 Some("content") => seen.content = Content::read(scanner, part, before, marks)?,
@@ -163,12 +172,13 @@ impl Seen {
 
     fn block(&self, text: &[u8], span: Span) -> Block {
         let kind = self.kind.and_then(|kind| kind.decode(text));
+        let called = kind.as_deref().is_some_and(is_call);
         let (kind, size) = match kind.as_deref() {
             Some("text") => (BlockKind::Text, length(self.text)),
             Some("thinking") => (BlockKind::Thinking, length(self.thinking)),
             Some("redacted_thinking") => (BlockKind::RedactedThinking, length(self.data)),
             Some("tool_use") => (BlockKind::ToolUse, self.call()),
-            Some("server_tool_use" | "mcp_tool_use") => (BlockKind::Other, self.call()),
+            Some(_) if called => (BlockKind::Other, self.call()),
             Some("tool_result") => (BlockKind::ToolResult, self.content.size),
             Some("image") => (BlockKind::Other, Size::of_image()),
             Some("document") => {
@@ -187,11 +197,17 @@ impl Seen {
                 || (kind == BlockKind::Thinking && self.signature.is_some_and(|signature| signature.decoded > 0)),
             tool_use: kind == BlockKind::ToolUse,
             tool_result: kind == BlockKind::ToolResult,
+            odd_id: self.has_odd_id(text, called),
             link: self.content.traits.link || self.source.as_ref().is_some_and(|source| source.links(text)),
         };
         let text = self.text.filter(|_| kind == BlockKind::Text);
         let parts = self.content.parts.filter(|_| kind == BlockKind::ToolResult);
         Block { span, kind, text, parts, error: self.error, traits, size }
+    }
+
+    fn has_odd_id(&self, text: &[u8], called: bool) -> bool {
+        let ids = [self.id.filter(|_| called), self.tool_use_id];
+        ids.into_iter().flatten().filter_map(|id| id.decode(text)).any(|id| !ids::is_taken(&id))
     }
 
     fn call(&self) -> Size {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use outcrop_domain::{adjust::Adjustments, chat::CachePolicy, error::GatewayError, model::ChatCapabilities, routing::view::CacheLife};
 
-use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, Purpose, betas, blanks, hoist, marks, reading, settings, turns, wishes};
+use super::{ANTHROPIC_VERSION, Draft, Marks, MessagesBody, Purpose, betas, blanks, hoist, ids, marks, reading, settings, turns, wishes};
 use crate::{
     converse::EffortBudgets,
     dialect::notes::Strictness,
@@ -73,8 +73,8 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     /// Writes the InvokeModel body for a model.
     ///
     /// Always changed: `model` and `stream` go, `anthropic_version` comes, `anthropic_beta` is sorted. Changed when the model
-    /// would refuse it otherwise, and noted: fields of flags that were dropped, sampling and thinking, blank texts, thinking
-    /// without signature, cache marks, `system` turns. Fields that [`MessagesBody::wishes`] reads and fields for other gateways
+    /// would refuse it otherwise, and noted: fields of flags that were dropped, sampling, thinking and effort, ids of tool calls, blank
+    /// texts, thinking without signature, cache marks, `system` turns. Fields that [`MessagesBody::wishes`] reads and fields for other gateways
     /// go. Everything else is the client's text, byte for byte.
     ///
     /// # Errors
@@ -98,7 +98,8 @@ fn write(mut draft: Draft<'_>, options: &InvokeOptions<'_>) -> Result<InvokeBody
     ceiling(&mut draft, options.max_output_tokens);
     wishes::settle(&mut draft, options.dropped_fields);
     let choice = betas::settle(&mut draft, options.beta_headers, &options.model.betas.invoke, options.refused_flags);
-    settings::settle(&mut draft, options.model, &options.budgets);
+    settings::settle(&mut draft, options.model, &options.budgets, &choice.sent);
+    ids::settle(&mut draft);
     let mut marks: Marks = draft.index.marks.iter().map(|mark| (mark.object, *mark)).collect();
     blanks::settle(&mut draft, &mut marks);
     let cached = marks::settle(&mut draft, &marks, options.model, options.cache);

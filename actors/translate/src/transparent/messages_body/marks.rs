@@ -167,13 +167,13 @@ fn automatic(draft: &Draft<'_>, policy: CachePolicy) -> Vec<New> {
     let index = draft.index;
     let new = |part, place, covers| New { part, place, ttl: policy.ttl, covers };
     let mut marks = Vec::new();
-    if let Some(last) = index.tools.last.filter(|_| policy.tools) {
-        marks.push(new(Part::Tools, Place::Object(last), index.tools.size));
+    if let Some((last, covers)) = index.tools.last.filter(|_| policy.tools) {
+        marks.push(new(Part::Tools, Place::Object(last), covers));
     }
     if let Some(system) = draft.value("system").filter(|_| policy.system && !index.system.blank) {
         let place = match (system.kind, index.system.last) {
             (Kind::String, _) => Some(Place::Text(system.span)),
-            (_, Some(last)) => Some(Place::Object(last)),
+            (_, Some((last, _))) => Some(Place::Object(last)),
             _ => None,
         };
         marks.extend(place.map(|place| new(Part::System, place, index.system.size)));

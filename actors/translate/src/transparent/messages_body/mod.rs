@@ -21,7 +21,9 @@ mod betas;
 mod blanks;
 mod block;
 mod draft;
+mod effort;
 mod hoist;
+mod ids;
 mod invoke;
 mod links;
 mod marks;
@@ -220,8 +222,8 @@ pub(super) struct Section {
     pub(super) size: Size,
     /// What identifies it from turn to turn: cache marks, which wander, are not among it.
     pub(super) opening: Vec<Span>,
-    /// The last tool or block.
-    pub(super) last: Option<Span>,
+    /// The last tool or block that may be marked, and what stands up to its end. Tools whose loading is deferred may not.
+    pub(super) last: Option<(Span, Size)>,
     /// A text of it says nothing.
     pub(super) blank: bool,
 }
@@ -260,6 +262,8 @@ pub(super) struct Traits {
     pub(super) tool_result: bool,
     /// An image or document stands behind a web address.
     pub(super) link: bool,
+    /// An id of a tool call that Claude refuses.
+    pub(super) odd_id: bool,
 }
 
 impl Traits {
@@ -270,6 +274,7 @@ impl Traits {
         self.tool_use |= other.tool_use;
         self.tool_result |= other.tool_result;
         self.link |= other.link;
+        self.odd_id |= other.odd_id;
     }
 }
 

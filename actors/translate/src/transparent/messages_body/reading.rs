@@ -143,7 +143,7 @@ impl<'t> Reader<'t> {
             let block = read_block(&mut self.scanner, Part::System, section.size, &mut self.index.marks)?;
             section.size = section.size.and(block.size);
             section.opening.extend(block.text.map(|said| said.span));
-            section.last = Some(block.span);
+            section.last = Some((block.span, section.size));
             section.blank |= block.is_blank_text();
         }
         self.index.system = section;
@@ -166,11 +166,12 @@ impl<'t> Reader<'t> {
             self.scanner.skip()?;
             return Ok(());
         }
-        let (mut size, mut has_schema, mut mark) = (Size::default(), false, None);
+        let (mut size, mut has_schema, mut deferred, mut mark) = (Size::default(), false, false, None);
         let mut members = self.scanner.enter()?;
         while let Some(key) = self.scanner.key(&mut members)? {
             match key.decode(self.text()).as_deref() {
                 Some("cache_control") => mark = read_mark(&mut self.scanner)?,
+                Some("defer_loading") => deferred = self.scanner.skip()?.span.of(self.text()) == b"true",
                 Some(name @ ("name" | "description" | "input_schema" | "type")) => {
                     let value = self.scanner.skip()?;
                     has_schema |= name == "input_schema";
@@ -188,7 +189,9 @@ impl<'t> Reader<'t> {
         // A tool of Anthropic's own has its description at the model.
         let size = if has_schema { size } else { Size::of_bytes(object.len()) };
         section.size = section.size.and(size.framed());
-        section.last = Some(object);
+        if !deferred {
+            section.last = Some((object, section.size));
+        }
         if let Some((value, long)) = mark {
             self.index.marks.push(Mark { part: Part::Tools, object, value, long, covers: section.size });
         }

@@ -5,7 +5,7 @@ use outcrop_domain::{
     model::{ChatCapabilities, ReasoningDialect, SamplingRule, TopKField},
 };
 
-use super::{Draft, Role};
+use super::{Draft, Role, effort};
 use crate::{
     converse::EffortBudgets,
     transparent::json::{Kind, Span, Value, elements_of, members_of, remove_from, said, whole_number},
@@ -14,12 +14,20 @@ use crate::{
 /// Least budget of models that take adaptive thinking as well. Source: Anthropic's extended-thinking page.
 const LEAST_BUDGET: u64 = 1024;
 
+/// Thinking between tool calls alone, of the newest models.
+pub(super) const BETWEEN_TOOLS: &str = "between_tools";
+
+/// Lets models with a budget think between tool calls too. The budget is then one for all the thinking of a turn, and may be
+/// larger than one answer. Source: Anthropic's extended-thinking page.
+const INTERLEAVED_BETA: &str = "interleaved-thinking-2025-05-14";
+
 /// Least `top_p` while Claude thinks. Source: as above.
 const MIN_THINKING_TOP_P: f64 = 0.95;
 
-/// Brings `thinking` and the sampling parameters into a form that the model takes.
-pub(super) fn settle(draft: &mut Draft<'_>, model: &ChatCapabilities, budgets: &EffortBudgets) {
-    let kind = thinking(draft, model, budgets);
+/// Brings `thinking`, the effort and the sampling parameters into a form that the model takes. `flags` are those that are sent.
+pub(super) fn settle(draft: &mut Draft<'_>, model: &ChatCapabilities, budgets: &EffortBudgets, flags: &[String]) {
+    let kind = thinking(draft, model, budgets, flags);
+    effort::settle(draft, model, kind.as_deref());
     let on_by_itself = match model.reasoning {
         ReasoningDialect::AlwaysOn => true,
         ReasoningDialect::ClaudeAdaptive { can_disable, on_by_default, .. } => {
@@ -46,6 +54,8 @@ enum Plan {
     Remove(&'static str),
     /// The model decides how much, and takes no number.
     Adaptive,
+    /// The model does not know this kind, and can be told not to think.
+    Disabled,
     /// The model takes nothing but a number.
     Budget(u64),
     /// Another number.
@@ -53,22 +63,26 @@ enum Plan {
 }
 
 /// Settles `thinking`; gives the kind of it that is sent.
-fn thinking(draft: &mut Draft<'_>, model: &ChatCapabilities, budgets: &EffortBudgets) -> Option<String> {
+fn thinking(draft: &mut Draft<'_>, model: &ChatCapabilities, budgets: &EffortBudgets, flags: &[String]) -> Option<String> {
     let asked = Thinking::read(draft)?;
+    let room = draft.max_tokens.filter(|_| !interleaves(draft, flags));
     let plan = match (&model.reasoning, asked.kind.as_str()) {
         (ReasoningDialect::None, _) => Plan::Remove("dropped"),
+        (_, BETWEEN_TOOLS) if model.between_tools => Plan::Keep,
+        (ReasoningDialect::ClaudeAdaptive { can_disable: false, .. }, BETWEEN_TOOLS) => Plan::Remove("cannot_disable"),
+        (_, BETWEEN_TOOLS) => Plan::Disabled,
         (ReasoningDialect::ClaudeBudget { min_budget, .. }, "adaptive") => {
             budget_of(wish(draft, budgets), u64::from(*min_budget), draft.max_tokens).map_or(Plan::Remove("no_room"), Plan::Budget)
         }
-        (ReasoningDialect::ClaudeBudget { min_budget, .. }, "enabled") => asked.fitted(u64::from(*min_budget), draft.max_tokens),
-        (ReasoningDialect::ClaudeAdaptive { budget_allowed: true, .. }, "enabled") => asked.fitted(LEAST_BUDGET, draft.max_tokens),
+        (ReasoningDialect::ClaudeBudget { min_budget, .. }, "enabled") => asked.fitted(u64::from(*min_budget), room),
+        (ReasoningDialect::ClaudeAdaptive { budget_allowed: true, .. }, "enabled") => asked.fitted(LEAST_BUDGET, room),
         (ReasoningDialect::ClaudeAdaptive { budget_allowed: false, .. }, "enabled") => Plan::Adaptive,
         (ReasoningDialect::ClaudeAdaptive { can_disable: false, .. }, "disabled") => Plan::Remove("cannot_disable"),
         _ => Plan::Keep,
     };
     let enabled = match plan {
         Plan::Keep => asked.kind == "enabled",
-        Plan::Remove(_) | Plan::Adaptive => false,
+        Plan::Remove(_) | Plan::Adaptive | Plan::Disabled => false,
         Plan::Budget(_) | Plan::Lower(_) => true,
     };
     // With a budget, a tool loop that began without thinking cannot go on with it.
@@ -89,7 +103,7 @@ impl Thinking {
         Some(Self { object, kind: said(draft.text, kind)?.into_owned(), kind_value: kind.span, budget })
     }
 
-    /// A budget of `max_tokens` or more is a 400.
+    /// A budget of `max_tokens` or more is a 400; `None`: it may be any.
     fn fitted(&self, least: u64, max_tokens: Option<u64>) -> Plan {
         match (self.budget, max_tokens) {
             (Some((_, budget)), Some(max)) if budget >= max => {
@@ -112,6 +126,13 @@ impl Thinking {
                 draft.objects.change(self.object).drop.insert("budget_tokens".to_owned());
                 return Some("adaptive".to_owned());
             }
+            Plan::Disabled => {
+                draft.notes.note("thinking.type", "disabled");
+                draft.edits.replace(self.kind_value, "\"disabled\"");
+                draft.objects.change(self.object).drop.extend(["budget_tokens", "display"].map(str::to_owned));
+                without_clearing(draft);
+                return Some("disabled".to_owned());
+            }
             Plan::Budget(budget) => {
                 draft.notes.note("thinking", "budget");
                 draft.edits.replace(self.kind_value, "\"enabled\"");
@@ -130,15 +151,21 @@ impl Thinking {
     }
 }
 
-/// Takes `thinking` away, and what `context_management` says of thinking, which is a 400 without.
+/// Takes `thinking` away, and what `context_management` says of it, which is a 400 without.
 pub(in crate::transparent) fn without_thinking(draft: &mut Draft<'_>, reason: &'static str) -> bool {
     if !draft.remove("thinking") {
         return false;
     }
     draft.notes.note("thinking", reason);
-    let Some(management) = draft.value("context_management") else { return true };
+    without_clearing(draft);
+    true
+}
+
+/// Takes away what `context_management` says of thinking.
+fn without_clearing(draft: &mut Draft<'_>) {
+    let Some(management) = draft.value("context_management") else { return };
     let members = members_of(draft.text, management.span);
-    let Some((_, list)) = members.into_iter().find(|(key, _)| key.is(draft.text, "edits")) else { return true };
+    let Some((_, list)) = members.into_iter().find(|(key, _)| key.is(draft.text, "edits")) else { return };
     let edits = elements_of(draft.text, list.span);
     let clears = |edit: &Value| {
         let kind = members_of(draft.text, edit.span).into_iter().find(|(key, _)| key.is(draft.text, "type"));
@@ -154,7 +181,6 @@ pub(in crate::transparent) fn without_thinking(draft: &mut Draft<'_>, reason: &'
             draft.remove("context_management");
         }
     }
-    true
 }
 
 /// `thinking` asks for a budget.
@@ -172,16 +198,14 @@ fn budget_of(wish: u64, least: u64, max_tokens: Option<u64>) -> Option<u64> {
 
 /// The budget for the effort that the client names, else for a medium one.
 fn wish(draft: &Draft<'_>, budgets: &EffortBudgets) -> u64 {
-    let config = draft.index.member(draft.text, "output_config").map(|(_, value)| members_of(draft.text, value.span)).unwrap_or_default();
-    let effort = config.into_iter().find(|(key, _)| key.is(draft.text, "effort"));
-    let effort = match effort.and_then(|(_, value)| said(draft.text, value)).as_deref() {
-        Some("low") => Effort::Low,
-        Some("high") => Effort::High,
-        Some("xhigh") => Effort::Xhigh,
-        Some("max") => Effort::Max,
-        _ => Effort::Medium,
-    };
-    budgets.budget(effort).into()
+    let named = draft.index.member(draft.text, "output_config").and_then(|(_, config)| effort::named(draft.text, *config));
+    budgets.budget(named.map_or(Effort::Medium, |(_, effort)| effort)).into()
+}
+
+/// The model thinks between tool calls too.
+fn interleaves(draft: &Draft<'_>, flags: &[String]) -> bool {
+    let tools = draft.value("tools").filter(|_| flags.iter().any(|flag| flag == INTERLEAVED_BETA));
+    tools.is_some_and(|tools| !elements_of(draft.text, tools.span).is_empty())
 }
 
 /// The conversation ends in a tool loop none of whose assistant turns has thinking that may be sent. What stands between two

@@ -2,9 +2,11 @@
 
 mod bench;
 mod facts;
+mod ids;
 mod links;
 mod properties;
 mod strict;
+mod thinking;
 
 use std::{fs, path::PathBuf};
 
@@ -126,6 +128,23 @@ cases! {
 fn marks_of_ours_for_a_client_that_sets_none() {
     let cache = CachePolicy { system: true, tools: true, messages: true, ttl: None };
     check_with("marks_of_ours_for_a_client_that_sets_none", Purpose::Answer, &InvokeOptions { cache, ..options(claude("sonnet-4-6")) });
+}
+
+#[test]
+fn pain_12_no_mark_of_ours_stands_on_a_tool_that_is_not_loaded() {
+    let cache = CachePolicy { system: false, tools: true, messages: false, ttl: None };
+    let tool = |name: &str, more: &str| format!(r#"{{"name":"{name}","input_schema":{{"type":"object"}}{more}}}"#);
+    let deferred = r#","defer_loading":true"#;
+    let mark = r#","cache_control":{"type":"ephemeral"}"#;
+    let tools = |list: &[String]| {
+        let body = format!(r#"{{"max_tokens":9,"tools":[{}],"messages":[{{"role":"user","content":"a"}}]}}"#, list.join(","));
+        let headers = ["tool-search-tool-2025-10-19".to_owned()];
+        let options = InvokeOptions { cache, beta_headers: &headers, ..options(claude("sonnet-4-6")) };
+        String::from_utf8(read(body, Purpose::Answer).unwrap().invoke(&options).unwrap().bytes).unwrap()
+    };
+    let text = tools(&[tool("a", ""), tool("b", r#","defer_loading":false"#), tool("c", deferred)]);
+    assert!(text.contains(&tool("b", &format!(r#","defer_loading":false{mark}"#))) && text.contains(&tool("c", deferred)), "{text}");
+    assert!(!tools(&[tool("c", deferred)]).contains("cache_control"));
 }
 
 #[test]
