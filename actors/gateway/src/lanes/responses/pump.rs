@@ -34,7 +34,7 @@ pub(super) async fn pump(mut telling: Telling, mut events: mpsc::Receiver<Stream
             return telling.end(End::GivenUp).await;
         };
         let mut next = next;
-        for _ in 0..MAX_BATCHES {
+        for left in (0..MAX_BATCHES).rev() {
             match next {
                 Some(StreamItem::Events { events, .. }) => telling.write(&events),
                 Some(StreamItem::Resumed { .. }) => telling.comment("the answer broke and goes on from another region"),
@@ -48,11 +48,67 @@ pub(super) async fn pump(mut telling: Telling, mut events: mpsc::Receiver<Stream
                 Some(StreamItem::Failed(error)) => return telling.end(End::Broken(&error)).await,
                 None => return telling.end(End::Broken(&GatewayError::WorkerLost)).await,
             }
+            // What is taken is written: the last pass takes nothing.
+            if left == 0 {
+                break;
+            }
             match events.try_recv() {
                 Ok(more) => next = Some(more),
                 // Whether it is empty or closed is seen at the next wait.
                 Err(_) => break,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arc_swap::ArcSwap;
+    use futures_util::StreamExt as _;
+    use outcrop_domain::chat::{ChatEvent, StopReason};
+    use outcrop_store::MemoryStore;
+    use outcrop_translate::openai_responses::{ResponseMeta, ResponseShape, stream::EventWriter};
+
+    use super::{super::telling::Way, *};
+    use crate::{
+        archive::{Stores, Vault},
+        settings::RoutingPolicy,
+        testing::{live_settings, ports},
+    };
+
+    fn says(text: &str) -> StreamItem {
+        StreamItem::Events { choice: 0, events: vec![ChatEvent::Text { index: 0, text: text.to_owned() }] }
+    }
+
+    /// What a client reads of an answer that came in `texts` batches before anybody looked.
+    async fn told(texts: usize) -> String {
+        let settings = Arc::new(ArcSwap::from_pointee(live_settings(RoutingPolicy::default())));
+        let vault = Vault::new(Stores::of(Arc::new(MemoryStore::new(1)), true), settings, ports());
+        let meta = ResponseMeta { id: "resp_1".to_owned(), created_unix: 1, model_shown: "m".to_owned() };
+        let (way, reader) = Way::client().unwrap();
+        let telling = Telling::begun(EventWriter::new(meta, ResponseShape::default()), Vec::new(), way, None, vault);
+        let (sender, events) = mpsc::channel(texts + 2);
+        for number in 0..texts {
+            sender.try_send(says(&format!("<{number}>"))).unwrap();
+        }
+        let stop = ChatEvent::Stopped { reason: StopReason::EndTurn, stop_sequence: None };
+        sender.try_send(StreamItem::Events { choice: 0, events: vec![stop] }).unwrap();
+        sender.try_send(StreamItem::Done).unwrap();
+        drop(sender);
+        let (pieces, ()) = tokio::join!(reader.collect::<Vec<_>>(), pump(telling, events));
+        String::from_utf8(pieces.concat()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_batch_is_lost_however_many_wait() {
+        // With these the last word, the one before it, and one in the middle come just when a write is full.
+        for texts in [MAX_BATCHES - 2, MAX_BATCHES - 1, MAX_BATCHES, 3 * MAX_BATCHES] {
+            let told = told(texts).await;
+            assert!(told.contains("event: response.completed"), "{texts}: {told}");
+            let whole: String = (0..texts).map(|number| format!("<{number}>")).collect();
+            assert!(told.contains(&whole), "{texts}: {told}");
         }
     }
 }
