@@ -126,6 +126,51 @@ async fn a_stream_of_the_background_goes_on_without_its_client_and_is_taken_up_a
     gateway.end().await;
 }
 
+/// A gateway at work on one response in the background, so that others wait.
+async fn busy() -> (TestGateway, Value) {
+    let gateway = TestGateway::builder().regions([EAST]).set("lanes.background.concurrency=1").start().await;
+    gateway.simulator.script(Rule::once(Action::DelayHead(Duration::from_secs(60))).operation(Operation::ConverseStream));
+    let running = gateway.post(RESPONSES, &in_background("one")).await.ok();
+    until(&gateway, &at(&running), "in_progress").await;
+    gateway.calls_until(|calls| calls.len() == 1).await;
+    (gateway, running)
+}
+
+#[tokio::test]
+async fn a_stream_of_the_background_tells_its_id_while_it_waits_and_when_it_begins() {
+    let (gateway, running) = busy().await;
+    let body = with(in_background("say exactly: two"), "stream", true);
+    let mut stream = gateway.send(Method::POST, RESPONSES, &[("content-type", "application/json")], body.to_string().into()).await;
+    let created = stream.chunk().await;
+    assert_eq!((&created["type"], &created["sequence_number"]), (&json!("response.created"), &json!(0)));
+    let path = at(&created["response"]);
+    assert_eq!(stream.chunk().await["type"], "response.queued");
+    assert_eq!(gateway.get(&path).await.ok()["status"], "queued", "nothing was told of its beginning");
+    // One whose client has left is there to be read from where it stood.
+    drop(stream);
+    gateway.method(Method::POST, &format!("{}/cancel", at(&running))).await.ok();
+    let rest = events(&gateway.get(&format!("{path}?stream=true&starting_after=1")).await, 2);
+    assert_eq!((&rest[0]["type"], &rest.last().unwrap()["type"]), (&json!("response.in_progress"), &json!("response.completed")));
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_the_background_that_is_cancelled_while_it_waits_ends_with_numbers_in_order() {
+    let (gateway, running) = busy().await;
+    let body = with(in_background("two"), "stream", true);
+    let mut stream = gateway.send(Method::POST, RESPONSES, &[("content-type", "application/json")], body.to_string().into()).await;
+    let created = stream.chunk().await;
+    assert_eq!(stream.chunk().await["type"], "response.queued");
+    let path = at(&created["response"]);
+    assert_eq!(gateway.method(Method::POST, &format!("{path}/cancel")).await.ok()["status"], "cancelled");
+    let rest = events(&stream.answer().await, 2);
+    assert_eq!(rest.last().unwrap()["response"]["status"], "cancelled", "{rest:?}");
+    gateway.method(Method::POST, &format!("{}/cancel", at(&running))).await.ok();
+    gateway.idle().await;
+    assert_eq!(gateway.calls().len(), 1, "what was cancelled while it waited was never begun");
+    gateway.end().await;
+}
+
 #[tokio::test]
 async fn a_response_in_the_background_that_is_deleted_ends() {
     let gateway = slow().await;

@@ -35,6 +35,8 @@ async fn a_conversation_is_made_changed_and_deleted() {
     assert_eq!(gateway.get(&at(&made)).await.ok(), made);
     let changed = gateway.post(&at(&made), &json!({"metadata": {"topic": "coffee"}})).await.ok();
     assert_eq!((&changed["metadata"], &changed["id"]), (&json!({"topic": "coffee"}), &made["id"]));
+    let cleared = gateway.post(&at(&made), &json!({"metadata": null})).await.ok();
+    assert_eq!((&cleared["metadata"], &gateway.get(&at(&made)).await.ok()), (&json!({}), &cleared), "a null takes the labels away");
     let deleted = gateway.method(Method::DELETE, &at(&made)).await.ok();
     assert_eq!(deleted, json!({"id": made["id"], "object": "conversation.deleted", "deleted": true}));
     let words = gateway.get(&at(&made)).await.refusal(404, "invalid_request_error", None);
@@ -119,6 +121,31 @@ async fn what_is_unknown_malformed_or_another_keys_does_not_exist() {
     }
     assert_eq!(turns(&gateway, &made).await, ["user: hello"]);
     gateway.untouched().await;
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn an_item_that_no_response_could_read_is_not_added_and_the_conversation_goes_on() {
+    let gateway = TestGateway::start().await;
+    let made = gateway.post(CONVERSATIONS, &json!({"items": [user("hello")]})).await.ok();
+    for (item, param) in [
+        (json!({"content": "hi"}), "items[0].type"),
+        (json!({}), "items[0].type"),
+        (json!({"role": "bogus", "content": "x"}), "items[0].role"),
+        (json!({"role": "user", "content": [{"type": "bogus"}]}), "items[0].content[0].type"),
+        (json!({"type": "function_call_output", "call_id": "c"}), "items[0].output"),
+    ] {
+        for path in [CONVERSATIONS.to_owned(), format!("{}/items", at(&made))] {
+            let answer = gateway.post(&path, &json!({"items": [item]})).await;
+            assert_eq!((answer.status, answer.param().as_deref()), (400, Some(param)), "{path} {item}: {}", answer.text());
+        }
+    }
+    assert_eq!(turns(&gateway, &made).await, ["user: hello"]);
+    let unread =
+        json!({"items": [{"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "tea"}}]});
+    gateway.post(&format!("{}/items", at(&made)), &unread).await.ok();
+    let on = gateway.post(RESPONSES, &with(asks("say exactly: on"), "conversation", made["id"].clone())).await.ok();
+    assert_eq!(said(&on), "on");
     gateway.end().await;
 }
 

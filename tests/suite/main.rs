@@ -34,6 +34,7 @@ mod resilience;
 mod responses;
 mod restarts;
 mod resumed;
+mod returned;
 mod router_metrics;
 mod routing;
 mod stretches;

@@ -118,7 +118,7 @@ pub async fn start_gateway(parts: GatewayParts) -> Result<Gateway, SpawnErr> {
     let handle = TreeHandle::new(&parts);
     let chat = chat_port(&parts, &handle);
     let vault = Vault::new(parts.stores.clone(), Arc::clone(&handle.0.settings), parts.ports.clone());
-    let (responses, stored) = responses_ports(&chat, &vault, &handle);
+    let (responses, stored) = responses_ports(&parts, &chat, &vault, &handle);
     let root = start(root_spec(&parts, &handle, &vault)).await?;
     let (keys, catalogue) = (Arc::clone(&handle.0.keys), Arc::clone(&handle.0.catalogue));
     let ports = GatewayPorts { chat, responses, stored, keys, catalogue, tree: handle };
@@ -170,11 +170,11 @@ fn chat_port(parts: &GatewayParts, handle: &TreeHandle) -> ChatPort {
     ChatPort::new(handle.0.lane.clone(), Arc::new(context))
 }
 
-fn responses_ports(chat: &ChatPort, vault: &Vault, handle: &TreeHandle) -> (ResponsesPort, StoredPort) {
+fn responses_ports(parts: &GatewayParts, chat: &ChatPort, vault: &Vault, handle: &TreeHandle) -> (ResponsesPort, StoredPort) {
     let live = Arc::clone(&handle.0.live);
     let responses =
         ResponsesContext { chat: chat.clone(), vault: vault.clone(), live: Arc::clone(&live), background: handle.0.background.clone() };
-    let stored = StoredContext { vault: vault.clone(), live };
+    let stored = StoredContext { vault: vault.clone(), live, sniff: parts.sniff };
     (ResponsesPort::new(handle.0.responses.clone(), Arc::new(responses)), StoredPort::new(handle.0.stored.clone(), Arc::new(stored)))
 }
 

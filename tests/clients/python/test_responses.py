@@ -198,9 +198,14 @@ def test_encrypted_reasoning_goes_there_and_back(client, model, stream):
 
 
 @shows("thinking")
-def test_no_encrypted_reasoning_unless_asked_for(client):
+def test_encrypted_reasoning_is_in_every_answer_and_in_a_stored_one_for_who_asks(client):
     answer = client.responses.create(model=CLAUDE, input="Say exactly: hm", reasoning={"effort": "low"})
-    assert all(item.encrypted_content is None for item in answer.output if item.type == "reasoning")
+    sealed = [item.encrypted_content for item in answer.output if item.type == "reasoning"]
+    assert sealed and all(sealed)
+    again = client.responses.retrieve(answer.id)
+    assert all(item.encrypted_content is None for item in again.output if item.type == "reasoning")
+    whole = client.responses.retrieve(answer.id, include=["reasoning.encrypted_content"])
+    assert [item.encrypted_content for item in whole.output if item.type == "reasoning"] == sealed
 
 
 @shows("images")

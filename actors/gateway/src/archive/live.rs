@@ -63,9 +63,10 @@ impl Past {
 }
 
 impl LiveResponses {
-    /// Enters a response; it is under way for as long as the guard lives.
-    pub(crate) fn enter(self: &Arc<Self>, owner: KeyId, id: String) -> LiveGuard {
-        let live = Arc::new(Live { cancelled: watch::Sender::new(false), recorded: watch::Sender::new(Recorded::default()) });
+    /// Enters a response that has told so much of itself and waits for its turn; it is under way for as long as the guard lives.
+    pub(crate) fn enter(self: &Arc<Self>, owner: KeyId, id: String, told: Bytes) -> LiveGuard {
+        let recorded = Recorded { pieces: vec![told], ..Recorded::default() };
+        let live = Arc::new(Live { cancelled: watch::Sender::new(false), recorded: watch::Sender::new(recorded) });
         let key = (owner, id);
         self.under_way.insert(key.clone(), Arc::clone(&live));
         LiveGuard { board: Arc::clone(self), key, live }
@@ -94,7 +95,8 @@ impl LiveResponses {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a response of which nothing was told yet: its job, whenever its turn comes, has nothing more to tell.
+    /// Ends a response that waits for its turn, with the rest of what is told of it: its job, whenever the turn comes, has nothing more
+    /// to tell.
     pub(crate) fn end_unbegun(&self, owner: &KeyId, id: &str, told: Vec<u8>) {
         if self.find(owner, id).is_some_and(|live| live.end_unbegun(told.into())) {
             self.under_way.remove(&(owner.clone(), id.to_owned()));
@@ -123,6 +125,8 @@ impl fmt::Debug for Live {
 #[derive(Default)]
 struct Recorded {
     pieces: Vec<Bytes>,
+    /// Its job has told something.
+    begun: bool,
     ended: bool,
 }
 
@@ -134,7 +138,7 @@ impl Live {
 
     fn end_unbegun(&self, told: Bytes) -> bool {
         self.recorded.send_if_modified(|recorded| {
-            if recorded.ended || !recorded.pieces.is_empty() {
+            if recorded.ended || recorded.begun {
                 return false;
             }
             recorded.pieces.push(told);
@@ -187,6 +191,7 @@ impl LiveGuard {
             self.live.recorded.send_if_modified(|recorded| {
                 if !recorded.ended {
                     recorded.pieces.push(events);
+                    recorded.begun = true;
                 }
                 !recorded.ended
             });
@@ -301,14 +306,13 @@ mod tests {
 
     fn entered() -> (Arc<LiveResponses>, LiveGuard) {
         let board = Arc::<LiveResponses>::default();
-        let guard = board.enter("ann".into(), "resp_1".to_owned());
+        let guard = board.enter("ann".into(), "resp_1".to_owned(), event(0));
         (board, guard)
     }
 
     #[tokio::test]
     async fn who_comes_late_reads_everything_and_who_comes_back_the_rest() {
         let (_board, guard) = entered();
-        guard.record(event(0));
         guard.record(Bytes::from_static(b": a comment\n\n"));
         let (whole, rest) = (guard.live().events(None), guard.live().events(Some(1)));
         guard.record([event(1), event(2)].concat().into());
@@ -331,14 +335,31 @@ mod tests {
         drop(guard);
         assert!(live.ended(Duration::from_secs(1)).await);
         assert_eq!(board.len(), 0);
-        assert_eq!(all(live.events(None)).await, "");
+        assert_eq!(all(live.events(Some(0))).await, "");
+    }
+
+    #[tokio::test]
+    async fn one_that_waits_is_ended_from_outside_and_one_that_has_begun_by_its_job() {
+        let (board, guard) = entered();
+        let waiting = guard.live().events(None);
+        board.end_unbegun(&"ann".into(), "resp_1", event(1).to_vec());
+        guard.record(event(2));
+        let told = all(waiting).await;
+        assert!(told.contains(":0}") && told.contains(":1}") && !told.contains(":2}"), "{told}");
+        let (board, guard) = entered();
+        let begun = guard.live().events(None);
+        guard.record(event(1));
+        board.end_unbegun(&"ann".into(), "resp_1", event(9).to_vec());
+        guard.record(event(2));
+        drop(guard);
+        let told = all(begun).await;
+        assert!(told.contains(":2}") && !told.contains(":9}"), "{told}");
     }
 
     #[tokio::test]
     async fn what_an_ended_response_told_is_read_on_by_number_until_it_is_deleted() {
         let (board, guard) = entered();
         let owner = KeyId::from("ann");
-        guard.record(event(0));
         guard.record(event(1));
         drop(guard);
         assert!(board.find(&owner, "resp_1").is_none(), "it is not under way");
@@ -354,7 +375,7 @@ mod tests {
         let board = Arc::new(LiveResponses::default());
         let owner = KeyId::from("k");
         for number in 0..5 {
-            let guard = board.enter(owner.clone(), format!("resp_{number}"));
+            let guard = board.enter(owner.clone(), format!("resp_{number}"), event(0));
             guard.record(Bytes::from(vec![b'x'; PAST_BYTES / 4]));
         }
         assert!(board.told(&owner, "resp_0").is_none(), "the oldest went");

@@ -15,6 +15,7 @@ const CONTROL_FIELDS: &[&str] = &[
     "caching",
     "chat_id",
     "client",
+    "client_metadata",
     "context_window_fallback_dict",
     "cooldown_time",
     "custom_llm_provider",

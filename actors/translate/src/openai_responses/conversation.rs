@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use outcrop_domain::{error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::responses::ConversationBody;
 
-use super::request::{item_resources, labels};
+use super::request::{check_added, item_resources, labels};
+use crate::dialect::Sniff;
 
 /// Labels of a conversation.
 pub type Metadata = BTreeMap<String, String>;
@@ -22,8 +23,8 @@ const LONGEST_VALUE: usize = 512;
 /// The items of a body as they are stored; `batch` is what the ids of those are made of that have none, and new for every call.
 ///
 /// # Errors
-/// `InvalidRequest` for an item that cannot be read, and for one that only refers to another or wishes for a summary.
-pub fn items(body: &ConversationBody, batch: &str) -> Result<Vec<JsonText>, GatewayError> {
+/// `InvalidRequest` for an item that no response could go on from, and for one that only refers to another or wishes for a summary.
+pub fn items(body: &ConversationBody, batch: &str, sniff: Sniff) -> Result<Vec<JsonText>, GatewayError> {
     let Some(given) = &body.items else { return Ok(Vec::new()) };
     let items = item_resources(given, batch)?;
     if items.len() < given.len() {
@@ -31,6 +32,7 @@ pub fn items(body: &ConversationBody, batch: &str) -> Result<Vec<JsonText>, Gate
                        it stands for.";
         return Err(GatewayError::invalid_with_code("items", message, "invalid_value"));
     }
+    check_added(given, sniff)?;
     Ok(items)
 }
 
@@ -39,7 +41,7 @@ pub fn items(body: &ConversationBody, batch: &str) -> Result<Vec<JsonText>, Gate
 /// # Errors
 /// `InvalidRequest` beyond the limits of OpenAI's API.
 pub fn metadata(body: &ConversationBody) -> Result<Metadata, GatewayError> {
-    let labels = labels(body.metadata.as_ref());
+    let labels = labels(body.metadata.as_ref().and_then(Option::as_ref));
     if labels.len() > MOST_LABELS {
         let message = format!(
             "Invalid 'metadata': too many properties. Expected an object with at most {MOST_LABELS} properties, but got an object with {} \
@@ -65,6 +67,7 @@ pub fn metadata(body: &ConversationBody) -> Result<Metadata, GatewayError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::sniffer::sniff;
 
     fn body(text: &str) -> ConversationBody {
         serde_json::from_str(text).unwrap()
@@ -72,19 +75,22 @@ mod tests {
 
     #[test]
     fn items_get_ids_and_content_in_parts() {
-        let items =
-            items(&body(r#"{"items":[{"role":"user","content":"hi"},{"type":"message","role":"user","id":"msg_1","content":[]}]}"#), "b1");
+        let items = items(
+            &body(r#"{"items":[{"role":"user","content":"hi"},{"type":"message","role":"user","id":"msg_1","content":[]}]}"#),
+            "b1",
+            sniff,
+        );
         let items: Vec<serde_json::Value> = items.unwrap().iter().map(|item| serde_json::from_str(item.get()).unwrap()).collect();
         assert_eq!(items[0]["id"], "msg_b1_i0");
         assert_eq!(items[0]["content"][0], serde_json::json!({"type": "input_text", "text": "hi"}));
         assert_eq!(items[1]["id"], "msg_1");
-        assert!(super::items(&body("{}"), "b1").unwrap().is_empty());
+        assert!(super::items(&body("{}"), "b1", sniff).unwrap().is_empty());
     }
 
     #[test]
     fn what_stands_for_something_else_is_no_item() {
         for item in [r#"{"type":"item_reference","id":"msg_1"}"#, r#"{"type":"compaction_trigger"}"#] {
-            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1").unwrap_err();
+            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1", sniff).unwrap_err();
             assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == "items"), "{error}");
         }
     }
@@ -94,9 +100,52 @@ mod tests {
         for (item, place) in
             [("[]", "items[0]"), (r#"{"role":7}"#, "items[0].role"), (r#"{"role":"user","content":[[]]}"#, "items[0].content[0]")]
         {
-            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1").unwrap_err();
+            let error = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1", sniff).unwrap_err();
             assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == place), "{item}: {error}");
         }
+    }
+
+    #[test]
+    fn an_item_that_no_response_could_read_is_refused_by_name() {
+        for (item, place) in [
+            (r#"{"content":"hi"}"#, "items[1].type"),
+            ("{}", "items[1].type"),
+            (r#"{"role":"bogus","content":"x"}"#, "items[1].role"),
+            (r#"{"role":"user"}"#, "items[1].content"),
+            (r#"{"role":"user","content":[{"type":"bogus"}]}"#, "items[1].content[0].type"),
+            (
+                r#"{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,eA=="}]}"#,
+                "items[1].content[0].image_url",
+            ),
+            (r#"{"type":"function_call_output","call_id":"c"}"#, "items[1].output"),
+            (r#"{"type":"additional_tools","tools":[{"type":"function"}]}"#, "items[1].tools[0].name"),
+        ] {
+            let error = items(&body(&format!(r#"{{"items":[{{"role":"user","content":"hi"}},{item}]}}"#)), "b1", sniff).unwrap_err();
+            assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(param), .. } if param == place), "{item}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_item_that_a_response_only_reports_is_taken() {
+        for item in [
+            r#"{"type":"web_search_call","id":"ws_1","status":"completed"}"#,
+            r#"{"type":"unheard_of","of":{}}"#,
+            r#"{"type":"reasoning","id":"rs_1","summary":[]}"#,
+            r#"{"type":"compaction","encrypted_content":"foreign"}"#,
+            r#"{"type":"additional_tools","tools":[{"type":"web_search"},{"type":"mcp"},{"type":"function","name":"f","parameters":{}}]}"#,
+            r#"{"type":"function_call_output","call_id":"c","output":"an answer whose call is there already"}"#,
+            r#"{"role":"user","content":[{"type":"input_image","image_url":"https://a.example/b"},{"type":"input_file","file_url":"https://a.example/c.pdf"}]}"#,
+        ] {
+            let taken = items(&body(&format!(r#"{{"items":[{item}]}}"#)), "b1", sniff);
+            assert_eq!(taken.unwrap_or_else(|error| panic!("{item}: {error}")).len(), 1);
+        }
+    }
+
+    #[test]
+    fn labels_may_be_taken_away_by_null_and_not_by_silence() {
+        assert!(body(r#"{"metadata":null}"#).metadata.is_some_and(|labels| labels.is_none()));
+        assert!(body("{}").metadata.is_none());
+        assert!(metadata(&body(r#"{"metadata":null}"#)).unwrap().is_empty());
     }
 
     #[test]

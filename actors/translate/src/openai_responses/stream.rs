@@ -30,13 +30,23 @@ pub use replay::{after, replay};
 use slot::{Open, Slot};
 use wire::Wire;
 
+/// How much of a response's beginning was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Nothing,
+    /// That it is there.
+    Accepted,
+    /// That it is at work.
+    Begun,
+}
+
 /// Writes one streamed response. Give it [`EventWriter::begin`], the events of the answer, and an end; a writer that was
 /// not begun begins with the first event.
 pub struct EventWriter {
     meta: ResponseMeta,
     shape: ResponseShape,
     wire: Wire,
-    begun: bool,
+    beginning: Beginning,
     /// Items under way, in order.
     open: Vec<Slot>,
     /// Items that have ended, by their place in the output.
@@ -57,7 +67,7 @@ impl EventWriter {
             meta,
             shape,
             wire: Wire::default(),
-            begun: false,
+            beginning: Beginning::Nothing,
             open: Vec::new(),
             done: Vec::new(),
             programs: Programs::default(),
@@ -67,20 +77,28 @@ impl EventWriter {
         }
     }
 
-    /// Writes the first events: the response exists, (in the background) waits, and is at work.
-    pub fn begin(&mut self, out: &mut Vec<u8>) {
-        if std::mem::replace(&mut self.begun, true) {
+    /// Writes the first events: the response exists, and (in the background) waits.
+    pub fn accept(&mut self, out: &mut Vec<u8>) {
+        if self.beginning != Beginning::Nothing {
             return;
         }
-        let mut object = response::object(&self.meta, &self.shape, Status::InProgress);
-        if self.shape.echo.background {
-            object.status = Status::Queued;
-        }
+        self.beginning = Beginning::Accepted;
+        let background = self.shape.echo.background;
+        let object = response::object(&self.meta, &self.shape, if background { Status::Queued } else { Status::InProgress });
         self.wire.event(out, |sequence_number| StreamEvent::Created(ResponseEvent { sequence_number, response: &object }));
-        if self.shape.echo.background {
+        if background {
             self.wire.event(out, |sequence_number| StreamEvent::Queued(ResponseEvent { sequence_number, response: &object }));
-            object.status = Status::InProgress;
         }
+    }
+
+    /// Writes that the response is at work, and before it what was not written of the first events.
+    pub fn begin(&mut self, out: &mut Vec<u8>) {
+        self.accept(out);
+        if self.beginning == Beginning::Begun {
+            return;
+        }
+        self.beginning = Beginning::Begun;
+        let object = response::object(&self.meta, &self.shape, Status::InProgress);
         self.wire.event(out, |sequence_number| StreamEvent::InProgress(ResponseEvent { sequence_number, response: &object }));
     }
 

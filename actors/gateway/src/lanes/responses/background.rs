@@ -47,10 +47,10 @@ pub(super) async fn accept(context: &Arc<ResponsesContext>, job: ResponsesJob, p
     };
     let opening = by_size(blocking, job.body_bytes, write).await??;
     let kept = put_running(context, kept, Running::Queued, &meta, &shape).await?;
-    let guard = context.live.enter(owner.clone(), id.clone());
+    let Opening { queued, in_progress, writer, accepted, begun } = opening;
+    let guard = context.live.enter(owner.clone(), id.clone(), accepted.into());
     let live = Arc::clone(guard.live());
-    let Opening { queued, in_progress, writer, events } = opening;
-    let telling = Telling::begun(writer, events, Way::Board(guard), kept, context.vault.clone());
+    let telling = Telling::accepted(writer, begun, Way::Board(guard), kept, context.vault.clone());
     let answer = match streams {
         true => ResponsesAnswer::Stream { events: live.events(None), about: Some(checked) },
         false => ResponsesAnswer::Whole { body: queued, about: Some(checked) },
@@ -68,17 +68,20 @@ struct Opening {
     in_progress: JsonText,
     /// Writes what follows.
     writer: EventWriter,
-    /// The first events.
-    events: Vec<u8>,
+    /// The first events: it is there, and it waits.
+    accepted: Vec<u8>,
+    /// The event of its job's beginning.
+    begun: Vec<u8>,
 }
 
 impl Opening {
     fn write(meta: ResponseMeta, shape: ResponseShape) -> Result<Self, GatewayError> {
         let queued = response::under_way(&meta, &shape, Status::Queued)?;
         let in_progress = response::under_way(&meta, &shape, Status::InProgress)?;
-        let (mut writer, mut events) = (EventWriter::new(meta, shape), Vec::new());
-        writer.begin(&mut events);
-        Ok(Self { queued, in_progress, writer, events })
+        let (mut writer, mut accepted, mut begun) = (EventWriter::new(meta, shape), Vec::new(), Vec::new());
+        writer.accept(&mut accepted);
+        writer.begin(&mut begun);
+        Ok(Self { queued, in_progress, writer, accepted, begun })
     }
 }
 
@@ -113,7 +116,7 @@ impl Job for BackgroundWork {
 }
 
 async fn run(work: BackgroundWork) {
-    let BackgroundWork { context, mut asked, in_progress, id, telling } = work;
+    let BackgroundWork { context, mut asked, in_progress, id, mut telling } = work;
     let owner = asked.principal.key.clone();
     let begun = context.vault.ask("update_status", move |shelves| {
         shelves.responses().update_status(Owner(owner.as_str()), &id, Running::Queued, Running::InProgress, &in_progress.get().into())
@@ -125,6 +128,8 @@ async fn run(work: BackgroundWork) {
         Ok(Err(error)) => return telling.end(End::Broken(&of_responses(&error))).await,
         Err(error) => return telling.end(End::Broken(&error)).await,
     }
+    telling.begin();
+    telling.hand_on().await;
     // Its time begins now: how long it has waited is no business of the model's deadline.
     asked.record = asked.record.successor();
     let answered = tokio::select! {

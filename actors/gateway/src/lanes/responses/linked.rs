@@ -2,10 +2,10 @@
 
 use outcrop_domain::{error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::responses::ResponsesRequest;
-use outcrop_store::{ChainBound, Item, Kind, Owner, StoreError};
+use outcrop_store::{ChainBound, Item, Owner, StoreError};
 use outcrop_translate::openai_responses::{
     ids,
-    request::{Earlier, ItemReference, Linkage, input_resources},
+    request::{Earlier, Linkage, input_resources},
 };
 
 use crate::{
@@ -30,7 +30,10 @@ pub(super) fn bytes_of(earlier: &Earlier) -> usize {
 
 /// Does the request name anything that is stored?
 pub(super) fn goes_on(linkage: &Linkage) -> bool {
-    linkage.previous_response_id.is_some() || linkage.conversation.is_some() || !linkage.references.is_empty()
+    linkage.previous_response_id.is_some()
+        || linkage.conversation.is_some()
+        || !linkage.references.is_empty()
+        || !linkage.unsealed.is_empty()
 }
 
 /// Reads what the request names. Blocks.
@@ -63,8 +66,14 @@ pub(super) fn earlier(
         earlier.items = texts(items.map_err(|error| of_conversation(&error))?)?;
     }
     let mut bytes = 0_u64;
-    for reference in &linkage.references {
-        let item = referenced(shelves, owner, linkage, reference)?;
+    let named = linkage.references.iter().map(|reference| (reference, true));
+    for (reference, must_be) in named.chain(linkage.unsealed.iter().map(|thought| (thought, false))) {
+        let item = match referenced(shelves, owner, linkage, &reference.id)? {
+            Some(item) => item,
+            None if must_be => return Err(missing_item(&reference.id, Some(&reference.param))),
+            // What is lost is reported when the input is read.
+            None => continue,
+        };
         bytes = bytes.saturating_add(item.get().len() as u64);
         if bytes > policy.max_bytes {
             return Err(too_large(bytes, policy.max_bytes));
@@ -75,7 +84,7 @@ pub(super) fn earlier(
     Ok(earlier)
 }
 
-/// The input as it is stored: items that were named by id stand in their places.
+/// The input as it is stored: items that were named by id stand in their places, and unsealed reasoning is whole again.
 ///
 /// # Errors
 /// `InvalidRequest` for an item that cannot be read, for an id that is there twice, and for more than `max_bytes`: it must be known
@@ -94,6 +103,11 @@ pub(super) fn input(
             items.insert(reference.position.min(items.len()), item.clone());
         }
     }
+    for thought in &linkage.unsealed {
+        if let (Some(item), Some(sealed)) = (items.get_mut(thought.position), earlier.referenced.get(&thought.id)) {
+            *item = sealed.clone();
+        }
+    }
     let items = items_of(&items)?;
     let bytes = items.iter().map(|item| item.json.bytes()).sum();
     if bytes > max_bytes {
@@ -102,19 +116,18 @@ pub(super) fn input(
     Ok(items)
 }
 
-fn referenced(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage, reference: &ItemReference) -> Result<JsonText, GatewayError> {
-    let ItemReference { param, id, .. } = reference;
+fn referenced(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage, id: &str) -> Result<Option<JsonText>, GatewayError> {
     let in_conversation = linkage.conversation.as_ref().map(|conversation| shelves.conversations().get_item(owner, conversation, id));
     let found = match in_conversation {
         Some(Err(StoreError::NotFound { .. })) | None => match ids::response_of(id) {
             Some(response) => shelves.responses().response_item(owner, &response, id),
-            None => Err(StoreError::NotFound { kind: Kind::Item, id: id.clone() }),
+            None => return Ok(None),
         },
         Some(found) => found,
     };
     match found {
-        Ok(item) => text(item),
-        Err(StoreError::NotFound { .. }) => Err(missing_item(id, Some(param))),
+        Ok(item) => text(item).map(Some),
+        Err(StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(of_responses(&error)),
     }
 }

@@ -66,6 +66,8 @@ pub(super) enum End<'e> {
 pub(super) struct Telling {
     /// What is left of it until its end.
     parts: Option<Parts>,
+    /// Written, and to be told when its job begins.
+    beginning: Vec<u8>,
     /// Written and not yet handed on.
     out: Vec<u8>,
     vault: Vault,
@@ -80,7 +82,19 @@ struct Parts {
 impl Telling {
     /// A response whose first events are written: `out`. `kept`: how it is stored, if it is.
     pub(super) fn begun(writer: EventWriter, out: Vec<u8>, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
-        Self { parts: Some(Parts { writer, way, kept }), out, vault }
+        Self { parts: Some(Parts { writer, way, kept }), beginning: Vec::new(), out, vault }
+    }
+
+    /// A response that waits for its job. What was told of it until now is on its way; `beginning` comes next.
+    pub(super) fn accepted(writer: EventWriter, beginning: Vec<u8>, way: Way, kept: Option<Kept>, vault: Vault) -> Self {
+        Self { parts: Some(Parts { writer, way, kept }), beginning, out: Vec::new(), vault }
+    }
+
+    /// Tells that the job begins.
+    pub(super) fn begin(&mut self) {
+        let mut told = std::mem::take(&mut self.beginning);
+        told.append(&mut self.out);
+        self.out = told;
     }
 
     /// Writes events.
@@ -163,6 +177,8 @@ impl Telling {
     }
 
     fn close(&mut self, how: End<'_>) -> Option<LastWord> {
+        // Also of one that never began: its events are numbered already.
+        self.begin();
         let Parts { writer, way, kept } = self.parts.take()?;
         let mut out = std::mem::take(&mut self.out);
         let closed = match how {

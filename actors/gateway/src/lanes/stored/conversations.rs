@@ -13,6 +13,7 @@ use outcrop_translate::openai_responses::{
 use super::{Room, StoredContext, shown, shown_item, shown_list, shown_page};
 use crate::{
     archive::{Shelves, items_of, of_conversations, seconds_of},
+    lanes::Sniff,
     ports::ConversationAsk,
 };
 
@@ -20,13 +21,13 @@ use crate::{
 pub(super) async fn answer(context: &StoredContext, owner: KeyId, ask: ConversationAsk, room: &Room) -> Result<JsonText, GatewayError> {
     // It stays with the bytes: the job may be dropped while they are in other hands.
     let room = room.clone();
-    let entropy = context.vault.ports().entropy.clone();
+    let (entropy, sniff) = (context.vault.ports().entropy.clone(), context.sniff);
     match ask {
         ConversationAsk::Create { body } => {
             let (id, batch) = (random_id("conv_", entropy.as_ref()), random_id("", entropy.as_ref()));
             let made = context.vault.ask("create_conversation", move |shelves| {
                 let _room = room;
-                create(shelves, Owner(owner.as_str()), id, &batch, &body)
+                create(shelves, Owner(owner.as_str()), id, items(&body, &batch, sniff)?, &body)
             });
             made.await?
         }
@@ -34,7 +35,8 @@ pub(super) async fn answer(context: &StoredContext, owner: KeyId, ask: Conversat
             let batch = random_id("", entropy.as_ref());
             let added = context.vault.ask("append_items", move |shelves| {
                 let _room = room;
-                add_items(shelves, Owner(owner.as_str()), &id, &batch, &body)
+                required(body.items.is_some(), "items")?;
+                add_items(shelves, Owner(owner.as_str()), &id, items(&body, &batch, sniff)?)
             });
             added.await?
         }
@@ -62,6 +64,7 @@ fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk, room: &
     match ask {
         ConversationAsk::Retrieve { id } => shown_conversation(&store.get_conversation(owner, &id).map_err(refused)?),
         ConversationAsk::Update { id, body } => {
+            // A null takes the labels away.
             required(body.metadata.is_some(), "metadata")?;
             let metadata = metadata(&body)?;
             let updated = shelves.with_room(owner, growing(&id), |shelves| shelves.conversations().update_metadata(owner, &id, &metadata));
@@ -84,8 +87,13 @@ fn stored(shelves: &Shelves<'_>, owner: Owner<'_>, ask: ConversationAsk, room: &
     }
 }
 
-fn create(shelves: &Shelves<'_>, owner: Owner<'_>, id: String, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
-    let items = items(body, batch)?;
+fn create(
+    shelves: &Shelves<'_>,
+    owner: Owner<'_>,
+    id: String,
+    items: Vec<Item>,
+    body: &ConversationBody,
+) -> Result<JsonText, GatewayError> {
     let new = NewConversation { id, created_at: shelves.now(), metadata: metadata(body)?, items };
     let made = shelves.with_room(owner, Keep::default(), |shelves| shelves.conversations().create_conversation(owner, &new));
     made.map_err(|error| of_conversations(&error))?;
@@ -93,9 +101,7 @@ fn create(shelves: &Shelves<'_>, owner: Owner<'_>, id: String, batch: &str, body
     shown_conversation(&StoredConversation { id, created_at, metadata })
 }
 
-fn add_items(shelves: &Shelves<'_>, owner: Owner<'_>, id: &str, batch: &str, body: &ConversationBody) -> Result<JsonText, GatewayError> {
-    required(body.items.is_some(), "items")?;
-    let items = items(body, batch)?;
+fn add_items(shelves: &Shelves<'_>, owner: Owner<'_>, id: &str, items: Vec<Item>) -> Result<JsonText, GatewayError> {
     let added = shelves.with_room(owner, growing(id), |shelves| {
         shelves.conversations().append_items(owner, id, &items)?;
         shelves.conversations().touch_conversation(owner, id, shelves.now())
@@ -115,8 +121,8 @@ fn required(given: bool, param: &str) -> Result<(), GatewayError> {
     Err(GatewayError::invalid_with_code(param, format!("Missing required parameter: '{param}'."), "missing_required_parameter"))
 }
 
-fn items(body: &ConversationBody, batch: &str) -> Result<Vec<Item>, GatewayError> {
-    items_of(&conversation::items(body, batch)?)
+fn items(body: &ConversationBody, batch: &str, sniff: Sniff) -> Result<Vec<Item>, GatewayError> {
+    items_of(&conversation::items(body, batch, sniff)?)
 }
 
 fn metadata(body: &ConversationBody) -> Result<Json, GatewayError> {

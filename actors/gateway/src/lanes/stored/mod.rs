@@ -14,7 +14,7 @@ use outcrop_translate::openai_responses::{Include, response};
 use serde::Serialize;
 
 use self::room::Room;
-use super::chat::unanswered;
+use super::{Sniff, chat::unanswered};
 use crate::{
     archive::{LiveResponses, Vault},
     ports::{ConversationAsk, HeldMemory, ResponseAsk, StoredAnswer, StoredAsk},
@@ -26,6 +26,8 @@ pub struct StoredContext {
     pub(crate) vault: Vault,
     /// Background responses under way.
     pub(crate) live: Arc<LiveResponses>,
+    /// Tells what a file is that is added to a conversation.
+    pub(crate) sniff: Sniff,
 }
 
 /// The answer's way back.

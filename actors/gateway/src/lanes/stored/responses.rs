@@ -147,9 +147,10 @@ async fn cancel(context: &StoredContext, owner: KeyId, id: String, room: &Room) 
     Ok(body)
 }
 
-/// What whoever waits for the events of a response reads when it ends before it has begun.
+/// What whoever waits for the events of a response reads when it ends before it has begun: those after `response.queued`, its second.
 fn last_told(body: &JsonText) -> Result<Vec<u8>, GatewayError> {
+    const QUEUED: u64 = 1;
     let mut out = Vec::new();
-    replay(body, Include::default(), None, &mut out)?;
+    replay(body, Include::default(), Some(QUEUED), &mut out)?;
     Ok(out)
 }

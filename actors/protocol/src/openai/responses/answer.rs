@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::ResponseUsage;
@@ -71,13 +71,19 @@ pub struct Conversation<'a> {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ConversationBody {
-    /// Labels. Published as text to text; clients send more.
-    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Labels. Published as text to text; clients send more. `Some(None)` is a null: in a change it takes them away.
+    #[serde(deserialize_with = "given")]
+    pub metadata: Option<Option<serde_json::Map<String, serde_json::Value>>>,
     /// Items to begin with, or to add.
     pub items: Option<Vec<Box<RawValue>>>,
     /// Everything else. With it, a body is an object: without, the values of an array would be taken for its members.
     #[serde(flatten)]
     pub rest: IgnoredAny,
+}
+
+/// A member that is there, be it null.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(member: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(member).map(Some)
 }
 
 /// A conversation that is gone. Source: `DeletedConversationResource`.

@@ -9,6 +9,7 @@ use outcrop_protocol::openai::chat::{CacheControl, ChatCompletionRequest};
 use super::notes::{Notes, invalid_value};
 
 /// Lifetimes that the request names for all its marks.
+#[derive(Default)]
 pub(crate) struct Lifetimes {
     ttl: Option<CacheTtl>,
 }

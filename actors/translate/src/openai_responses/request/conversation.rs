@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::{
     fault, history,
     items::{Kind, kind_of},
-    outputs,
+    linkage, outputs,
     parts::{self, Block, PartReader},
     place::Place,
 };
@@ -122,11 +122,6 @@ impl<'a, N: Naming> ItemReader<'a, N> {
         Ok(())
     }
 
-    /// An item that was stored earlier.
-    pub(in crate::openai_responses) fn earlier(&mut self, raw: &str) -> Result<(), GatewayError> {
-        self.item(raw, Place::Earlier)
-    }
-
     /// What became of it all. Every model wants somebody to answer: instructions alone become the user's words.
     pub(in crate::openai_responses) fn finish(mut self) -> Result<Conversation, GatewayError> {
         if self.conversation.messages.is_empty() {
@@ -140,7 +135,8 @@ impl<'a, N: Naming> ItemReader<'a, N> {
         Ok(self.conversation)
     }
 
-    fn item(&mut self, raw: &str, place: Place) -> Result<(), GatewayError> {
+    /// One item.
+    pub(super) fn item(&mut self, raw: &str, place: Place) -> Result<(), GatewayError> {
         let item: InputItem = decode_text(raw).map_err(|error| fault::inside(&place.path(), &error))?;
         let kind = kind_of(&item).ok_or_else(|| fault::missing(place.of("type")))?;
         if self.conversation.compact {
@@ -158,14 +154,14 @@ impl<'a, N: Naming> ItemReader<'a, N> {
             Kind::Output => self.output(item, place),
             Kind::Answered(form) => history::answered(item, form, self),
             Kind::Reasoning => {
-                let blocks = history::reasoning(item, place, self.notes)?;
+                let blocks = history::reasoning(self.sealed(item), place, self.notes)?;
                 self.push(Role::Assistant, blocks.into_iter().map(Content::Reasoning).collect());
                 Ok(())
             }
             Kind::Compaction => self.compaction(item, place),
             Kind::CompactionTrigger => {
                 // One that was stored has had its answer.
-                self.conversation.compact = place != Place::Earlier;
+                self.conversation.compact = !place.is_stored();
                 Ok(())
             }
             Kind::MoreTools => {
@@ -230,9 +226,19 @@ impl<'a, N: Naming> ItemReader<'a, N> {
     fn reference(&mut self, item: InputItem, place: Place) -> Result<(), GatewayError> {
         let id = item.id.filter(|id| !id.is_empty()).ok_or_else(|| fault::missing(place.of("id")))?;
         match self.referenced.get(&id) {
-            Some(stored) => self.item(stored.get(), Place::Earlier),
+            Some(stored) => self.item(stored.get(), linkage::REFERENCED),
             None => Err(GatewayError::NotFound { message: format!("Item with id '{id}' not found.") }),
         }
+    }
+
+    /// Reasoning that came back without what was sealed in it, with that of the stored item.
+    fn sealed(&self, item: InputItem) -> InputItem {
+        if item.encrypted_content.is_some() {
+            return item;
+        }
+        let stored = item.id.as_ref().and_then(|id| self.referenced.get(id));
+        let stored = stored.and_then(|stored| decode_text::<InputItem>(stored.get()).ok());
+        InputItem { encrypted_content: stored.and_then(|stored| stored.encrypted_content), ..item }
     }
 
     /// A tool's answer is a user turn of its own; which turns belong together is the surface's rule.
@@ -290,7 +296,7 @@ impl<'a, N: Naming> ItemReader<'a, N> {
 
     fn unused(&mut self, item: &InputItem, place: Place) -> Result<(), GatewayError> {
         let kind = item.kind.as_deref().unwrap_or_default();
-        if self.strict && place != Place::Earlier {
+        if self.strict && !place.is_stored() {
             let rule = format!("items of type '{kind}' cannot be given to a model, and strict mode is on.");
             return Err(fault::invalid(place.of("type"), &rule));
         }

@@ -99,11 +99,13 @@ pub(super) fn answered<N: Naming>(item: InputItem, form: Answered, reader: &mut 
 /// Reasoning. What this gateway sealed comes back byte for byte; what another provider encrypted cannot be read, and
 /// only what it left readable remains: without a signature, so that only models that want none will see it.
 pub(super) fn reasoning(item: InputItem, place: Place, notes: &mut Notes) -> Result<Vec<Reasoning>, GatewayError> {
+    let mut foreign = false;
     if let Some(sealed) = item.encrypted_content.as_deref().filter(|sealed| !sealed.is_empty()) {
         if let Some(blocks) = open_reasoning(sealed) {
             return Ok(blocks);
         }
         notes.harmless("input.reasoning.encrypted_content", "foreign_dropped");
+        foreign = true;
     }
     let raw = match item.content {
         Some(TextOrList::Text(text)) => text,
@@ -116,7 +118,13 @@ pub(super) fn reasoning(item: InputItem, place: Place, notes: &mut Notes) -> Res
     } else {
         raw
     };
-    Ok(if text.is_empty() { Vec::new() } else { vec![Reasoning::Text { text, signature: None }] })
+    if !text.is_empty() {
+        return Ok(vec![Reasoning::Text { text, signature: None }]);
+    }
+    if !foreign {
+        notes.harmless("input.reasoning", "dropped");
+    }
+    Ok(Vec::new())
 }
 
 fn object(raw: Option<Box<RawValue>>, member: &str, place: Place) -> Result<JsonText, GatewayError> {

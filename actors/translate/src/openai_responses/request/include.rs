@@ -18,9 +18,11 @@ const KNOWN: [&str; 8] = [
     "message.output_text.logprobs",
 ];
 
-/// Reads what the answer shall hold beyond the usual.
+/// Reads what the answer shall hold beyond the usual. Sealed reasoning is in every new answer, asked for or not: clients send its items
+/// on as they are, and without it the model would have lost its thoughts. Source: `ReasoningItem.encrypted_content`.
 pub(super) fn read(wire: &ResponsesRequest, notes: &mut Notes) -> Result<Include, GatewayError> {
-    of_words(wire.include.as_deref().unwrap_or_default(), notes)
+    let include = of_words(wire.include.as_deref().unwrap_or_default(), notes)?;
+    Ok(Include { encrypted_reasoning: true, ..include })
 }
 
 fn of_words(words: &[String], notes: &mut Notes) -> Result<Include, GatewayError> {

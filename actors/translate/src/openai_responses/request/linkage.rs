@@ -1,15 +1,17 @@
 //! How a request hangs on what is stored: to be known before its items can be read.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
+use memchr::memmem::Finder;
 use outcrop_domain::error::GatewayError;
 use outcrop_protocol::openai::{
     body::decode_text,
     loose::{TextOr, TextOrList},
     responses::{InputItem, ResponsesRequest},
 };
+use serde::{Deserialize, de::IgnoredAny};
 
-use super::{fault, items::is_reference};
+use super::{fault, items::is_reference, place::Place};
 
 /// What a request needs from the store, and what it shall leave there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Linkage {
     pub conversation: Option<String>,
     /// Items that the input names by id.
     pub references: Vec<ItemReference>,
+    /// Reasoning in the input that came back without what was sealed in it: the store may have it.
+    pub unsealed: Vec<ItemReference>,
     /// Keep the response.
     pub store: bool,
     /// Answer at once with a response that waits.
@@ -47,6 +51,7 @@ pub fn linkage(wire: &ResponsesRequest) -> Result<Linkage, GatewayError> {
         previous_response_id: wire.previous_response_id.clone(),
         conversation: conversation_id(wire).map(str::to_owned),
         references: references(wire)?,
+        unsealed: unsealed(wire),
         store: wire.store.unwrap_or(true),
         background: wire.background.unwrap_or(false),
     })
@@ -60,6 +65,14 @@ pub fn conversation_id(wire: &ResponsesRequest) -> Option<&str> {
         TextOr::Object(reference) => reference.id.as_deref(),
     }
 }
+
+/// Where the items stand that a request goes on from.
+pub(super) fn place_of_earlier(wire: &ResponsesRequest) -> Place {
+    Place::Stored(if wire.conversation.is_some() { "conversation" } else { "previous_response_id" })
+}
+
+/// Where the items stand that the input names by id.
+pub(super) const REFERENCED: Place = Place::Stored("input");
 
 /// Refuses what contradicts itself.
 pub(super) fn check(wire: &ResponsesRequest) -> Result<(), GatewayError> {
@@ -107,6 +120,31 @@ fn references(wire: &ResponsesRequest) -> Result<Vec<ItemReference>, GatewayErro
     Ok(references)
 }
 
+/// What an item of reasoning has to be found by.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Thought {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    id: Option<String>,
+    encrypted_content: Option<IgnoredAny>,
+}
+
+/// Items are many and large: only what may be reasoning is looked into.
+static REASONING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"reasoning\""));
+
+fn unsealed(wire: &ResponsesRequest) -> Vec<ItemReference> {
+    let Some(TextOrList::List(items)) = &wire.input else { return Vec::new() };
+    let may_be = items.iter().enumerate().filter(|(_, raw)| REASONING.find(raw.get().as_bytes()).is_some());
+    let found = may_be.filter_map(|(position, raw)| {
+        let thought: Thought = serde_json::from_str(raw.get()).ok()?;
+        let is_it = thought.kind.as_deref() == Some("reasoning") && thought.encrypted_content.is_none();
+        let id = thought.id.filter(|id| is_it && id.starts_with("rs_"))?;
+        Some(ItemReference { param: format!("input[{position}].id"), id, position })
+    });
+    found.take(MOST_REFERENCES).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +165,17 @@ mod tests {
         assert!(linkage.store && !linkage.background);
         assert_eq!(of(r#"{"conversation":"conv_2","input":"x"}"#).unwrap().conversation.as_deref(), Some("conv_2"));
         assert_eq!(of(r#"{"previous_response_id":"resp_1","background":true}"#).unwrap().previous_response_id.as_deref(), Some("resp_1"));
+    }
+
+    #[test]
+    fn reasoning_that_came_back_unsealed_is_looked_for() {
+        let linkage = of(r#"{"input":[{"role":"user","content":"\"reasoning\""},{"type":"reasoning","id":"rs_1_0","summary":[]},
+            {"type":"reasoning","id":"rs_1_1","summary":[],"encrypted_content":"E"},{"type":"reasoning","id":"ours","summary":[]},
+            {"type":"reasoning","id":"rs_1_2","summary":[],"encrypted_content":null},{"type":"reasoning","summary":[]}]}"#)
+        .unwrap();
+        let unsealed: Vec<_> = linkage.unsealed.iter().map(|thought| (thought.id.as_str(), thought.position)).collect();
+        assert_eq!(unsealed, [("rs_1_0", 1), ("rs_1_2", 4)]);
+        assert!(linkage.references.is_empty());
     }
 
     #[test]

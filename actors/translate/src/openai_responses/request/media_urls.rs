@@ -9,16 +9,20 @@ use outcrop_protocol::openai::{
     loose::{TextOr, TextOrList, TextOrRaw},
     responses::{InputItem, InputParam, ResponsesRequest},
 };
+use serde_json::value::RawValue;
 
-use super::{Earlier, place::Place};
+use super::{Earlier, linkage, place::Place};
 use crate::dialect::media::{MediaUrl, UrlList};
 
 /// The web addresses of a request and of what was stored earlier, each once, in order.
 #[must_use]
 pub fn media_urls(wire: &ResponsesRequest, earlier: &Earlier) -> Vec<MediaUrl> {
     let mut found = Found::default();
-    for item in earlier.items.iter().chain(earlier.referenced.values()) {
-        found.item(item.get(), Place::Earlier);
+    for item in &earlier.items {
+        found.item(item.get(), linkage::place_of_earlier(wire));
+    }
+    for item in earlier.referenced.values() {
+        found.item(item.get(), linkage::REFERENCED);
     }
     if let Some(input) = &wire.input {
         found.input(input);
@@ -30,6 +34,15 @@ pub fn media_urls(wire: &ResponsesRequest, earlier: &Earlier) -> Vec<MediaUrl> {
 pub(in crate::openai_responses) fn urls_of(input: &InputParam) -> Vec<MediaUrl> {
     let mut found = Found::default();
     found.input(input);
+    found.0.into_urls()
+}
+
+/// The web addresses of items that are added to a conversation.
+pub(super) fn urls_of_added(items: &[Box<RawValue>]) -> Vec<MediaUrl> {
+    let mut found = Found::default();
+    for (position, item) in items.iter().enumerate() {
+        found.item(item.get(), Place::Added(position));
+    }
     found.0.into_urls()
 }
 

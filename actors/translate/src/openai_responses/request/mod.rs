@@ -3,6 +3,7 @@
 //! Every published property is carried over, or changed and reported, or refused by name. What the API shares with chat
 //! completions (sampling, tiers, labels, caching, parameters of the model's own) is read by the same code.
 
+mod added;
 mod conversation;
 mod fault;
 mod history;
@@ -41,6 +42,7 @@ use crate::{
         extras, parameters, reasoning,
     },
 };
+pub(super) use added::check as check_added;
 use conversation::Conversation;
 pub(super) use conversation::{ItemReader, Naming};
 pub(super) use fault::inside as wrong_inside;
@@ -85,7 +87,7 @@ pub enum MissingTools {
 pub struct Earlier {
     /// The items of `previous_response_id` or `conversation`, inputs and outputs, oldest first.
     pub items: Vec<JsonText>,
-    /// The items that [`Linkage::references`] names, by id.
+    /// The items that [`Linkage::references`] names, and those of [`Linkage::unsealed`] that were found, by id.
     pub referenced: BTreeMap<String, JsonText>,
 }
 
@@ -135,8 +137,7 @@ pub fn read(
     let lifetimes = Lifetimes::read(&chat, &mut notes)?;
     let format = text::read(&mut wire, &mut echo, &mut notes)?;
     let mut offer = tools::read(&mut wire, &mut echo, options, &lifetimes, &mut notes)?;
-    let mut conversation = read_conversation(&mut wire, earlier, fetched, options, &lifetimes, &mut offer, &mut notes)?;
-    truncate::fit(&mut conversation, &echo, options, &mut notes);
+    let conversation = read_conversation(&mut wire, earlier, fetched, options, &lifetimes, &mut offer, &mut notes)?;
     let tools = offer.choose(wire.tool_choice.take(), &mut echo, &mut notes)?;
     let answer = if conversation.compact { AnswerForm::Summary } else { AnswerForm::Items };
     let mut request = ChatRequest {
@@ -157,6 +158,7 @@ pub fn read(
         beta_flags: extras::beta_flags(&mut chat, &options.shared.beta_flags),
         extra: extras::model_parameters(&mut chat, &mut notes),
     };
+    truncate::fit(&mut request, &echo, options, &mut notes);
     let summary = if echo.summary.is_some() { ReasoningVisibility::Shown } else { ReasoningVisibility::Hidden };
     if answer == AnswerForm::Summary {
         compact::ask_for_summary(&mut request);
@@ -198,7 +200,7 @@ fn read_conversation(
         reader.instruct(instructions);
     }
     for item in &earlier.items {
-        reader.earlier(item.get())?;
+        reader.item(item.get(), linkage::place_of_earlier(wire))?;
     }
     match wire.input.take() {
         Some(input) => reader.input(input)?,

@@ -7,8 +7,8 @@ pub(in crate::openai_responses) enum Place {
     Input(usize),
     /// An item of `items`, which is added to a conversation.
     Added(usize),
-    /// A stored item: nothing the client can mend but the response or conversation that it goes on from.
-    Earlier,
+    /// A stored item: nothing the client can mend but this parameter, which named it.
+    Stored(&'static str),
 }
 
 impl Place {
@@ -17,7 +17,7 @@ impl Place {
         match self {
             Self::Input(position) => format!("input[{position}]"),
             Self::Added(position) => format!("items[{position}]"),
-            Self::Earlier => "previous_response_id".to_owned(),
+            Self::Stored(param) => param.to_owned(),
         }
     }
 
@@ -25,8 +25,13 @@ impl Place {
     pub(super) fn of(self, member: &str) -> String {
         match self {
             Self::Input(_) | Self::Added(_) => format!("{}.{member}", self.path()),
-            Self::Earlier => self.path(),
+            Self::Stored(_) => self.path(),
         }
+    }
+
+    /// True for an item that was there before the request.
+    pub(super) fn is_stored(self) -> bool {
+        matches!(self, Self::Stored(_))
     }
 
     /// A part of a list of the item.

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     dialect::{media::Fetched, show, sniffer},
     errors,
-    openai_responses::{ResponseMeta, response, schema},
+    openai_responses::{Include, ResponseMeta, response, schema},
 };
 
 /// A fixture file.
@@ -104,7 +104,7 @@ fn shown(read: &ReadResponses) -> Value {
     if read.shape.summary == ReasoningVisibility::Shown {
         put("summary", json!("Shown"));
     }
-    if read.shape.include != Default::default() {
+    if read.shape.include != (Include { encrypted_reasoning: true, ..Include::default() }) {
         put("include", json!(format!("{:?}", read.shape.include)));
     }
     Value::Object(shown)
@@ -154,6 +154,7 @@ macro_rules! cases {
 cases! {
     pain_02_sealed_reasoning_comes_back_byte_for_byte,
     pain_02_foreign_reasoning_is_dropped_and_noted,
+    pain_02_unsealed_reasoning_is_that_of_the_store_or_noted,
     pain_07_malformed_and_empty_old_arguments_become_objects,
     pain_12_breakpoints_survive_and_inherit_the_lifetime,
     pain_13_later_instructions_stay_in_place,
@@ -298,6 +299,45 @@ fn reading_for_a_count_needs_no_more_than_for_an_answer() {
     assert_eq!(counted.adjustments.to_string(), "personality=ignored");
     assert!(counted.request.extra.is_empty());
     assert_eq!(counted.request.messages[0].role, Role::User);
+}
+
+#[test]
+fn sealed_reasoning_is_in_a_new_answer_and_in_a_stored_one_for_who_asks() {
+    let usual = read_plain(r#"{"model":"m","input":"Hi"}"#).unwrap().shape.include;
+    assert!(usual.encrypted_reasoning && !usual.code_outputs);
+    assert!(!Include::of_query(&[]).unwrap().encrypted_reasoning);
+}
+
+#[test]
+fn the_oldest_turns_make_room_for_the_tools_too() {
+    let tool = json!({"type": "function", "name": "f", "description": "four".repeat(150), "parameters": {"type": "object"}});
+    let turn = |role: &str| json!({"role": role, "content": "four".repeat(50)});
+    let mut body = json!({"model": "m", "truncation": "auto", "input": [turn("user"), turn("assistant"), turn("user")]});
+    let turns = |body: &Value| {
+        let options = ResponsesOptions { context_tokens: Some(300), ..plain_options() };
+        let read = read(decode(&body.to_string()), &Earlier::default(), &FetchedMedia::default(), &options).unwrap();
+        (read.request.messages.len(), read.adjustments.to_string())
+    };
+    assert_eq!(turns(&body), (3, String::new()));
+    body["tools"] = json!([tool]);
+    assert_eq!(turns(&body), (1, "input=oldest_dropped".to_owned()));
+    body["tools"] = json!([]);
+    body["max_output_tokens"] = json!(200);
+    assert_eq!(turns(&body), (1, "input=oldest_dropped".to_owned()));
+}
+
+#[test]
+fn a_stored_item_that_cannot_be_read_is_laid_to_what_named_it() {
+    let unreadable = || JsonText::parse(r#"{"role":"bogus","content":"x"}"#.to_owned()).unwrap();
+    for (body, param) in [
+        (r#"{"model":"m","input":"Hi","conversation":"conv_1"}"#, "conversation"),
+        (r#"{"model":"m","input":"Hi","conversation":{"id":"conv_1"}}"#, "conversation"),
+        (r#"{"model":"m","input":"Hi","previous_response_id":"resp_1"}"#, "previous_response_id"),
+    ] {
+        let earlier = Earlier { items: vec![unreadable()], ..Earlier::default() };
+        let error = read(decode(body), &earlier, &FetchedMedia::default(), &plain_options()).unwrap_err();
+        assert!(matches!(&error, GatewayError::InvalidRequest { param: Some(named), .. } if named == param), "{body}: {error}");
+    }
 }
 
 #[test]

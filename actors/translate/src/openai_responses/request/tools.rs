@@ -121,6 +121,18 @@ impl Naming for Offer {
 }
 
 impl Offer {
+    /// An offer of no model: anything may join it that could join one.
+    pub(super) fn of_any() -> Self {
+        Self {
+            items: Vec::new(),
+            forms: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            most: usize::MAX,
+            system_tools: Vec::new(),
+            missing: MissingTools::LeftOut,
+        }
+    }
+
     fn parse(&self, raw: &[Box<RawValue>], list: &str) -> Result<Vec<ToolParam>, GatewayError> {
         let count = self.items.len().saturating_add(raw.len());
         if count > self.most {

@@ -5,22 +5,24 @@ use outcrop_domain::{
     estimate,
 };
 
-use super::{Conversation, ResponsesOptions};
+use super::ResponsesOptions;
 use crate::{dialect::notes::Notes, openai_responses::Echo};
 
 /// Drops the oldest turns until the rest, by estimate, leaves room for the answer. What stays begins with something the
 /// user said, so that no answer of a tool is left without its call; the last such turn always stays.
-pub(super) fn fit(conversation: &mut Conversation, echo: &Echo, options: &ResponsesOptions, notes: &mut Notes) {
+pub(super) fn fit(request: &mut ChatRequest, echo: &Echo, options: &ResponsesOptions, notes: &mut Notes) {
     let Some(most) = options.context_tokens.filter(|_| echo.truncation == "auto") else { return };
     let room = u64::from(most.saturating_sub(echo.max_output_tokens.unwrap_or(0)));
-    let system = ChatRequest { system: conversation.system.clone(), ..ChatRequest::default() };
-    let fixed = estimate::prompt_tokens(&system);
-    let sizes: Vec<u64> = conversation.messages.iter().map(|message| estimate::answer_tokens(&message.content)).collect();
-    let first = first_kept(&conversation.messages, &sizes, room.saturating_sub(fixed));
+    let mut messages = std::mem::take(&mut request.messages);
+    // What always stays: instructions and tools.
+    let fixed = estimate::prompt_tokens(request);
+    let sizes: Vec<u64> = messages.iter().map(|message| estimate::answer_tokens(&message.content)).collect();
+    let first = first_kept(&messages, &sizes, room.saturating_sub(fixed));
     if first > 0 {
-        conversation.messages.drain(..first);
+        messages.drain(..first);
         notes.harmless("input", "oldest_dropped");
     }
+    request.messages = messages;
 }
 
 fn first_kept(messages: &[Message], sizes: &[u64], room: u64) -> usize {
