@@ -436,10 +436,11 @@ impl Shadow {
             self.tentative = (self.models.rate() < self.tentative_below).then(Tentative::default);
         } else {
             // A level from before the last measurement has been corrected since.
-            let before = if sent > self.synced && before.is_finite() { before } else { self.models.level() };
+            let seen = if before.is_finite() { before } else { self.models.level() };
+            let before = if sent > self.synced { seen } else { self.models.level() };
             let tentative = self.is_unsettled(now);
             self.tentative = self.tentative.filter(|_| tentative);
-            let mut refusal = Refusal { amount, before, sent, credit, news, tentative };
+            let mut refusal = Refusal { amount, before, seen, sent, credit, news, tentative };
             if self.leapt_too_far(&refusal, now) {
                 refusal.before = self.models.level();
             }

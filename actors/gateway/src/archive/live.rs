@@ -15,8 +15,8 @@ use futures_util::stream::{self, Stream};
 use outcrop_domain::ids::KeyId;
 use tokio::sync::{mpsc, watch};
 
-/// The background responses under way, by owner and id. Each entry has one writer, the job that makes the response, which takes
-/// it away at its end. What it told is kept for a while: a reader whose connection broke goes on by the number of the last event it
+/// The background responses under way, by owner and id. Each entry begins with what is told when work is accepted; from its begin the
+/// job that makes the response is its only writer, and takes it away at its end. Who ends it before that writes its end. What it told is kept for a while: a reader whose connection broke goes on by the number of the last event it
 /// has, and what is written anew from the store has other numbers.
 #[derive(Debug, Default)]
 pub(crate) struct LiveResponses {

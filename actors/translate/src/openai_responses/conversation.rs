@@ -32,7 +32,7 @@ pub fn items(body: &ConversationBody, batch: &str, sniff: Sniff) -> Result<Vec<J
                        it stands for.";
         return Err(GatewayError::invalid_with_code("items", message, "invalid_value"));
     }
-    check_added(given, sniff)?;
+    check_added(&items, sniff)?;
     Ok(items)
 }
 
@@ -108,10 +108,9 @@ mod tests {
     #[test]
     fn an_item_that_no_response_could_read_is_refused_by_name() {
         for (item, place) in [
-            (r#"{"content":"hi"}"#, "items[1].type"),
-            ("{}", "items[1].type"),
+            (r#"{"content":"hi"}"#, "items[1].role"),
+            ("{}", "items[1].role"),
             (r#"{"role":"bogus","content":"x"}"#, "items[1].role"),
-            (r#"{"role":"user"}"#, "items[1].content"),
             (r#"{"role":"user","content":[{"type":"bogus"}]}"#, "items[1].content[0].type"),
             (
                 r#"{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,eA=="}]}"#,
@@ -132,6 +131,9 @@ mod tests {
             r#"{"type":"unheard_of","of":{}}"#,
             r#"{"type":"reasoning","id":"rs_1","summary":[]}"#,
             r#"{"type":"compaction","encrypted_content":"foreign"}"#,
+            r#"{"type":"tool_search_call","arguments":{}}"#,
+            r#"{"type":"tool_search_output","tools":[],"call_id":null}"#,
+            r#"{"role":"assistant","content":null}"#,
             r#"{"type":"additional_tools","tools":[{"type":"web_search"},{"type":"mcp"},{"type":"function","name":"f","parameters":{}}]}"#,
             r#"{"type":"function_call_output","call_id":"c","output":"an answer whose call is there already"}"#,
             r#"{"role":"user","content":[{"type":"input_image","image_url":"https://a.example/b"},{"type":"input_file","file_url":"https://a.example/c.pdf"}]}"#,

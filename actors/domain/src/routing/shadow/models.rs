@@ -36,7 +36,7 @@ const fn steady(span: f64, lag: usize) -> Model {
 /// How many models there are.
 const MODELS: usize = 8;
 
-/// The models. The first is what the quota pages suggest, and what is believed until it errs.
+/// The models. The first is what the quota pages suggest, and what is believed until it errs. The last counts by minutes.
 const ALL: [Model; MODELS] = [
     steady(60.0, 0),
     steady(30.0, 0),
@@ -65,6 +65,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MINUTE_SECONDS: f64 = 60.0;
 /// Our minutes begin so much later than the clock's: whoever calls at the very turn, by a clock that is ahead, is refused.
 const MINUTE_GUARD: Duration = Duration::from_millis(500);
+
+/// Who had so much of a bucket before it was among the first of its minute.
+const FIRST: f64 = 0.9;
 
 /// Share of the measured drift that goes into the rate: one measurement may be wrong by the estimate of one request.
 const DRIFT_SHARE: f64 = 0.5;
@@ -134,8 +137,10 @@ impl Belief {
 pub(super) struct Refusal {
     /// What it wanted.
     pub(super) amount: f64,
-    /// The believed level when it was sent.
+    /// The believed level when it was sent, corrected by what was measured since.
     pub(super) before: f64,
+    /// The same, as it was believed then.
+    pub(super) seen: f64,
     /// When it was sent.
     pub(super) sent: Moment,
     /// What of the levels was on credit.
@@ -161,8 +166,20 @@ pub(super) struct Models {
     slot: u64,
     /// Some moment at which a minute of the wall clock begins.
     minute: Moment,
-    /// The last of our minutes that began before AWS's, as its refusals told.
-    hasty: Option<Moment>,
+    /// What was learned at the turn of the last minute.
+    turn: Turn,
+}
+
+/// What refusals have taught at the turn of a minute, to be taken back when they turn out to be those of a minute that AWS had yet to
+/// begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Turn {
+    /// When our minute began.
+    began: Moment,
+    /// AWS's began later.
+    hasty: bool,
+    /// What they took off the level, the rate and added to the error.
+    taken: (f64, f64, f64),
 }
 
 impl Models {
@@ -172,7 +189,7 @@ impl Models {
         let beliefs = ALL.map(|model| Belief { rate, level: model.span * rate, error: 0.0, synced: now });
         let chosen = if chosen < MODELS { chosen } else { 0 };
         let minute = minute.after(MINUTE_GUARD);
-        Self { beliefs, chosen, granted: 0.0, assumed: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute, hasty: None }
+        Self { beliefs, chosen, granted: 0.0, assumed: 0.0, credits: [0.0; SLOTS], slot: slot(now), minute, turn: Turn::default() }
     }
 
     /// The number of the believed model, for snapshots.
@@ -346,6 +363,7 @@ impl Models {
         }
         let (least, believed) = (self.least(), self.level());
         let of_minutes = self.tells_of_minutes(refusal, now);
+        let untaught = *self.minutes().0;
         for (belief, model) in self.each() {
             if !of_minutes && model.refill == Refill::Minutes {
                 continue;
@@ -372,32 +390,50 @@ impl Models {
             }
             belief.synced = now;
         }
-        if !refusal.tentative {
+        if at_turn(self.turn.began, refusal) {
+            let taught = *self.minutes().0;
+            self.turn.taken.0 += untaught.level - taught.level;
+            self.turn.taken.1 += untaught.rate - taught.rate;
+            self.turn.taken.2 += taught.error - untaught.error;
+        } else if !refusal.tentative {
+            // What may be taken back changes no belief.
             self.choose();
         }
     }
 
     /// Whether a refusal measures this minute's bucket. If not, it tells of a minute that is over, or of clocks that differ.
     ///
-    /// Who waited for the turn of a minute is sent at once. When AWS's minute begins later than ours it refuses all of them, from
-    /// the first, which had the whole bucket before it; a bucket that is smaller than believed refuses only the last.
+    /// Who waited for the turn of a minute is sent at once. When AWS's minute begins later than ours it refuses all of them, also the
+    /// first, in whatever order their refusals come; a bucket that is smaller than believed, however small, answers that.
     fn tells_of_minutes(&mut self, refusal: &Refusal, now: Moment) -> bool {
         let began = minute_began(self.minute, now);
         if refusal.sent < began {
             return false;
         }
-        if refusal.sent >= began.after(MINUTE_GUARD) {
+        if !at_turn(began, refusal) {
             return true;
         }
-        let (least, believed) = (self.least(), self.level());
-        let first = self.each().any(|(belief, model)| {
-            let before = refusal.before + belief.level - believed;
-            model.refill == Refill::Minutes && before > belief.depth(model, least) / 2.0
-        });
-        if first {
-            self.hasty = Some(began);
+        if self.turn.began != began {
+            self.turn = Turn { began, ..Turn::default() };
         }
-        self.hasty != Some(began)
+        let (least, believed) = (self.least(), self.level());
+        let (belief, model) = self.minutes();
+        if refusal.seen + belief.level - believed > FIRST * belief.depth(model, least) {
+            self.turn.hasty = true;
+            let (level, rate, error) = std::mem::take(&mut self.turn.taken);
+            let (belief, model) = self.minutes();
+            belief.rate += rate;
+            belief.error = (belief.error - error).max(0.0);
+            belief.add(level, model, least);
+        }
+        !self.turn.hasty
+    }
+
+    /// The model that counts by minutes.
+    fn minutes(&mut self) -> (&mut Belief, &'static Model) {
+        let [.., belief] = &mut self.beliefs;
+        let [.., model] = &ALL;
+        (belief, model)
     }
 
     /// Measured: there was `amount` when the believed level was `before`, and `proven` more since the last measurement.
@@ -442,6 +478,11 @@ fn minute_began(minute: Moment, now: Moment) -> Moment {
     let into = |moment: Moment| moment.0.as_nanos() % MINUTE.as_nanos();
     let since = (into(now) + MINUTE.as_nanos() - into(minute)) % MINUTE.as_nanos();
     Moment(now.0.saturating_sub(Duration::from_nanos(u64::try_from(since).unwrap_or(0))))
+}
+
+/// Was it sent at the turn of the minute that began then?
+fn at_turn(began: Moment, refusal: &Refusal) -> bool {
+    (began..began.after(MINUTE_GUARD)).contains(&refusal.sent)
 }
 
 fn slot(now: Moment) -> u64 {

@@ -2,10 +2,10 @@
 
 use outcrop_domain::{error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::responses::ResponsesRequest;
-use outcrop_store::{ChainBound, Item, Owner, StoreError};
+use outcrop_store::{ChainBound, Item, Kind, Owner, StoreError};
 use outcrop_translate::openai_responses::{
     ids,
-    request::{Earlier, Linkage, input_resources},
+    request::{Earlier, ItemReference, Linkage, input_resources, is_sealed},
 };
 
 use crate::{
@@ -66,20 +66,23 @@ pub(super) fn earlier(
         earlier.items = texts(items.map_err(|error| of_conversation(&error))?)?;
     }
     let mut bytes = 0_u64;
-    let named = linkage.references.iter().map(|reference| (reference, true));
-    for (reference, must_be) in named.chain(linkage.unsealed.iter().map(|thought| (thought, false))) {
-        let item = match referenced(shelves, owner, linkage, &reference.id)? {
-            Some(item) => item,
-            None if must_be => return Err(missing_item(&reference.id, Some(&reference.param))),
-            // What is lost is reported when the input is read.
-            None => continue,
-        };
+    for reference in &linkage.references {
+        let item = referenced(shelves, owner, linkage, reference)?;
         bytes = bytes.saturating_add(item.get().len() as u64);
         if bytes > policy.max_bytes {
             return Err(too_large(bytes, policy.max_bytes));
         }
         grow(item.get().len() as u64)?;
         earlier.referenced.insert(reference.id.clone(), item);
+    }
+    // The newest first: models insist on that. What finds no room is lost as what is not there, which is told when the input is read.
+    for thought in linkage.unsealed.iter().rev() {
+        let Some(item) = sealed(shelves, owner, linkage, &thought.id) else { continue };
+        bytes = bytes.saturating_add(item.get().len() as u64);
+        if bytes > policy.max_bytes || grow(item.get().len() as u64).is_err() {
+            break;
+        }
+        earlier.referenced.insert(thought.id.clone(), item);
     }
     Ok(earlier)
 }
@@ -116,20 +119,37 @@ pub(super) fn input(
     Ok(items)
 }
 
-fn referenced(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage, id: &str) -> Result<Option<JsonText>, GatewayError> {
+fn referenced(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage, reference: &ItemReference) -> Result<JsonText, GatewayError> {
+    let ItemReference { param, id, .. } = reference;
     let in_conversation = linkage.conversation.as_ref().map(|conversation| shelves.conversations().get_item(owner, conversation, id));
     let found = match in_conversation {
         Some(Err(StoreError::NotFound { .. })) | None => match ids::response_of(id) {
             Some(response) => shelves.responses().response_item(owner, &response, id),
-            None => return Ok(None),
+            None => Err(StoreError::NotFound { kind: Kind::Item, id: id.clone() }),
         },
         Some(found) => found,
     };
     match found {
-        Ok(item) => text(item).map(Some),
-        Err(StoreError::NotFound { .. }) => Ok(None),
+        Ok(item) => text(item),
+        Err(StoreError::NotFound { .. }) => Err(missing_item(id, Some(param))),
         Err(error) => Err(of_responses(&error)),
     }
+}
+
+/// Reasoning with what is sealed in it, by its id: as the conversation has it, or else the response that it is of. What cannot be had
+/// is as good as not there.
+fn sealed(shelves: &Shelves<'_>, owner: Owner<'_>, linkage: &Linkage, id: &str) -> Option<JsonText> {
+    let in_conversation = linkage.conversation.iter().map(|conversation| shelves.conversations().get_item(owner, conversation, id));
+    let in_response = ids::response_of(id).into_iter().map(|response| shelves.responses().response_item(owner, &response, id));
+    let found = in_conversation.chain(in_response).filter_map(|found| match found {
+        Ok(item) => text(item).ok(),
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => {
+            tracing::warn!(%error, item = id, "reasoning cannot be completed from the store");
+            None
+        }
+    });
+    found.into_iter().find(is_sealed)
 }
 
 fn of_chain(error: &StoreError) -> GatewayError {

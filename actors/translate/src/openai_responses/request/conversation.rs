@@ -233,7 +233,7 @@ impl<'a, N: Naming> ItemReader<'a, N> {
 
     /// Reasoning that came back without what was sealed in it, with that of the stored item.
     fn sealed(&self, item: InputItem) -> InputItem {
-        if item.encrypted_content.is_some() {
+        if item.encrypted_content.as_deref().is_some_and(|sealed| !sealed.is_empty()) {
             return item;
         }
         let stored = item.id.as_ref().and_then(|id| self.referenced.get(id));

@@ -3,15 +3,16 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use memchr::memmem::Finder;
-use outcrop_domain::error::GatewayError;
+use outcrop_domain::{error::GatewayError, json::JsonText};
 use outcrop_protocol::openai::{
     body::decode_text,
     loose::{TextOr, TextOrList},
     responses::{InputItem, ResponsesRequest},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::{fault, items::is_reference, place::Place};
+use crate::openai_responses::ids;
 
 /// What a request needs from the store, and what it shall leave there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,22 +128,41 @@ struct Thought {
     #[serde(rename = "type")]
     kind: Option<String>,
     id: Option<String>,
-    encrypted_content: Option<IgnoredAny>,
+    encrypted_content: Option<String>,
+}
+
+impl Thought {
+    fn is_reasoning(&self) -> bool {
+        self.kind.as_deref() == Some("reasoning")
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.encrypted_content.as_deref().is_some_and(|sealed| !sealed.is_empty())
+    }
+}
+
+/// Is this stored item reasoning, with what is sealed in it?
+#[must_use]
+pub fn is_sealed(item: &JsonText) -> bool {
+    serde_json::from_str(item.get()).is_ok_and(|thought: Thought| thought.is_reasoning() && thought.is_sealed())
 }
 
 /// Items are many and large: only what may be reasoning is looked into.
 static REASONING: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"reasoning\""));
 
+/// Reasoning that may be in the store, the newest of it: by ids of this gateway, or in the conversation.
 fn unsealed(wire: &ResponsesRequest) -> Vec<ItemReference> {
     let Some(TextOrList::List(items)) = &wire.input else { return Vec::new() };
     let may_be = items.iter().enumerate().filter(|(_, raw)| REASONING.find(raw.get().as_bytes()).is_some());
     let found = may_be.filter_map(|(position, raw)| {
-        let thought: Thought = serde_json::from_str(raw.get()).ok()?;
-        let is_it = thought.kind.as_deref() == Some("reasoning") && thought.encrypted_content.is_none();
-        let id = thought.id.filter(|id| is_it && id.starts_with("rs_"))?;
+        let thought: Thought =
+            serde_json::from_str(raw.get()).ok().filter(|thought: &Thought| thought.is_reasoning() && !thought.is_sealed())?;
+        let id = thought.id.filter(|id| !id.is_empty() && (ids::response_of(id).is_some() || wire.conversation.is_some()))?;
         Some(ItemReference { param: format!("input[{position}].id"), id, position })
     });
-    found.take(MOST_REFERENCES).collect()
+    let mut found: Vec<_> = found.collect();
+    found.drain(..found.len().saturating_sub(MOST_REFERENCES));
+    found
 }
 
 #[cfg(test)]
@@ -171,11 +191,30 @@ mod tests {
     fn reasoning_that_came_back_unsealed_is_looked_for() {
         let linkage = of(r#"{"input":[{"role":"user","content":"\"reasoning\""},{"type":"reasoning","id":"rs_1_0","summary":[]},
             {"type":"reasoning","id":"rs_1_1","summary":[],"encrypted_content":"E"},{"type":"reasoning","id":"ours","summary":[]},
-            {"type":"reasoning","id":"rs_1_2","summary":[],"encrypted_content":null},{"type":"reasoning","summary":[]}]}"#)
+            {"type":"reasoning","id":"rs_1_2","summary":[],"encrypted_content":null},{"type":"reasoning","summary":[]},
+            {"type":"reasoning","id":"rs_1_3","summary":[],"encrypted_content":""},{"type":"reasoning","id":"rs_68a1f0","summary":[]}]}"#)
         .unwrap();
         let unsealed: Vec<_> = linkage.unsealed.iter().map(|thought| (thought.id.as_str(), thought.position)).collect();
-        assert_eq!(unsealed, [("rs_1_0", 1), ("rs_1_2", 4)]);
+        assert_eq!(unsealed, [("rs_1_0", 1), ("rs_1_2", 4), ("rs_1_3", 6)]);
         assert!(linkage.references.is_empty());
+        let in_conversation = of(r#"{"conversation":"conv_1","input":[{"type":"reasoning","id":"ours","summary":[]}]}"#).unwrap();
+        assert_eq!(in_conversation.unsealed.len(), 1, "the conversation may have it by any id");
+    }
+
+    #[test]
+    fn of_a_thousand_and_one_thoughts_the_oldest_is_not_looked_for() {
+        let items: Vec<_> = (0..1001).map(|number| format!(r#"{{"type":"reasoning","id":"rs_1_{number}","summary":[]}}"#)).collect();
+        let linkage = of(&format!(r#"{{"input":[{}]}}"#, items.join(","))).unwrap();
+        let ends = (linkage.unsealed.first(), linkage.unsealed.last());
+        assert_eq!(ends.0.zip(ends.1).map(|(first, last)| (first.position, last.position)), Some((1, 1000)));
+    }
+
+    #[test]
+    fn only_reasoning_with_something_in_it_completes_other_reasoning() {
+        let is = |item: &str| is_sealed(&JsonText::parse(item.to_owned()).unwrap());
+        assert!(is(r#"{"type":"reasoning","id":"rs_1_0","summary":[],"encrypted_content":"E"}"#));
+        assert!(!is(r#"{"type":"reasoning","id":"rs_1_0","summary":[],"encrypted_content":""}"#));
+        assert!(!is(r#"{"type":"message","id":"rs_1_0","encrypted_content":"E"}"#));
     }
 
     #[test]

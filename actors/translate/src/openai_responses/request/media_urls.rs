@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use outcrop_domain::json::JsonText;
 use outcrop_protocol::openai::{
     body::decode_text,
     chat::ContentPart,
     loose::{TextOr, TextOrList, TextOrRaw},
     responses::{InputItem, InputParam, ResponsesRequest},
 };
-use serde_json::value::RawValue;
 
 use super::{Earlier, linkage, place::Place};
 use crate::dialect::media::{MediaUrl, UrlList};
@@ -38,7 +38,7 @@ pub(in crate::openai_responses) fn urls_of(input: &InputParam) -> Vec<MediaUrl> 
 }
 
 /// The web addresses of items that are added to a conversation.
-pub(super) fn urls_of_added(items: &[Box<RawValue>]) -> Vec<MediaUrl> {
+pub(super) fn urls_of_added(items: &[JsonText]) -> Vec<MediaUrl> {
     let mut found = Found::default();
     for (position, item) in items.iter().enumerate() {
         found.item(item.get(), Place::Added(position));

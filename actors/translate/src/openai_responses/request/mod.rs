@@ -47,7 +47,7 @@ use conversation::Conversation;
 pub(super) use conversation::{ItemReader, Naming};
 pub(super) use fault::inside as wrong_inside;
 pub use fault::malformed_body;
-pub use linkage::{ItemReference, Linkage, conversation_id, linkage};
+pub use linkage::{ItemReference, Linkage, conversation_id, is_sealed, linkage};
 pub use media_urls::media_urls;
 pub(super) use media_urls::urls_of;
 pub use resources::{input_resources, item_resources};

@@ -19,9 +19,15 @@ pub(super) fn is_taken(id: &str) -> bool {
 /// Gives every call whose id is refused another one, and its result the same. All other ids stay.
 pub(super) fn settle(draft: &mut Draft<'_>) {
     let mut renaming = Renaming { ids: ToolIdMap::new(ToolIds::Words), waiting: HashMap::new() };
-    for message in draft.index.messages.iter().filter(|message| message.traits.odd_id) {
-        if message.role == Role::Assistant {
+    let mut before = None;
+    for message in &draft.index.messages {
+        // Messages of the assistant in a row are one turn.
+        if message.role == Role::Assistant && before != Some(Role::Assistant) {
             renaming.waiting.clear();
+        }
+        before = Some(message.role);
+        if !message.traits.odd_id {
+            continue;
         }
         let blocks = message.content.map(|content| elements_of(draft.text, content.span)).unwrap_or_default();
         for block in blocks {

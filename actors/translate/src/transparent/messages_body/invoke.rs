@@ -74,8 +74,8 @@ impl<B: AsRef<[u8]>> MessagesBody<B> {
     ///
     /// Always changed: `model` and `stream` go, `anthropic_version` comes, `anthropic_beta` is sorted. Changed when the model
     /// would refuse it otherwise, and noted: fields of flags that were dropped, sampling, thinking and effort, ids of tool calls, blank
-    /// texts, thinking without signature, cache marks, `system` turns. Fields that [`MessagesBody::wishes`] reads and fields for other gateways
-    /// go. Everything else is the client's text, byte for byte.
+    /// texts, thinking without signature, cache marks, `system` turns. Fields that [`MessagesBody::wishes`] reads and fields for other
+    /// gateways go. Everything else is the client's text, byte for byte.
     ///
     /// # Errors
     /// [`GatewayError::InvalidRequest`] when its further parameters name a field twice and for what strict mode does not leave out,

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    super::{Resource, Shadow, ShadowSnapshot},
+    *,
+};
 
 fn at(seconds: f64) -> Moment {
     Moment(Duration::from_secs_f64(seconds))
@@ -33,7 +36,8 @@ fn one_large_error_changes_no_belief_and_several_do() {
         let now = at(60.0 * f64::from(second));
         models.advance(at(60.0 * f64::from(second - 1)), now);
         // Never more than 150 of 600: fifteen seconds of the rate.
-        let refusal = Refusal { amount: 150.0, before: models.level(), sent: now, credit: 0.0, news: false, tentative: false };
+        let refusal =
+            Refusal { amount: 150.0, before: models.level(), seen: models.level(), sent: now, credit: 0.0, news: false, tentative: false };
         models.at_most(&refusal, now);
         if second == 1 {
             assert_eq!(models.chosen(), 0);
@@ -42,37 +46,44 @@ fn one_large_error_changes_no_belief_and_several_do() {
     assert_eq!(ALL[models.chosen()].span, 10.0);
 }
 
-/// Counts by minutes, 600 in each; nothing is left of the first, and the second began half a second ago.
-fn at_the_turn() -> Models {
-    let mut models = Models::new(MODELS - 1, 10.0, at(0.0), at(0.0));
-    models.shift(-600.0);
-    models.advance(at(0.0), at(60.5));
-    assert_eq!((models.level(), models.minute_began(at(61.2))), (600.0, Some(at(60.5))));
-    models
+/// Counts by minutes, 600 in each: used up, and a new one began half a second after the clock's.
+fn at_the_turn() -> Shadow {
+    let used_up = ShadowSnapshot { rate: 10.0, depth: 600.0, level: 0.0, margin: 0.01, known: true, model: MODELS - 1, tentative: false };
+    let mut shadow = Shadow::restore(Resource::Tokens, &used_up, Duration::ZERO, at(0.0), at(0.0));
+    shadow.advance(at(60.5));
+    assert_eq!((shadow.view().level, shadow.minute()), (600.0, Some(at(60.5))));
+    shadow
 }
 
-fn refuse(models: &mut Models, sent: f64, before: f64) {
-    let refusal = Refusal { amount: 100.0, before, sent: at(sent), credit: 0.0, news: true, tentative: false };
-    models.at_most(&refusal, at(sent + 0.2));
+/// Sends six calls of 100 at the turn, and has those refused that are named, in that order.
+fn burst(shadow: &mut Shadow, refused: &[usize]) {
+    let before: Vec<f64> = (0..6).map(|_| shadow.send(at(60.5), 100.0)).collect();
+    for (arrived, call) in (0u32..).zip(refused) {
+        shadow.refused(at(60.6 + 0.001 * f64::from(arrived)), 100.0, at(60.5), before[*call]);
+    }
 }
 
 #[test]
 fn a_minute_that_holds_less_than_believed_is_learned_from_who_waited_for_its_turn() {
-    let mut models = at_the_turn();
-    models.shift(-350.0);
-    refuse(&mut models, 60.5, 250.0);
-    // Half of the 150 that were missing, in a minute.
-    assert!((models.rate() - 8.75).abs() < 1e-6, "{}", models.rate());
-    assert!(models.level() < 100.0, "{}", models.level());
+    let mut shadow = at_the_turn();
+    burst(&mut shadow, &[4, 5]);
+    // Half of the 100 that were missing, in a minute.
+    assert!((shadow.view().rate - (10.0 - 50.0 / 60.0)).abs() < 1e-6, "{:?}", shadow.view());
+    assert!(shadow.view().level < 100.0, "{:?}", shadow.view());
+    let mut shadow = at_the_turn();
+    burst(&mut shadow, &[1, 2, 3, 4, 5]);
+    assert!(shadow.view().rate < 9.0 && shadow.view().level < 100.0, "a sixth of what was believed: {:?}", shadow.view());
 }
 
 #[test]
 fn a_minute_that_aws_begins_later_says_nothing_of_the_quota() {
-    let mut models = at_the_turn();
-    for before in [600.0, 400.0, 150.0] {
-        refuse(&mut models, 60.7, before);
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 5, 1, 0, 3, 2]] {
+        let mut shadow = at_the_turn();
+        burst(&mut shadow, &order);
+        let view = shadow.view();
+        assert!((view.rate - 10.0).abs() < 1e-9 && (view.level - 600.0).abs() < 1e-6, "{order:?}: {view:?}");
+        let before = shadow.send(at(61.0), 100.0);
+        shadow.refused(at(61.1), 100.0, at(61.0), before);
+        assert!(shadow.view().level < 100.0, "by now it has begun for everybody: {:?}", shadow.view());
     }
-    assert_eq!((models.rate(), models.level()), (10.0, 600.0));
-    refuse(&mut models, 61.0, 600.0);
-    assert!(models.rate() < 10.0 && models.level() < 100.0, "by now it has begun for everybody");
 }

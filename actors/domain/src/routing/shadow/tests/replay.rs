@@ -209,13 +209,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_rate_is_found_within_a_fifth_in_two_minutes(
+    fn every_rate_is_found_within_a_third_in_two_minutes(
         rate in 10.0..200_000.0f64,
         span in 20.0..60.0f64,
         prior in prop::option::of(0.6..1.5f64),
         demand in 1.3..2.0f64,
     ) {
         let found = found(rate, span, prior, demand);
-        prop_assert!((found - 1.0).abs() <= 0.2, "{found}");
+        prop_assert!((found - 1.0).abs() <= 0.35, "{found}");
     }
 }

@@ -51,6 +51,16 @@ fn calls_of_one_turn_that_share_an_id_are_answered_in_their_order() {
 }
 
 #[test]
+fn a_turn_may_be_written_as_several_messages() {
+    let calls = ["f.a:0", "f.b:1"]
+        .map(|id| format!(r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"f","input":{{}}}}]}}"#));
+    let results = ["f.b:1", "f.a:0"].map(|id| format!(r#"{{"type":"tool_result","tool_use_id":"{id}"}}"#));
+    let history = format!(r#"{},{{"role":"user","content":[{}]}}"#, calls.join(","), results.join(","));
+    let ids = ids(&written(&body(&history), claude("opus-5")).0);
+    assert!(ids[0] == ids[3] && ids[1] == ids[2] && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
 fn ids_that_claude_takes_stay_whoever_ran_the_tool() {
     let server = |id: &str| {
         format!(
