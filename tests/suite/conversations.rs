@@ -129,8 +129,8 @@ async fn an_item_that_no_response_could_read_is_not_added_and_the_conversation_g
     let gateway = TestGateway::start().await;
     let made = gateway.post(CONVERSATIONS, &json!({"items": [user("hello")]})).await.ok();
     for (item, param) in [
-        (json!({"content": "hi"}), "items[0].type"),
-        (json!({}), "items[0].type"),
+        (json!({"content": "hi"}), "items[0].role"),
+        (json!({}), "items[0].role"),
         (json!({"role": "bogus", "content": "x"}), "items[0].role"),
         (json!({"role": "user", "content": [{"type": "bogus"}]}), "items[0].content[0].type"),
         (json!({"type": "function_call_output", "call_id": "c"}), "items[0].output"),
