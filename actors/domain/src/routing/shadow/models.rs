@@ -176,6 +176,8 @@ pub(super) struct Models {
 struct Turn {
     /// When our minute began.
     began: Moment,
+    /// What was believed to be there then.
+    full: f64,
     /// AWS's began later.
     hasty: bool,
     /// What they took off the level, the rate and added to the error.
@@ -326,6 +328,9 @@ impl Models {
                 Refill::Minutes => belief.level.min(full),
             };
         }
+        if new_minute {
+            self.turn = Turn { began: minute_began(self.minute, now), full: self.minutes().0.level, ..Turn::default() };
+        }
         due.get(self.chosen).copied().unwrap_or(0.0)
     }
 
@@ -404,27 +409,24 @@ impl Models {
     /// Whether a refusal measures this minute's bucket. If not, it tells of a minute that is over, or of clocks that differ.
     ///
     /// Who waited for the turn of a minute is sent at once. When AWS's minute begins later than ours it refuses all of them, also the
-    /// first, in whatever order their refusals come; a bucket that is smaller than believed, however small, answers that.
+    /// first, in whatever order their refusals come; a bucket that is smaller than believed, down to a tenth, answers that.
     fn tells_of_minutes(&mut self, refusal: &Refusal, now: Moment) -> bool {
         let began = minute_began(self.minute, now);
         if refusal.sent < began {
             return false;
         }
-        if !at_turn(began, refusal) {
+        if self.turn.began != began || !at_turn(began, refusal) {
             return true;
         }
-        if self.turn.began != began {
-            self.turn = Turn { began, ..Turn::default() };
-        }
-        let (least, believed) = (self.least(), self.level());
+        let (least, believed, first) = (self.least(), self.level(), FIRST * self.turn.full);
         let (belief, model) = self.minutes();
-        if refusal.seen + belief.level - believed > FIRST * belief.depth(model, least) {
-            self.turn.hasty = true;
+        if refusal.seen + belief.level - believed > first {
             let (level, rate, error) = std::mem::take(&mut self.turn.taken);
-            let (belief, model) = self.minutes();
+            let (belief, _) = self.minutes();
             belief.rate += rate;
             belief.error = (belief.error - error).max(0.0);
             belief.add(level, model, least);
+            self.turn.hasty = true;
         }
         !self.turn.hasty
     }

@@ -48,10 +48,14 @@ fn one_large_error_changes_no_belief_and_several_do() {
 
 /// Counts by minutes, 600 in each: used up, and a new one began half a second after the clock's.
 fn at_the_turn() -> Shadow {
-    let used_up = ShadowSnapshot { rate: 10.0, depth: 600.0, level: 0.0, margin: 0.01, known: true, model: MODELS - 1, tentative: false };
-    let mut shadow = Shadow::restore(Resource::Tokens, &used_up, Duration::ZERO, at(0.0), at(0.0));
+    after_a_minute_that_left(0.0)
+}
+
+fn after_a_minute_that_left(level: f64) -> Shadow {
+    let left = ShadowSnapshot { rate: 10.0, depth: 600.0, level, margin: 0.01, known: true, model: MODELS - 1, tentative: false };
+    let mut shadow = Shadow::restore(Resource::Tokens, &left, Duration::ZERO, at(0.0), at(0.0));
     shadow.advance(at(60.5));
-    assert_eq!((shadow.view().level, shadow.minute()), (600.0, Some(at(60.5))));
+    assert_eq!((shadow.view().level, shadow.minute()), (600.0 + level, Some(at(60.5))));
     shadow
 }
 
@@ -70,18 +74,21 @@ fn a_minute_that_holds_less_than_believed_is_learned_from_who_waited_for_its_tur
     // Half of the 100 that were missing, in a minute.
     assert!((shadow.view().rate - (10.0 - 50.0 / 60.0)).abs() < 1e-6, "{:?}", shadow.view());
     assert!(shadow.view().level < 100.0, "{:?}", shadow.view());
-    let mut shadow = at_the_turn();
-    burst(&mut shadow, &[1, 2, 3, 4, 5]);
-    assert!(shadow.view().rate < 9.0 && shadow.view().level < 100.0, "a sixth of what was believed: {:?}", shadow.view());
+    for order in [[1, 2, 3, 4, 5], [2, 1, 3, 4, 5]] {
+        let mut shadow = at_the_turn();
+        burst(&mut shadow, &order);
+        assert!(shadow.view().rate < 9.0 && shadow.view().level < 100.0, "a sixth of what was believed: {:?}", shadow.view());
+    }
 }
 
 #[test]
 fn a_minute_that_aws_begins_later_says_nothing_of_the_quota() {
-    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 5, 1, 0, 3, 2]] {
-        let mut shadow = at_the_turn();
+    let orders = [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 5, 1, 0, 3, 2]];
+    for (order, left) in orders.into_iter().flat_map(|order| [(order, 0.0), (order, -100.0)]) {
+        let mut shadow = after_a_minute_that_left(left);
         burst(&mut shadow, &order);
         let view = shadow.view();
-        assert!((view.rate - 10.0).abs() < 1e-9 && (view.level - 600.0).abs() < 1e-6, "{order:?}: {view:?}");
+        assert!((view.rate - 10.0).abs() < 1e-9 && (view.level - 600.0 - left).abs() < 1e-6, "{order:?} {left}: {view:?}");
         let before = shadow.send(at(61.0), 100.0);
         shadow.refused(at(61.1), 100.0, at(61.0), before);
         assert!(shadow.view().level < 100.0, "by now it has begun for everybody: {:?}", shadow.view());
