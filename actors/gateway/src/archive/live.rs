@@ -16,8 +16,9 @@ use outcrop_domain::ids::KeyId;
 use tokio::sync::{mpsc, watch};
 
 /// The background responses under way, by owner and id. Each entry begins with what is told when work is accepted; from its begin the
-/// job that makes the response is its only writer, and takes it away at its end. Who ends it before that writes its end. What it told is kept for a while: a reader whose connection broke goes on by the number of the last event it
-/// has, and what is written anew from the store has other numbers.
+/// job that makes the response is its only writer, and takes it away at its end. Who ends it before that writes its end. What was told
+/// is kept for a while: a reader whose connection broke goes on by the number of the last event it has, and what is written anew from
+/// the store has other numbers.
 #[derive(Debug, Default)]
 pub(crate) struct LiveResponses {
     under_way: DashMap<ResponseKey, Arc<Live>>,
